@@ -1,0 +1,32 @@
+"""The errors that a person reads.
+
+Everything a user can get wrong (a file, a setting, a checkpoint, a prompt) is raised as a `UserError`
+whose message is one line: what is wrong, where, and what to do. The entry points print that line and
+exit with status 2; no traceback is shown (see `graves_lm.launch`).
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """A mistake of input, not of the program. The message is one line: what, where, what to do."""
+
+
+class TrainingDiverged(UserError):
+    """The loss stopped being a finite number; the last good checkpoint is kept."""
+
+
+def near_misses(word: str, known: Iterable[str]) -> str:
+    """A clause that names the known words closest to `word`, or all of them when there are few.
+
+    >>> near_misses("hiden_size", ["hidden_size", "layers"])
+    "did you mean 'hidden_size'?"
+    """
+    known = sorted(known)
+    close = get_close_matches(word, known, n=3, cutoff=0.6)
+    if close:
+        return "did you mean " + " or ".join(repr(c) for c in close) + "?"
+    if len(known) <= 12:
+        return "known: " + ", ".join(known)
+    return "known: " + ", ".join(known[:12]) + ", …"
