@@ -1,0 +1,258 @@
+"""The LSTM of the paper: peephole connections, exact backward pass, derivative clip at every step.
+
+Equations (7)–(11) of A. Graves, "Generating Sequences With Recurrent Neural Networks"
+(arXiv:1308.0850), with h', c' the previous step's h and c and W_c· diagonal ("peepholes"):
+
+    i = σ(W_xi x + W_hi h' + W_ci c' + b_i)                                                   (7)
+    f = σ(W_xf x + W_hf h' + W_cf c' + b_f)                                                   (8)
+    c = f∘c' + i∘tanh(W_xc x + W_hc h' + b_c)                                                 (9)
+    o = σ(W_xo x + W_ho h' + W_co c + b_o)                                                   (10)
+    h = o∘tanh(c)                                                                            (11)
+
+Everything that does not depend on h' is one matrix product over the whole sequence and happens
+outside: the recurrence takes z = W_x x + b for all steps, and its loop keeps only W_h h' and the gates.
+
+Shape legend: T steps, B batch rows, H hidden units, G = 4H pre-activations in the order i, f, g, o
+(g is the cell input inside the tanh of (9)). A name's suffix gives its shape: `h_TBH`.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class LSTMState(NamedTuple):
+    """What one layer carries from step to step: `h_BH` and `c_BH`, both (B, H)."""
+
+    h_BH: Tensor
+    c_BH: Tensor
+
+    def detach(self) -> "LSTMState":
+        """The same values, cut off from the graph that made them."""
+        return LSTMState(self.h_BH.detach(), self.c_BH.detach())
+
+
+def lstm_step(z_BG: Tensor, state: LSTMState, w_GH: Tensor, peephole_3H: Tensor | None) -> LSTMState:
+    """One step of (7)–(11) in plain differentiable torch: the reference, and the sampler's form.
+
+    `z_BG` is W_x x + b for this step, `w_GH` stacks W_hi, W_hf, W_hc, W_ho, and `peephole_3H` the
+    diagonals W_ci, W_cf, W_co (None: no peepholes). No derivative is clipped here.
+    """
+    i_BH, f_BH, g_BH, o_BH = torch.addmm(z_BG, state.h_BH, w_GH.t()).chunk(4, dim=-1)
+    if peephole_3H is not None:
+        i_BH = i_BH + peephole_3H[0] * state.c_BH
+        f_BH = f_BH + peephole_3H[1] * state.c_BH
+    c_BH = torch.sigmoid(f_BH) * state.c_BH + torch.sigmoid(i_BH) * torch.tanh(g_BH)
+    if peephole_3H is not None:
+        o_BH = o_BH + peephole_3H[2] * c_BH
+    return LSTMState(torch.sigmoid(o_BH) * torch.tanh(c_BH), c_BH)
+
+
+@torch.library.custom_op("graves_lm::lstm", mutates_args=())
+def _lstm(
+    z_TBG: Tensor, w_GH: Tensor, peephole_3H: Tensor | None, h0_BH: Tensor, c0_BH: Tensor, clip: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Run the recurrence. Returns h_TBH and the last c_BH, then what the backward pass needs: all
+    c_TBH and the gate activations a_TBG. `clip` is used only there. State and gates keep the dtype of
+    c0_BH; the products with W_h are done in the dtype of w_GH."""
+    T, B, G = z_TBG.shape
+    H = G // 4
+    h_TBH, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (H, H, G))
+    w_HG = w_GH.t()
+    h_BH, c_BH = h0_BH, c0_BH
+    for t in range(T):
+        a_BG = a_TBG[t]
+        if w_GH.dtype == z_TBG.dtype == a_BG.dtype:
+            torch.addmm(z_TBG[t], h_BH, w_HG, out=a_BG)
+        else:
+            torch.add(z_TBG[t], h_BH.to(w_GH.dtype) @ w_HG, out=a_BG)
+        i_BH, f_BH, g_BH, o_BH = a_BG.split(H, dim=1)
+        if peephole_3H is not None:
+            a_BG[:, : 2 * H].view(B, 2, H).addcmul_(c_BH[:, None], peephole_3H[:2])
+        a_BG[:, : 2 * H].sigmoid_()
+        g_BH.tanh_()
+        c_BH = torch.mul(f_BH, c_BH, out=c_TBH[t]).addcmul_(i_BH, g_BH)
+        if peephole_3H is not None:
+            o_BH.addcmul_(c_BH, peephole_3H[2])
+        o_BH.sigmoid_()
+        h_BH = torch.tanh(c_BH, out=h_TBH[t]).mul_(o_BH)
+    return h_TBH, c_BH.clone(), c_TBH, a_TBG
+
+
+@_lstm.register_fake
+def _(z_TBG, w_GH, peephole_3H, h0_BH, c0_BH, clip):
+    T, B, G = z_TBG.shape
+    h_TBH, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (G // 4, G // 4, G))
+    return h_TBH, torch.empty_like(c0_BH), c_TBH, a_TBG
+
+
+@torch.library.custom_op("graves_lm::lstm_backward", mutates_args=())
+def _lstm_backward(
+    dh_TBH: Tensor,
+    dcT_BH: Tensor | None,
+    a_TBG: Tensor,
+    h_TBH: Tensor,
+    c_TBH: Tensor,
+    w_GH: Tensor,
+    peephole_3H: Tensor | None,
+    h0_BH: Tensor,
+    c0_BH: Tensor,
+    clip: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The derivatives of (7)–(11), last step first. Returns dz_TBG, dw_GH, dpeephole_3H, dh0_BH, dc0_BH.
+
+    Each step's four pre-activation derivatives are clipped to ±`clip` (infinity: not clipped) before
+    anything is computed from them, so the clip acts on all that flows to earlier steps, as in the paper.
+    """
+    T, B, H = h_TBH.shape
+    dz_TBG = torch.empty_like(a_TBG)
+    dz_product_TBG = dz_TBG if w_GH.dtype == dz_TBG.dtype else torch.empty_like(dz_TBG, dtype=w_GH.dtype)
+    dh_BH = torch.zeros_like(h0_BH)  # what reaches h_t from step t + 1
+    dc_BH = torch.zeros_like(c0_BH) if dcT_BH is None else dcT_BH.clone()
+    tanh_c_BH, slope_BG = torch.empty_like(c0_BH), torch.empty_like(a_TBG[0])
+    for t in range(T - 1, -1, -1):
+        i_BH, f_BH, g_BH, o_BH = a_TBG[t].split(H, dim=1)
+        dz_BG = dz_TBG[t]
+        di_BH, df_BH, dg_BH, do_BH = dz_BG.split(H, dim=1)
+        c_prev_BH = c_TBH[t - 1] if t else c0_BH
+        torch.tanh(c_TBH[t], out=tanh_c_BH)
+        dh_BH.add_(dh_TBH[t])
+
+        # The slope of σ is a(1 − a), that of tanh 1 − a²; o comes first, c_t depends on it by (10).
+        torch.addcmul(a_TBG[t], a_TBG[t], a_TBG[t], value=-1, out=slope_BG)
+        torch.mul(dh_BH, tanh_c_BH, out=do_BH).mul_(slope_BG[:, 3 * H :]).clamp_(-clip, clip)
+        dh_BH.mul_(o_BH)
+        dc_BH.add_(dh_BH).addcmul_(dh_BH, tanh_c_BH.square_(), value=-1)
+        if peephole_3H is not None:
+            dc_BH.addcmul_(do_BH, peephole_3H[2])
+
+        torch.mul(dc_BH, g_BH, out=di_BH)
+        torch.mul(dc_BH, c_prev_BH, out=df_BH)
+        dz_BG[:, : 2 * H].mul_(slope_BG[:, : 2 * H])
+        torch.mul(dc_BH, i_BH, out=dg_BH)
+        dg_BH.sub_(torch.mul(g_BH, g_BH, out=tanh_c_BH).mul_(dg_BH))
+        dz_BG[:, : 3 * H].clamp_(-clip, clip)
+
+        dc_BH.mul_(f_BH)
+        if peephole_3H is not None:
+            dc_BH.addcmul_(di_BH, peephole_3H[0]).addcmul_(df_BH, peephole_3H[1])
+        if dz_product_TBG is dz_TBG:
+            torch.mm(dz_BG, w_GH, out=dh_BH)
+        else:
+            dh_BH.copy_(dz_product_TBG[t].copy_(dz_BG) @ w_GH)
+
+    # The weights' derivatives need no loop: one matrix product over all steps.
+    dw_GH = dz_product_TBG[0].t() @ h0_BH.to(w_GH.dtype)
+    if T > 1:
+        h_product_TBH = h_TBH[:-1].to(w_GH.dtype)
+        dw_GH.addmm_(dz_product_TBG[1:].view(-1, 4 * H).t(), h_product_TBH.view(-1, H))
+    dpeephole_3H = dz_TBG.new_zeros(3, H)
+    if peephole_3H is not None:
+        di_TBH, df_TBH, _, do_TBH = dz_TBG.split(H, dim=2)
+        for gate, d_TBH in enumerate((di_TBH, df_TBH)):
+            dpeephole_3H[gate] = (d_TBH[0] * c0_BH).sum(0) + (d_TBH[1:] * c_TBH[:-1]).sum((0, 1))
+        dpeephole_3H[2] = (do_TBH * c_TBH).sum((0, 1))
+    return dz_TBG, dw_GH, dpeephole_3H, dh_BH, dc_BH
+
+
+@_lstm_backward.register_fake
+def _(dh_TBH, dcT_BH, a_TBG, h_TBH, c_TBH, w_GH, peephole_3H, h0_BH, c0_BH, clip):
+    dpeephole_3H = w_GH.new_empty(3, w_GH.shape[1])
+    return (
+        torch.empty_like(a_TBG),
+        torch.empty_like(w_GH),
+        dpeephole_3H,
+        torch.empty_like(h0_BH),
+        torch.empty_like(c0_BH),
+    )
+
+
+def _save_for_backward(ctx, inputs, output):
+    z_TBG, w_GH, peephole_3H, h0_BH, c0_BH, ctx.clip = inputs
+    ctx.z_dtype = z_TBG.dtype
+    h_TBH, _, c_TBH, a_TBG = output
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(a_TBG, h_TBH, c_TBH, w_GH, peephole_3H, h0_BH, c0_BH)
+
+
+def _autograd_backward(ctx, dh_TBH, dcT_BH, dc_TBH, da_TBG):
+    # c_TBH and a_TBG are returned for this pass alone; `lstm` hides them, so they have no derivative.
+    a_TBG, h_TBH, *rest = ctx.saved_tensors
+    if dh_TBH is None:
+        dh_TBH = torch.zeros_like(h_TBH)
+    dz, dw, dpeephole, dh0, dc0 = _lstm_backward(dh_TBH, dcT_BH, a_TBG, h_TBH, *rest, ctx.clip)
+    return dz.to(ctx.z_dtype), dw, dpeephole if ctx.needs_input_grad[2] else None, dh0, dc0, None
+
+
+_lstm.register_autograd(_autograd_backward, setup_context=_save_for_backward)
+
+
+def lstm(
+    z_TBG: Tensor,
+    state: LSTMState,
+    w_GH: Tensor,
+    peephole_3H: Tensor | None = None,
+    clip: float | None = None,
+) -> tuple[Tensor, LSTMState]:
+    """(7)–(11) over a whole sequence, with an exact hand-written backward pass.
+
+    Args:
+        z_TBG: W_x x + b for every step, (T, B, 4H), T ≥ 1, gates in the order i, f, g, o.
+        state: h and c before the first step.
+        w_GH: the recurrent weights, (4H, H).
+        peephole_3H: the diagonals W_ci, W_cf, W_co, (3, H); None leaves the peepholes out.
+        clip: bound on the derivative of the loss with respect to each pre-activation, element-wise at
+            every step (the paper: ±1 for text, ±10 for pen strokes); None does not clip.
+
+    Returns h_TBH and the state after the last step. Under autocast the products with `w_GH` are done in
+    the autocast dtype; the state and the gates stay in the dtype of `state`.
+    """
+    if torch.is_autocast_enabled(z_TBG.device.type):
+        w_GH = w_GH.to(torch.get_autocast_dtype(z_TBG.device.type))
+    bound = math.inf if clip is None else float(clip)
+    h_TBH, c_BH, _, _ = _lstm(z_TBG.contiguous(), w_GH, peephole_3H, state.h_BH, state.c_BH, bound)
+    return h_TBH, LSTMState(h_TBH[-1], c_BH)
+
+
+class LSTMRecurrence(nn.Module):
+    """The recurrent half of one layer: W_h, the peepholes and the loop; its input is W_x x + b.
+
+    Where the paper is silent: W_h starts as four orthogonal H×H blocks (`recurrent_init="orthogonal"`),
+    which carries state over hundreds of steps from the first update on, or uniform in ±1/√H; the
+    peepholes start at zero, so that training begins from an LSTM without them.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        peepholes: bool = True,
+        clip: float | None = None,
+        recurrent_init: str = "orthogonal",
+    ):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.clip = clip
+        self.weight = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
+        self.peephole = nn.Parameter(torch.zeros(3, hidden_size)) if peepholes else None
+        for block in self.weight.data.split(hidden_size):
+            if recurrent_init == "orthogonal":
+                nn.init.orthogonal_(block)
+            elif recurrent_init == "uniform":
+                nn.init.uniform_(block, -(hidden_size**-0.5), hidden_size**-0.5)
+            else:
+                raise ValueError(f"recurrent_init={recurrent_init!r}: 'orthogonal' or 'uniform'")
+
+    def initial_state(self, batch_size: int) -> LSTMState:
+        """Zeros, as the paper's sequences start."""
+        zeros = self.weight.new_zeros(batch_size, self.hidden_size)
+        return LSTMState(zeros, zeros)
+
+    def forward(self, z_TBG: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        """A whole sequence: h_TBH and the last state."""
+        return lstm(z_TBG, state, self.weight, self.peephole, self.clip)
+
+    def step(self, z_BG: Tensor, state: LSTMState) -> LSTMState:
+        """A single step; equal to `forward` on a sequence of one."""
+        return lstm_step(z_BG, state, self.weight, self.peephole)
