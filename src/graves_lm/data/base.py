@@ -1,0 +1,79 @@
+"""What all data modules share: a cache folder that is there whole or not at all, and its key."""
+
+import hashlib
+import json
+import os
+import shutil
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from lightning.pytorch import LightningDataModule
+
+CACHE_VERSION = 1
+
+
+class SequenceDataModule(LightningDataModule):
+    """A data set that is prepared once into `cache_dir` and opened memory-mapped afterwards.
+
+    A subclass names what its cache depends on (`cache_key`) and writes it (`build`). The folder is built
+    under a temporary name and renamed when complete, under a lock, so that several processes may start
+    at once and a killed one leaves no partial cache.
+
+    Args:
+        name: the first part of the cache folder's name.
+        cache_dir: where caches are kept.
+        source: the owner's files; None where the data need none.
+        batch_size: sequences a batch *on each process*.
+    """
+
+    def __init__(self, name: str, cache_dir: str | Path, source: str | Path | None, batch_size: int):
+        super().__init__()
+        self.name = name
+        self.cache_dir = Path(cache_dir)
+        self.source = Path(source).expanduser() if source is not None else None
+        self.batch_size = batch_size
+
+    @abstractmethod
+    def cache_key(self) -> Mapping[str, Any]:
+        """All that the cached content depends on, as plain values."""
+
+    @abstractmethod
+    def build(self, folder: Path) -> None:
+        """Write the cache into the empty `folder`. Raises UserError for unusable sources."""
+
+    @property
+    def cache(self) -> Path:
+        """This data set's cache folder."""
+        key = json.dumps({"version": CACHE_VERSION, **self.cache_key()}, sort_keys=True, default=str)
+        return self.cache_dir / f"{self.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+    def prepare_data(self) -> None:
+        """Build the cache if it is not there. Safe to call from any number of processes."""
+        cache = self.cache
+        if cache.is_dir():
+            return
+        self.cache_dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.cache_dir / f".{cache.name}.lock"):
+            if cache.is_dir():
+                return
+            partial = cache.with_name(f".{cache.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            try:
+                self.build(partial)
+                os.replace(partial, cache)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+
+    def rank_and_world(self) -> tuple[int, int]:
+        """This process's place among the trainer's; (0, 1) without a trainer."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+
+def file_key(path: Path) -> str:
+    """Identifies a file's content cheaply: its resolved path, size and time of change."""
+    stat = path.stat()
+    return f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"

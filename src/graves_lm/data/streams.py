@@ -1,0 +1,120 @@
+"""Long sequences as parallel contiguous streams, for truncated back-propagation with carried state.
+
+A sequence of N symbols is cut into R = rows × processes stretches. Row r of the batch reads stretch r
+from its start to its end, T symbols a batch, so the state after one batch is the right one before the
+next. Nothing is shuffled, repeated or left out.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from graves_lm.errors import UserError
+
+
+class StreamBatch(NamedTuple):
+    """The next T symbols of B streams.
+
+    symbol_TB: int64 indices, T × B; where `scored_TB` is False the place may be filler (index 0).
+    scored_TB: whether a symbol counts. Filler after a stretch's end and warm-up before its start do not.
+    reset: start from the initial state instead of the carried one.
+    """
+
+    symbol_TB: Tensor
+    scored_TB: Tensor
+    reset: bool
+
+
+class StreamLoader:
+    """Iterates over the batches of one split; position is saved and restored with the trainer's.
+
+    Args:
+        sequence: all symbols in order, (N,), typically memory-mapped.
+        rows: batch rows of this process.
+        length: T, symbols a row gets in a batch; gradients reach no further back.
+        rank, world: this process's place among those that share the sequence.
+        reset_every: start from the initial state every so many batches (None: only at the start).
+        warm_up: symbols each row but the first reads, unscored, before its own stretch, so that it does
+            not begin without context. Figures then depend on the number of rows as little as wanted.
+
+    Raises UserError when the sequence is too short to give every row a symbol.
+    """
+
+    def __init__(
+        self,
+        sequence: np.ndarray,
+        rows: int,
+        length: int,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        reset_every: int | None = None,
+        warm_up: int = 0,
+        name: str = "text",
+    ):
+        total = rows * world
+        # Row r ends at `ends[r]` and reads as many symbols as every other row: row 0 scores all of them,
+        # the others all but the first `warm_up`.
+        reads = (len(sequence) + (total - 1) * warm_up) / total
+        if len(sequence) < total or reads <= warm_up:
+            need = max(total, total * warm_up + 1 - (total - 1) * warm_up)
+            raise UserError(
+                f"{name}: {len(sequence)} symbols are too few for {total} parallel streams "
+                f"with a warm-up of {warm_up}: {need} are needed; lower data.batch_size or use more text"
+            )
+        ends = [round(reads + r * (reads - warm_up)) for r in range(total)]
+        starts = [0, *ends[:-1]]
+        mine = range(rank * rows, (rank + 1) * rows)
+        self.sequence = sequence
+        self.length = length
+        self.reset_every = reset_every
+        self._read_from = [max(0, starts[r] - warm_up) for r in mine]
+        self._score_from = [starts[r] for r in mine]
+        self._end = [ends[r] for r in mine]
+        longest = max(end - max(0, start - warm_up) for start, end in zip(starts, ends, strict=True))
+        self._batches = math.ceil(longest / length)
+        self._longest = longest
+        self._next = 0
+
+    def __len__(self) -> int:
+        return self._batches
+
+    def batch(self, index: int) -> StreamBatch:
+        """Batch `index` of the epoch."""
+        start = index * self.length
+        steps = min(self.length, self._longest - start)
+        symbol_TB = np.zeros((steps, len(self._end)), dtype=np.int64)
+        scored_TB = np.zeros((steps, len(self._end)), dtype=bool)
+        for row, (read_from, score_from, end) in enumerate(
+            zip(self._read_from, self._score_from, self._end, strict=True)
+        ):
+            first = read_from + start
+            piece = self.sequence[first : max(first, min(first + steps, end))]
+            symbol_TB[: len(piece), row] = piece
+            scored_TB[max(0, score_from - first) : len(piece), row] = True
+        reset = index == 0 or bool(self.reset_every) and index % self.reset_every == 0
+        return StreamBatch(torch.from_numpy(symbol_TB), torch.from_numpy(scored_TB), reset)
+
+    def __iter__(self) -> Iterator[StreamBatch]:
+        """From the restored position, if one was, to the end of the epoch."""
+        first, self._next = self._next, 0
+        for index in range(first, self._batches):
+            batch = self.batch(index)
+            self._next = (index + 1) % self._batches
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"next_batch": self._next, "batches": self._batches}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Raises UserError when the streams are laid out differently from the saved run's."""
+        if state["batches"] != self._batches:
+            raise UserError(
+                f"the checkpoint was made with {state['batches']} batches an epoch, this run has "
+                f"{self._batches}: resume with the same data, data.batch_size, data.length and devices"
+            )
+        self._next = state["next_batch"]

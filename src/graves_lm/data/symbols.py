@@ -1,0 +1,120 @@
+"""The symbol set of a text model: what a one-hot position stands for. Part of every checkpoint."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from graves_lm.errors import UserError
+
+UNITS = ("byte", "character", "word")
+
+
+class Symbols:
+    """An ordered set of bytes, characters or words, with exact encoding and decoding.
+
+    Args:
+        unit: what one symbol is.
+        items: the symbols in index order: integers for bytes, strings otherwise. In words mode the end
+            of a line is the symbol "<eos>", as in the Penn Treebank files.
+    """
+
+    def __init__(self, unit: str, items: Iterable[Any]):
+        if unit not in UNITS:
+            raise ValueError(f"unit={unit!r}: one of {', '.join(UNITS)}")
+        self.unit = unit
+        self.items = list(items)
+        if unit == "word":
+            self._index = {word: i for i, word in enumerate(self.items)}
+        else:
+            codes = np.array([i if unit == "byte" else ord(i) for i in self.items], dtype=np.int64)
+            self._lookup = np.full(int(codes.max(initial=0)) + 1, -1, dtype=np.int64)
+            self._lookup[codes] = np.arange(len(codes))
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Symbols) and (self.unit, self.items) == (other.unit, other.items)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The smallest unsigned type that holds every index."""
+        return np.min_scalar_type(max(len(self) - 1, 0))
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain containers, for a checkpoint."""
+        return {"unit": self.unit, "items": self.items}
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> "Symbols":
+        return cls(plain["unit"], plain["items"])
+
+    @classmethod
+    def of(cls, unit: str, codes: np.ndarray) -> "Symbols":
+        """The set of all bytes or characters among `codes` (byte values or code points), sorted."""
+        found = np.unique(codes)
+        return cls(unit, [int(c) if unit == "byte" else chr(int(c)) for c in found])
+
+    def encode_codes(self, codes: np.ndarray, where: str) -> np.ndarray:
+        """Byte values or code points to indices. Raises UserError for the first unknown one."""
+        inside = codes < len(self._lookup)
+        index = np.where(inside, self._lookup[np.where(inside, codes, 0)], -1)
+        if (index < 0).any():
+            at = int(np.argmax(index < 0))
+            shown = f"byte 0x{int(codes[at]):02x}" if self.unit == "byte" else repr(chr(int(codes[at])))
+            raise UserError(
+                f"{where}: {shown} at position {at} is not among the model's {len(self)} symbols "
+                f"({self.summary()}); remove it or train on text that has it"
+            )
+        return index.astype(self.dtype)
+
+    def encode(self, text: str, where: str = "text") -> np.ndarray:
+        """Indices of `text`, (N,). Raises UserError that names an unknown symbol and its position."""
+        if self.unit != "word":
+            return self.encode_codes(codes_of(text, self.unit), where)
+        words = [w for line in text.splitlines(keepends=True) for w in words_of(line)]
+        for position, word in enumerate(words):
+            if word not in self._index:
+                raise UserError(
+                    f"{where}: word {word!r} at position {position} is not among the model's "
+                    f"{len(self)} words; use one that is, such as '<unk>'"
+                )
+        return np.array([self._index[w] for w in words], dtype=self.dtype)
+
+    def piece(self, index: int) -> bytes:
+        """What one symbol adds to a text, as UTF-8 bytes."""
+        item = self.items[index]
+        if self.unit == "byte":
+            return bytes([item])
+        if self.unit == "word":
+            return b"\n" if item == "<eos>" else item.encode() + b" "
+        return item.encode()
+
+    def decode(self, indices: Iterable[int]) -> str:
+        """The text of `indices`; bytes that are not UTF-8 are shown as replacement marks."""
+        return b"".join(self.piece(int(i)) for i in indices).decode("utf-8", errors="replace")
+
+    def summary(self, limit: int = 120) -> str:
+        """A printable clause that shows the symbols."""
+        if self.unit == "byte":
+            shown = "".join(chr(i) if 32 <= i < 127 else f"\\x{i:02x}" for i in self.items)
+        elif self.unit == "word":
+            shown = " ".join(self.items[:20])
+        else:
+            shown = repr("".join(self.items))[1:-1]
+        return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def codes_of(text: str, unit: str) -> np.ndarray:
+    """Byte values of the UTF-8 form, or code points, of `text`."""
+    if unit == "byte":
+        return np.frombuffer(text.encode(), dtype=np.uint8)
+    return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+
+
+def words_of(line: str) -> list[str]:
+    """The words of a line, closed by "<eos>" where the line is."""
+    return line.split() + (["<eos>"] if line.endswith("\n") else [])

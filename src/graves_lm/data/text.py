@@ -1,0 +1,149 @@
+"""The data module of all text corpora: symbols in memory-mapped arrays, batches as parallel streams."""
+
+import json
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graves_lm.data.base import SequenceDataModule
+from graves_lm.data.streams import StreamLoader
+from graves_lm.data.symbols import Symbols
+from graves_lm.errors import UserError
+
+SPLITS = ("train", "val", "test")
+
+
+class TextDataModule(SequenceDataModule):
+    """A text with its splits `train`, `val` and `test`, each one long sequence of symbols.
+
+    Args:
+        batch_size: parallel streams (batch rows) on each process, training.
+        length: T, symbols a stream advances per batch, and how far back gradients reach.
+        reset_every: in training, start from the null state every so many batches; None: once an epoch.
+        eval_batch_size: parallel streams when validating or testing.
+        warm_up: unscored symbols that every stream but the first reads before its own stretch when
+            validating or testing. 0 and `eval_batch_size=1` give the figure of one unbroken pass.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        cache_dir: str | Path = "data",
+        source: str | Path | None = None,
+        batch_size: int = 32,
+        length: int = 100,
+        reset_every: int | None = None,
+        eval_batch_size: int = 32,
+        warm_up: int = 200,
+    ):
+        super().__init__(name, cache_dir, source, batch_size)
+        self.length = length
+        self.reset_every = reset_every
+        self.eval_batch_size = eval_batch_size
+        self.warm_up = warm_up
+        self._symbols: Symbols | None = None
+
+    @abstractmethod
+    def encode_splits(self) -> tuple[Symbols, Mapping[str, np.ndarray], str]:
+        """The symbol set, every split's symbols as an array of indices, and a line about the corpus."""
+
+    def build(self, folder: Path) -> None:
+        symbols, splits, about = self.encode_splits()
+        if len(symbols) < 2:
+            raise UserError(
+                f"data={self.name}: the text holds {len(symbols)} different symbol(s) and at least 2 are "
+                "needed to predict anything; give a text that is not empty and not one repeated symbol"
+            )
+        for split in SPLITS:
+            if len(splits[split]) == 0:
+                raise UserError(f"data={self.name}: the {split} split is empty; give a longer text")
+            np.save(folder / f"{split}.npy", splits[split].astype(symbols.dtype, copy=False))
+        counts = {split: len(splits[split]) for split in SPLITS}
+        card = {"about": about, "counts": counts, "symbols": symbols.to_plain()}
+        (folder / "card.json").write_text(json.dumps(card))
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the cache (memory-mapped)."""
+        self.card: dict[str, Any] = json.loads((self.cache / "card.json").read_text())
+        self._symbols = Symbols.from_plain(self.card["symbols"])
+
+    @property
+    def symbols(self) -> Symbols:
+        """The symbol set; known after `setup`."""
+        if self._symbols is None:
+            raise RuntimeError("symbols are known after prepare_data() and setup()")
+        return self._symbols
+
+    @property
+    def training_sequences(self) -> int:
+        """Sequences of `length` symbols in the training split: what adaptive weight noise divides by."""
+        return max(1, self.card["counts"]["train"] // self.length)
+
+    def sequence(self, split: str) -> np.ndarray:
+        """All symbols of a split, (N,), memory-mapped."""
+        return np.load(self.cache / f"{split}.npy", mmap_mode="r")
+
+    def require_symbols(self, known: Symbols) -> None:
+        """Raises UserError unless this text's symbols are those that a checkpoint was trained on."""
+        if self.symbols == known:
+            return
+        missing = [s for s in self.symbols.items if s not in set(known.items)]
+        what = f"has {missing[0]!r}, which the model has not learned" if missing else "has fewer symbols"
+        raise UserError(
+            f"data={self.name}: the text's symbol set is not the checkpoint's: it {what} "
+            f"({len(self.symbols)} against {len(known)} symbols); evaluate on the data it was trained on"
+        )
+
+    def summary(self) -> str:
+        """A table for the terminal."""
+        rows = [f"{split:>6} {count:>13,} symbols" for split, count in self.card["counts"].items()]
+        symbols = f"{len(self.symbols)} {self.symbols.unit}s: {self.symbols.summary()}"
+        return "\n".join([f"{self.name}: {self.card['about']}", *rows, symbols, f"cache: {self.cache}"])
+
+    def train_dataloader(self) -> StreamLoader:
+        rank, world = self.rank_and_world()
+        return StreamLoader(
+            self.sequence("train"),
+            self.batch_size,
+            self.length,
+            rank=rank,
+            world=world,
+            reset_every=self.reset_every,
+            name=f"data={self.name}, training text",
+        )
+
+    def eval_dataloader(self, split: str) -> StreamLoader:
+        """Batches of a split in which every symbol is scored exactly once.
+
+        Streams are dropped until each has its warm-up and as much again to score, so short texts work.
+        """
+        rank, world = self.rank_and_world()
+        sequence = self.sequence(split)
+        most = max(1, len(sequence) // (2 * max(self.warm_up, 1) * world))
+        rows = min(self.eval_batch_size, most)
+        return StreamLoader(
+            sequence,
+            rows,
+            self.length,
+            rank=rank,
+            world=world,
+            warm_up=self.warm_up,
+            name=f"data={self.name}, {split} text",
+        )
+
+    def val_dataloader(self) -> StreamLoader:
+        return self.eval_dataloader("val")
+
+    def test_dataloader(self) -> StreamLoader:
+        return self.eval_dataloader("test")
+
+
+def cut(sequence: np.ndarray, shares: tuple[float, ...]) -> dict[str, np.ndarray]:
+    """Consecutive train, val and test pieces by their shares; two shares make val and test the same."""
+    bounds = [round(len(sequence) * sum(shares[:n])) for n in range(len(shares) + 1)]
+    pieces = [sequence[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return dict(zip(SPLITS, [*pieces, pieces[-1]][:3], strict=True))

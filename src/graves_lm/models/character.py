@@ -1,0 +1,73 @@
+"""Character (or word) prediction, equations (12)–(14): one-hot symbols in, softmax over symbols out.
+
+Shape legend: T steps, B batch rows, K symbols.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from graves_lm.nn.stack import SkipStack, StackState
+
+NULL_SYMBOL = -1
+"""The index that stands for the null vector, the paper's x_1."""
+
+
+class CharacterState(NamedTuple):
+    """What is carried from one symbol to the next: the layers' states and the last symbol seen, (B,)."""
+
+    layers: StackState
+    last_B: Tensor
+
+    def detach(self) -> "CharacterState":
+        return CharacterState(tuple(s.detach() for s in self.layers), self.last_B)
+
+    def where(self, keep_B: Tensor, other: "CharacterState") -> "CharacterState":
+        """Row by row this state where `keep_B`, else `other`."""
+        tensors = zip(self.tensors(), other.tensors(), strict=True)
+        picked = [torch.where(keep_B.view(-1, *[1] * (a.dim() - 1)), a, b) for a, b in tensors]
+        return self.from_tensors(picked)
+
+    def tensors(self) -> list[Tensor]:
+        """All tensors in one flat list, for a checkpoint."""
+        return [t for layer in self.layers for t in layer] + [self.last_B]
+
+    def from_tensors(self, tensors: list[Tensor]) -> "CharacterState":
+        """The inverse of `tensors`, for a state of this one's shape."""
+        pairs = zip(tensors[0:-1:2], tensors[1:-1:2], strict=True)
+        return CharacterState(tuple(type(self.layers[0])(h, c) for h, c in pairs), tensors[-1])
+
+
+class CharacterNetwork(nn.Module):
+    """Pr(x_{t+1} | x_1 … x_t) as softmax(ŷ_t), (12); ŷ from the deep skip stack.
+
+    Args:
+        symbols: K, the size of the symbol set.
+        layers, hidden_size, skips, peepholes, clip, recurrent_init, forget_bias: see `SkipStack`.
+    """
+
+    def __init__(self, symbols: int, layers: int, hidden_size: int, **stack):
+        super().__init__()
+        self.symbols = symbols
+        self.stack = SkipStack(symbols, symbols, layers, hidden_size, one_hot=True, **stack)
+
+    def initial_state(self, batch_size: int) -> CharacterState:
+        """Zeros, and the null vector as what came before."""
+        device = self.stack.to_output.weight.device
+        last_B = torch.full((batch_size,), NULL_SYMBOL, dtype=torch.long, device=device)
+        return CharacterState(self.stack.initial_state(batch_size), last_B)
+
+    def forward(self, target_TB: Tensor, state: CharacterState) -> tuple[Tensor, CharacterState]:
+        """Logits for each of `target_TB`, from what came before it alone.
+
+        The inputs are the targets one step late: the state's last symbol, then target_TB[:-1].
+        Returns logits_TBK (float32 or wider) and the state after the last target.
+        """
+        x_TB = torch.cat([state.last_B.unsqueeze(0), target_TB[:-1]])
+        y_TBK, layers = self.stack(x_TB, state.layers)
+        return y_TBK.float() if y_TBK.dtype == torch.bfloat16 else y_TBK, CharacterState(layers, target_TB[-1])
+
+    def step(self, state: CharacterState) -> tuple[Tensor, StackState]:
+        """Logits_BK for the next symbol, and the layers' states; the caller picks the symbol."""
+        return self.stack.step(state.last_B, state.layers)

@@ -1,0 +1,24 @@
+"""The identity, with its derivative clipped (section 2.1 and 4.2 of the paper).
+
+The paper bounds the derivative of the loss with respect to the network outputs (±100 for pen strokes)
+and the LSTM pre-activations; the latter clip lives inside the LSTM's own backward pass (`nn.lstm`).
+"""
+
+import torch
+from torch import Tensor
+
+
+class _ClipDerivative(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, bound: float) -> Tensor:
+        ctx.bound = bound
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        return grad.clamp(-ctx.bound, ctx.bound), None
+
+
+def clip_derivative(x: Tensor, bound: float | None) -> Tensor:
+    """x itself; on the way back ∂L/∂x is clipped element-wise to ±`bound` (None: not clipped)."""
+    return x if bound is None else _ClipDerivative.apply(x, bound)

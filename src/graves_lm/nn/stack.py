@@ -1,0 +1,124 @@
+"""The deep prediction network: a stack of LSTM layers with skip connections, equations (1)–(6).
+
+    h^1_t = H(W_{x h^1} x_t + W_{h^1 h^1} h^1_{t−1} + b^1)                                    (1)
+    h^n_t = H(W_{x h^n} x_t + W_{h^{n−1} h^n} h^{n−1}_t + W_{h^n h^n} h^n_{t−1} + b^n)        (2)
+    ŷ_t   = b_y + Σ_n W_{h^n y} h^n_t                                                         (3)
+
+x_t reaches every layer and every layer reaches the output; both kinds of skip can be switched off
+together. Shape legend: T steps, B batch rows, K one-hot symbols, I input size, H hidden units, Y outputs.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding
+
+from graves_lm.nn.clip import clip_derivative
+from graves_lm.nn.lstm import LSTMRecurrence, LSTMState
+
+StackState = tuple[LSTMState, ...]
+"""One `LSTMState` a layer, bottom first."""
+
+
+class OneHotProjection(nn.Module):
+    """W x + 0 for one-hot x: rows of the stored weight, gathered by symbol index; no one-hot is built.
+
+    Index −1 stands for the null vector (the paper's x_1), for which the projection is zero.
+    Uniform in ±1/√K̃ with K̃ = `fan_in`, as a dense layer of that size would start.
+    """
+
+    def __init__(self, symbols: int, outputs: int, fan_in: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(symbols, outputs).uniform_(-(fan_in**-0.5), fan_in**-0.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: integer (...); returns (..., outputs)."""
+        rows = embedding(x.clamp_min(0), self.weight)
+        return rows.masked_fill_((x < 0).unsqueeze(-1), 0) if bool((x < 0).any()) else rows
+
+
+class SkipStack(nn.Module):
+    """Layers, skips and output of (1)–(3).
+
+    Args:
+        inputs: size of x_t; with `one_hot`, the number of symbols and x_t is an index.
+        outputs: size of ŷ_t.
+        layers, hidden_size: the paper's 1×1000, 7×700, 3×400, …
+        skips: x_t to every layer and every layer to ŷ; False leaves a plain stack.
+        peepholes: the diagonal W_c· of (7), (8), (10).
+        clip: per-step bound on the LSTM's pre-activation derivatives (paper: 1 text, 10 pen).
+        output_clip: bound on the derivative with respect to ŷ (paper: 100 for pen); None: not clipped.
+        recurrent_init: see `LSTMRecurrence`.
+        forget_bias: initial b_f. The paper is silent; 1 lets state live from the start.
+
+    The derivatives that both clips see are those of the loss in nats *summed* over the sequence, as in
+    the paper; a training task that averages its loss must scale afterwards (see `tasks.base`).
+    Where the paper is silent, dense weights start uniform in ±1/√fan-in, biases at zero.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        layers: int,
+        hidden_size: int,
+        *,
+        one_hot: bool = False,
+        skips: bool = True,
+        peepholes: bool = True,
+        clip: float | None = None,
+        output_clip: float | None = None,
+        recurrent_init: str = "orthogonal",
+        forget_bias: float = 1.0,
+    ):
+        super().__init__()
+        self.skips, self.output_clip = skips, output_clip
+        H, G = hidden_size, 4 * hidden_size
+        self.recurrences = nn.ModuleList(
+            LSTMRecurrence(H, peepholes, clip, recurrent_init) for _ in range(layers)
+        )
+        from_x = range(layers if skips else 1)
+        self.from_input = nn.ModuleList(
+            OneHotProjection(inputs, G, fan_in=H) if one_hot else nn.Linear(inputs, G, bias=False)
+            for _ in from_x
+        )
+        self.from_below = nn.ModuleList(nn.Linear(H, G, bias=False) for _ in range(layers - 1))
+        self.bias = nn.ParameterList(nn.Parameter(torch.zeros(G)) for _ in range(layers))
+        for bias in self.bias:
+            bias.data[H : 2 * H] = forget_bias
+        to_output = layers if skips else 1
+        self.to_output = nn.Linear(to_output * H, outputs)  # [W_{h^1 y} … W_{h^N y}] side by side
+        nn.init.zeros_(self.to_output.bias)
+
+    def initial_state(self, batch_size: int) -> StackState:
+        return tuple(layer.initial_state(batch_size) for layer in self.recurrences)
+
+    def _preactivation(self, n: int, x: Tensor, below: Tensor | None) -> Tensor:
+        """W_x x + W_below h^{n−1} + b^n of layer n (from 0), for one step or all."""
+        z = self.bias[n]
+        if n < len(self.from_input):
+            z = self.from_input[n](x) + z
+        return z if below is None else z + self.from_below[n - 1](below)
+
+    def _output(self, hs: list[Tensor]) -> Tensor:
+        """(3). One product over the layers side by side."""
+        return self.to_output(torch.cat(hs, dim=-1) if self.skips else hs[-1])
+
+    def forward(self, x: Tensor, state: StackState) -> tuple[Tensor, StackState]:
+        """x: (T, B, I) or one-hot indices (T, B). Returns ŷ_TBY and the state after step T."""
+        hs: list[Tensor] = []
+        last: list[LSTMState] = []
+        for n, (layer, before) in enumerate(zip(self.recurrences, state, strict=True)):
+            h_TBH, after = layer(self._preactivation(n, x, hs[-1] if hs else None), before)
+            hs.append(h_TBH)
+            last.append(after)
+        return clip_derivative(self._output(hs), self.output_clip), tuple(last)
+
+    def step(self, x: Tensor, state: StackState) -> tuple[Tensor, StackState]:
+        """One step: x (B, I) or indices (B,). Returns ŷ_BY and the next state; equals `forward`."""
+        hs: list[Tensor] = []
+        last: list[LSTMState] = []
+        for n, (layer, before) in enumerate(zip(self.recurrences, state, strict=True)):
+            after = layer.step(self._preactivation(n, x, hs[-1] if hs else None), before)
+            hs.append(after.h_BH)
+            last.append(after)
+        return self._output(hs), tuple(last)
