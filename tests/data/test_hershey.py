@@ -96,7 +96,7 @@ def test_sizes_are_those_of_real_writing(lines):
 
 
 def test_people_differ_more_than_their_lines():
-    def slant(strokes) -> float:
+    def slant(strokes: list[np.ndarray]) -> float:
         """The mean direction of downward movement, x per y."""
         down = np.concatenate([np.diff(s, axis=0) for s in strokes])
         down = down[(down[:, 1] > 15) & (np.abs(down[:, 0]) < down[:, 1])]

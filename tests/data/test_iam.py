@@ -7,6 +7,7 @@ import shutil
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ import pytest
 from graves_lm.data import iam_archive
 from graves_lm.data.iam import SPLITS, iam_fingerprint, prepare_iam, read_iam
 from graves_lm.data.iam_repair import repair_strokes, repair_text, split_joined_lines
+from graves_lm.data.iam_report import IamReport
 from graves_lm.data.line_store import LineStore
-from graves_lm.data.strokes import Normalisation, to_pen_strokes
+from graves_lm.data.strokes import Normalisation, StrokeLine, to_pen_strokes
 from graves_lm.errors import UserError
 
 HEAD = '<?xml version="1.0" encoding="ISO-8859-1"?>\n<WhiteboardCaptureSession>\n<StrokeSet>\n'
@@ -80,11 +82,11 @@ def tree(tmp_path: Path) -> Path:
     return write_tree(tmp_path / "iam")
 
 
-def read(source: Path, **options):
+def read(source: Path, **options: Any) -> tuple[dict[str, list[StrokeLine]], IamReport]:
     return read_iam(source, progress=False, workers=1, **options)
 
 
-def reasons(report) -> dict[str, str]:
+def reasons(report: IamReport) -> dict[str, str]:
     return {Path(row.name).stem: row.reason for row in report.rows if not row.action.startswith("repaired")}
 
 
@@ -116,7 +118,7 @@ def test_splits_cover_the_sets():
     assert sorted(sum(SPLITS["owner"].values(), ())) == sorted(iam_archive.SETS)
 
 
-def same_lines(a, b) -> bool:
+def same_lines(a: dict[str, list[StrokeLine]], b: dict[str, list[StrokeLine]]) -> bool:
     return all(
         x.id == y.id and x.text == y.text and np.array_equal(x.strokes, y.strokes)
         for name in a
@@ -423,7 +425,7 @@ def test_spaces_of_transcripts(typed, meant):
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory) -> tuple:
+def database(tmp_path_factory: pytest.TempPathFactory) -> tuple[LineStore, IamReport]:
     root = os.environ.get("GRAVES_LM_DATA") or Path(__file__).parents[2] / ".." / "shared" / "data"
     source = Path(root) / "iam-ondb"
     if not source.is_dir():

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ OFFSETS = [[0, 0, 0], [3, 4, 1], [0, 6, 0], [1, 1, 0], [4, 2, 1]]
 POINTS = [[x, y, int(i == len(s) - 1)] for s in STROKES for i, (x, y) in enumerate(s)]
 
 
-def only(path: Path, **options) -> StrokeLine:
+def only(path: Path, **options: Any) -> StrokeLine:
     lines, problems = read_ink(path, **options)
     assert not problems
     assert len(lines) == 1
@@ -27,7 +28,7 @@ def save(path: Path, content: object) -> Path:
     return path
 
 
-def turned(offsets) -> list[list[float]]:
+def turned(offsets: list[list[int]]) -> list[list[int]]:
     return [[x, -y, e] for x, y, e in offsets]
 
 
@@ -241,7 +242,7 @@ def test_other_mistakes(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="unknown kind of file"):
         read_ink(save(tmp_path / "a.docx", "x"))
     with pytest.raises(UserError, match="is no direction"):
-        read_ink(tmp_path, y_axis="left")
+        read_ink(tmp_path, y_axis="left")  # type: ignore[arg-type]
     monkeypatch.setattr("graves_lm.data.ink.SIZE_LIMIT", 5)
     with pytest.raises(UserError, match="more than the 5"):
         read_ink(save(tmp_path / "a.json", {"strokes": STROKES}))

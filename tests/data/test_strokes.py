@@ -66,7 +66,7 @@ def test_round_trip_is_exact_to_the_last_bit(whole):
     norm = Normalisation((8.4392, 0.0847), (42.628, 36.341))
     back = norm.invert(norm.apply(strokes))
     # One unit in the last place of the larger of the number and the mean it is measured from.
-    largest = np.maximum(np.abs(strokes[:, :2]), np.abs(np.float32(norm.mean)))
+    largest = np.maximum(np.abs(strokes[:, :2]), np.abs(np.array(norm.mean, np.float32)))
     assert (np.abs(back[:, :2] - strokes[:, :2]) <= np.spacing(largest)).all()
     assert np.array_equal(back[:, 2], strokes[:, 2])
     if whole:
