@@ -20,7 +20,7 @@ StackState = tuple[LSTMState, ...]
 
 
 class OneHotProjection(nn.Module):
-    """W x + 0 for one-hot x: rows of the stored weight, gathered by symbol index; no one-hot is built.
+    """W x for one-hot x: rows of the stored weight, gathered by symbol index; no one-hot is built.
 
     Index −1 stands for the null vector (the paper's x_1), for which the projection is zero.
     Uniform in ±1/√K̃ with K̃ = `fan_in`, as a dense layer of that size would start.
@@ -33,7 +33,7 @@ class OneHotProjection(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x: integer (...); returns (..., outputs)."""
         rows = embedding(x.clamp_min(0), self.weight)
-        return rows.masked_fill_((x < 0).unsqueeze(-1), 0) if bool((x < 0).any()) else rows
+        return rows * (x >= 0).unsqueeze(-1)  # a product, not a test: no wait for a GPU's answer
 
 
 class SkipStack(nn.Module):

@@ -1,0 +1,38 @@
+"""A text sample at each validation, always from the same seed, so that progress can be compared."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+
+log = logging.getLogger(__name__)
+
+
+class LogTextSamples(Callback):
+    """Writes a sample to `folder`/step-N.txt and to every logger that takes text.
+
+    Args:
+        sampler: settings of the sampler (`sampler=`).
+        folder: where the files go.
+        seed: of the sample's own random numbers; training's are not touched.
+    """
+
+    def __init__(self, sampler: Any, folder: str | Path, seed: int = 0):
+        self.sampler = sampler if callable(getattr(sampler, "sample", None)) else instantiate(sampler)
+        self.folder = Path(folder)
+        self.seed = seed
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        text = self.sampler.sample(pl_module, prompt="", seed=self.seed)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"step-{trainer.global_step:07d}.txt").write_text(text)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_text("samples/text", ["step", "text"], [[trainer.global_step, text]])
+            elif isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_text("samples/text", text, trainer.global_step)

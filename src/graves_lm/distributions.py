@@ -1,0 +1,203 @@
+"""The distribution of the next pen point, the paper's equations (18)-(25).
+
+A. Graves, "Generating Sequences With Recurrent Neural Networks", arXiv:1308.0850, section 4.1.
+
+Shapes: the batch is any (...); M is the number of mixture components; 2 are the axes (x1, x2) and 3 the
+event (x1, x2, x3) with x3 = 1 where the point ends a stroke.
+"""
+
+import math
+from typing import TypeAlias
+
+import torch
+from torch import Generator, Size, Tensor
+from torch.distributions import Distribution, constraints
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
+
+from graves_lm.errors import UserError
+
+Shape: TypeAlias = Size | list[int] | tuple[int, ...]
+
+
+class StrokeDistribution(Distribution):
+    r"""A mixture of bivariate normals over the pen's offset, times a Bernoulli for the end of the stroke.
+
+    .. math:: \Pr(x) = \Big(\sum_j \pi^j N(x_1, x_2 \mid \mu^j, \sigma^j, \rho^j)\Big)
+              \cdot \begin{cases} e & x_3 = 1 \\ 1 - e & x_3 = 0 \end{cases} \qquad (23)
+
+    The parameters are unconstrained and stay so: everything is computed from the logarithms, in float32
+    or better whatever the precision around it.
+
+    Args:
+        pi_logits: (..., M), π = softmax(pi_logits) (19).
+        mu: (..., M, 2), the means (20).
+        log_sigma: (..., M, 2), σ = exp(log_sigma) (21).
+        rho_hat: (..., M), ρ = tanh(rho_hat) (22).
+        e_logit: (...), the log-odds of the end of a stroke: e = 1/(1 + exp(-e_logit)). This is *minus* the
+            paper's ê of (18); `graves_lm.nn.mixture.stroke_distribution` turns the sign.
+    """
+
+    arg_constraints = {  # noqa: RUF012 (the name and form torch expects)
+        "pi_logits": constraints.real_vector,
+        "mu": constraints.independent(constraints.real, 2),
+        "log_sigma": constraints.independent(constraints.real, 2),
+        "rho_hat": constraints.real_vector,
+        "e_logit": constraints.real,
+    }
+    support = constraints.independent(constraints.cat([constraints.real, constraints.boolean], -1, [2, 1]), 1)
+
+    def __init__(
+        self,
+        pi_logits: Tensor,
+        mu: Tensor,
+        log_sigma: Tensor,
+        rho_hat: Tensor,
+        e_logit: Tensor,
+        validate_args: bool | None = None,
+    ):
+        dtype = torch.promote_types(mu.dtype, torch.float32)
+        self.pi_logits = pi_logits.to(dtype)
+        self.mu = mu.to(dtype)
+        self.log_sigma = log_sigma.to(dtype)
+        self.rho_hat = rho_hat.to(dtype)
+        self.e_logit = e_logit.to(dtype)
+        super().__init__(e_logit.shape, Size([3]), validate_args)
+
+    def expand(self, batch_shape: Shape, _instance: Distribution | None = None) -> "StrokeDistribution":
+        new = self._get_checked_instance(StrokeDistribution, _instance)
+        batch_shape = Size(batch_shape)
+        M = self.pi_logits.shape[-1]
+        new.pi_logits = self.pi_logits.expand(*batch_shape, M)
+        new.mu = self.mu.expand(*batch_shape, M, 2)
+        new.log_sigma = self.log_sigma.expand(*batch_shape, M, 2)
+        new.rho_hat = self.rho_hat.expand(*batch_shape, M)
+        new.e_logit = self.e_logit.expand(batch_shape)
+        Distribution.__init__(new, batch_shape, self.event_shape, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
+
+    @property
+    def pi(self) -> Tensor:
+        """The mixture weights, (..., M) (19)."""
+        return self.pi_logits.softmax(-1)
+
+    @property
+    def sigma(self) -> Tensor:
+        """The standard deviations, (..., M, 2) (21)."""
+        return self.log_sigma.exp()
+
+    @property
+    def rho(self) -> Tensor:
+        """The correlations, (..., M) (22)."""
+        return self.rho_hat.tanh()
+
+    @property
+    def e(self) -> Tensor:
+        """The probability that the point ends a stroke, (...) (18)."""
+        return self.e_logit.sigmoid()
+
+    @property
+    def mean(self) -> Tensor:
+        """The expectation, (..., 3): Σ_j π_j μ_j and e."""
+        return torch.cat([(self.pi[..., None] * self.mu).sum(-2), self.e[..., None]], -1)
+
+    @property
+    def mode(self) -> Tensor:
+        """The likeliest component mean, (..., 3): the mean of the component whose own weighted density
+        π_j N(μ_j) is the largest there, and the likelier state of the pen.
+
+        The mixture's true mode has no closed form; where components overlap, it lies elsewhere.
+        """
+        best_1 = (self.pi_logits + self._log_peak()).argmax(-1, keepdim=True)
+        mu_2 = self.mu.take_along_dim(best_1[..., None], -2).squeeze(-2)
+        return torch.cat([mu_2, (self.e_logit > 0).to(mu_2)[..., None]], -1)
+
+    def biased(self, b: float | Tensor) -> "StrokeDistribution":
+        """The distribution of biased sampling (61)-(62): σ = exp(σ̂ - b) and π = softmax(π̂ (1 + b)).
+
+        `b` is a number or a tensor that broadcasts to the batch, one bias per row; 0 changes nothing.
+        """
+        b = torch.as_tensor(b, dtype=self.mu.dtype, device=self.mu.device)
+        if not (b.isfinite() & (b >= 0)).all():
+            raise UserError(f"the sampling bias must be a finite number of 0 or more, not {b.tolist()}")
+        # Less the largest logit, which the softmax does not see, so that no bias overflows.
+        pi_logits = (self.pi_logits - self.pi_logits.amax(-1, keepdim=True)) * (1 + b[..., None])
+        log_sigma = self.log_sigma - b[..., None, None]
+        return StrokeDistribution(
+            pi_logits, self.mu, log_sigma, self.rho_hat, self.e_logit, validate_args=self._validate_args
+        )
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """log Pr(value), (...), for value (..., 3); its negative is the loss (26)."""
+        if self._validate_args:
+            self._validate_sample(value)
+        with torch.autocast(self.mu.device.type, enabled=False):
+            value = value.to(self.mu.dtype)
+            log_normal_M = self._log_peak() - self._half_squared_distance(value[..., None, :2])
+            log_offset = (self.pi_logits.log_softmax(-1) + log_normal_M).logsumexp(-1)
+            e_logit, x3 = torch.broadcast_tensors(self.e_logit, value[..., 2])
+            return log_offset - binary_cross_entropy_with_logits(e_logit, x3, reduction="none")
+
+    def draw(self, generator: Generator | None = None, sample_shape: Shape = ()) -> Tensor:
+        """Points drawn from the distribution, (*sample_shape, ..., 3).
+
+        `generator` lives on the parameters' device; the same one in the same state gives the same points.
+        The end of the stroke is drawn like the rest, never thresholded.
+        """
+        d = self.expand((*sample_shape, *self.batch_shape))
+        shape, like = d.batch_shape, {"dtype": d.mu.dtype, "device": d.mu.device}
+        with torch.no_grad():
+            # In a race of exponential times, runner j at the rate π_j wins with the probability π_j.
+            race_M = torch.empty(d.pi_logits.shape, **like).exponential_(generator=generator)
+            j_1 = (d.pi_logits - race_M.log()).argmax(-1, keepdim=True)
+            mu_2 = d.mu.take_along_dim(j_1[..., None], -2).squeeze(-2)
+            sigma_2 = d.log_sigma.take_along_dim(j_1[..., None], -2).squeeze(-2).exp()
+            rho_hat = d.rho_hat.take_along_dim(j_1, -1).squeeze(-1)
+            z1, z2 = torch.randn(2, *shape, generator=generator, **like)
+            # √(1-ρ²) = 1/cosh ρ̂, which does not round to 0 before ρ̂ itself is out of range.
+            z_2 = torch.stack([z1, rho_hat.tanh() * z1 + z2 / rho_hat.cosh()], -1)
+            x3 = torch.rand(shape, generator=generator, **like) < d.e
+            return torch.cat([mu_2 + sigma_2 * z_2, x3.to(mu_2)[..., None]], -1)
+
+    def sample(self, sample_shape: Shape = ()) -> Tensor:
+        """`draw` with torch's global generator."""
+        return self.draw(sample_shape=sample_shape)
+
+    def _log_one_plus_minus_rho(self) -> tuple[Tensor, Tensor]:
+        """log(1+ρ) and log(1-ρ), (..., M) each.
+
+        (1 ± tanh ρ̂)/2 = sigmoid(±2ρ̂), so neither rounds to log 0 where tanh rounds to ±1, and their sum
+        is log(1-ρ²) = -2 log cosh ρ̂.
+        """
+        return logsigmoid(2 * self.rho_hat) + math.log(2), logsigmoid(-2 * self.rho_hat) + math.log(2)
+
+    def _log_peak(self) -> Tensor:
+        """log N(μ | μ, σ, ρ), (..., M): the factor of (24) before the exponential."""
+        log_plus, log_minus = self._log_one_plus_minus_rho()
+        return -math.log(2 * math.pi) - self.log_sigma.sum(-1) - (log_plus + log_minus) / 2
+
+    def _half_squared_distance(self, x_2: Tensor) -> Tensor:
+        """Z / (2(1-ρ²)) of (24)-(25), (..., M), for x_2 that broadcasts to (..., M, 2).
+
+        Along the ellipse's diagonals the form is a sum of two squares without cancellation,
+
+            Z / (2(1-ρ²)) = u² + v²,   u = (z1 + z2) / (2√(1+ρ)),   v = (z1 - z2) / (2√(1-ρ)),
+
+        and u and v hold only half of each exponent: |ρ̂| = 30, σ̂ = -15 and an offset of 100 make v = 1e22,
+        well inside float32, but v² = 1e43, which is not. So beyond R², the largest value that leaves room
+        for sums and gradients (6e30 nats in float32), the square goes on as its tangent in the logarithm:
+
+            q -> R² (1 + log(q / R²)).
+
+        That is the one place where the density is not the paper's. It grows still, and its gradient is
+        the true one times the positive number R²/q: never infinite, never zero, never turned. What is
+        below R² is exact. It is computed as (ku)² + (kv)² - 2R² log k with k = min(1, R/√q) held constant,
+        whose derivative is k² dq = (R²/q) dq, so that no square ever overflows.
+        """
+        log_plus, log_minus = self._log_one_plus_minus_rho()
+        z1, z2 = ((x_2 - self.mu) * (-self.log_sigma).exp()).unbind(-1)
+        u = (z1 + z2) / 2 * (-log_plus / 2).exp()
+        v = (z1 - z2) / 2 * (-log_minus / 2).exp()
+        R = torch.finfo(u.dtype).max ** 0.4
+        k = (R / torch.hypot(u.detach(), v.detach())).clamp(max=1)  # 1 too where u = v = 0
+        return (k * u) ** 2 + (k * v) ** 2 - 2 * R**2 * k.log()

@@ -1,0 +1,102 @@
+"""How an entry point starts: the configuration folder, Hydra, and errors in one line.
+
+A user's mistake ends in one line on standard error and exit status 2. Set HYDRA_FULL_ERROR=1 to see the
+traceback instead.
+"""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from graves_lm.errors import UserError, near_misses
+
+_MISTAKES = (UserError, HydraException, OmegaConfBaseException)
+_CLONE = Path(__file__).resolve().parents[2] / "conf"
+CONF = _CLONE if (_CLONE / "train.yaml").is_file() else Path(__file__).resolve().parent / "conf"
+"""The clone's conf/ when there is one, else the copy that the wheel carries; absolute, so that it works
+for `-m`, for scripts and from any folder."""
+
+
+def entry(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
+    """Decorates a function of the composed configuration into a command's `main()`."""
+
+    def decorate(function: Callable[[DictConfig], Any]) -> Callable[[], Any]:
+        show_traceback = os.environ.get("HYDRA_FULL_ERROR", "0") != "0"
+
+        def give_up(error: BaseException) -> NoReturn:
+            if show_traceback:
+                raise error
+            print(f"graves_lm {config_name}: {one_line(error, config_name)}", file=sys.stderr)
+            sys.exit(2)
+
+        @functools.wraps(function)
+        def job(cfg: DictConfig) -> Any:
+            try:
+                return function(cfg)
+            except _MISTAKES as error:
+                if HydraConfig.get().mode == RunMode.MULTIRUN:
+                    raise  # the sweep's launcher decides what becomes of the other jobs
+                give_up(error)
+
+        run = hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(job)
+
+        def main() -> Any:
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions on instead of exiting
+            try:
+                return run()
+            except _MISTAKES as error:
+                give_up(error)
+            except KeyboardInterrupt:
+                print(f"graves_lm {config_name}: interrupted", file=sys.stderr)
+                sys.exit(130)
+
+        return main
+
+    return decorate
+
+
+def one_line(error: BaseException, config_name: str) -> str:
+    """The message of any of the errors a user can cause, with near misses for a misspelt key or option."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        place = f"{group}={option}" if group else option
+        return f"{place}: no such option of '{group}'; {near_misses(option, error.options or [])}"
+    key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None)
+    first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    if key and ("struct" in str(error) or "Could not override" in str(error)):
+        parent, _, name = key.rpartition(".")
+        known = _keys_under(parent, config_name)
+        return f"{key}: no such setting" + (f" under '{parent}'" if parent else "") + (
+            f"; {near_misses(name, known)}" if known else ""
+        )
+    return first.strip()
+
+
+def _keys_under(parent: str, config_name: str) -> list[str]:
+    """The keys of a part of the configuration as this command line composes it, without the overrides
+    of values (which may hold the mistake)."""
+    from hydra import compose
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.initialize import initialize_config_dir
+
+    groups = [a for a in sys.argv[1:] if "=" in a and "." not in a.split("=")[0] and not a.startswith("-")]
+    groups = [a for a in groups if (CONF / a.split("=")[0]).is_dir()]
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            node = OmegaConf.select(compose(config_name, groups), parent) if parent else compose(config_name, groups)
+    except (HydraException, OmegaConfBaseException):
+        return []
+    return [str(k) for k in node] if isinstance(node, DictConfig) else []

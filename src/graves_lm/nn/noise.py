@@ -1,0 +1,86 @@
+"""Weight noise: fixed (section 2.1 of the paper) and adaptive (A. Graves, "Practical Variational
+Inference for Neural Networks", NIPS 2011).
+
+Both run the same network at other weights, with `torch.func.functional_call`, so they serve every task
+and every network; derivatives are taken at the noisy weights. In evaluation the mean weights are used.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+
+class NoNoise(nn.Module):
+    """The network at its own weights."""
+
+    def forward(self, network: nn.Module, *inputs: Any) -> Any:
+        return network(*inputs)
+
+    def description_length(self, network: nn.Module) -> Tensor | None:
+        """Nats that the weights themselves cost; None where no such term belongs to the loss."""
+        return None
+
+
+class WeightNoise(NoNoise):
+    """w + N(0, std²) on every weight, drawn once for each batch of sequences; std 0.075 in the paper.
+
+    `network` is taken for the same call as `AdaptiveWeightNoise` has; fixed noise needs nothing of it.
+    """
+
+    def __init__(self, network: nn.Module, std: float = 0.075):
+        super().__init__()
+        self.std = std
+
+    def forward(self, network: nn.Module, *inputs: Any) -> Any:
+        if not self.training:
+            return network(*inputs)
+        noisy = {name: w + self.std * torch.randn_like(w) for name, w in network.named_parameters()}
+        return functional_call(network, noisy, inputs)
+
+
+class AdaptiveWeightNoise(NoNoise):
+    """A diagonal Gaussian posterior N(μ, σ²) over the weights, learned together with its widths.
+
+    μ are the network's own weights. The loss is E[nats] + KL(posterior ‖ prior) / training sequences,
+    with a Gaussian prior whose mean and variance are at their optimum (2011, equations (18)–(19)):
+    mean = average of μ, variance = average of σ² + (μ − mean)². Derivatives with respect to σ come from
+    the reparameterisation w = μ + σ·N(0, 1), an unbiased form of the paper's estimate.
+
+    Args:
+        network: the network whose parameters get a width.
+        std: the initial σ of every weight; 0.075 in the paper.
+    """
+
+    def __init__(self, network: nn.Module, std: float = 0.075):
+        super().__init__()
+        self.log_std = nn.ParameterDict(
+            {_key(name): torch.full_like(w, math.log(std)) for name, w in network.named_parameters()}
+        )
+
+    def forward(self, network: nn.Module, *inputs: Any) -> Any:
+        if not self.training:
+            return network(*inputs)
+        noisy = {
+            name: w + self.log_std[_key(name)].exp() * torch.randn_like(w)
+            for name, w in network.named_parameters()
+        }
+        return functional_call(network, noisy, inputs)
+
+    def description_length(self, network: nn.Module) -> Tensor:
+        """KL(posterior ‖ optimal prior) in nats over all weights, a scalar.
+
+        At the optimal prior N(m, s²) the quadratic terms of the divergence add up to W/2 for W weights
+        and cancel its constant, so Σ log(s/σ_i) is all that is left.
+        """
+        means = torch.cat([w.flatten() for w in network.parameters()])
+        log_stds = torch.cat([self.log_std[_key(name)].flatten() for name, _ in network.named_parameters()])
+        prior_variance = (torch.exp(2 * log_stds) + (means - means.mean()).square()).mean()
+        return (0.5 * prior_variance.log() - log_stds).sum()
+
+
+def _key(name: str) -> str:
+    """Parameter names contain dots, which module names must not."""
+    return name.replace(".", "/")

@@ -1,0 +1,100 @@
+"""What the three tasks share: the unit of the loss, noise, optimiser, resumable randomness and the card."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from graves_lm.nn.noise import NoNoise
+from graves_lm.optim import Optimization
+
+CARD = "graves_lm"
+"""The checkpoint key under which a task stores what it takes to load it again, as plain containers."""
+
+
+class SequenceTask(LightningModule):
+    """A thin shell around a network. Subclasses compute nats; all else about training is here.
+
+    `training_step` of a subclass returns nats *summed* over its batch (the unit of the paper's derivative
+    clips) through `training_loss`; before each optimiser step the derivatives are divided by the number
+    of sequences or points that went into them, as `optimization.unit` says.
+
+    Args:
+        network: the task's network.
+        optimization: see `Optimization`; None for a task that is not trained.
+        noise: weight noise, a factory taking the network; None: no noise.
+    """
+
+    task_name: str
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimization: Optimization | None = None,
+        noise: Callable[[nn.Module], NoNoise] | None = None,
+    ):
+        super().__init__()
+        self.network = network
+        self.optimization = optimization
+        self.noise = NoNoise() if noise is None else noise(network)
+        self.config: dict[str, Any] = {}
+        self._random_state: dict[str, Any] | None = None
+        self._units = 0
+
+    def card(self) -> dict[str, Any]:
+        """Plain containers from which `tasks.loading` rebuilds this task. Subclasses add to it."""
+        return {"task": self.task_name, "config": self.config}
+
+    # --- loss -------------------------------------------------------------------------------------
+
+    def training_loss(self, nats: Tensor, sequences: int, points: int) -> Tensor:
+        """The loss to go back from: `nats` summed over the batch, plus the weights' share of nats.
+
+        Adaptive noise adds KL / (training sequences) for each sequence of the batch.
+        """
+        assert self.optimization is not None
+        self._units += sequences if self.optimization.unit == "sequence" else points
+        description = self.noise.description_length(self.network)
+        if description is None:
+            return nats
+        share = description * (sequences / self.trainer.datamodule.training_sequences)  # type: ignore[attr-defined]
+        self.log("train/description_nats", description.detach())
+        return nats + share
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        grads = [w.grad for w in self.parameters() if w.grad is not None]
+        torch._foreach_mul_(grads, 1 / max(1, self._units))
+        self._units = 0
+
+    def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None):
+        assert self.optimization is not None
+        bound = gradient_clip_val if gradient_clip_val is not None else self.optimization.clip_norm
+        algorithm = gradient_clip_algorithm or "norm"
+        self.clip_gradients(optimizer, gradient_clip_val=bound, gradient_clip_algorithm=algorithm)
+
+    def configure_optimizers(self):
+        assert self.optimization is not None
+        optimizer = self.optimization.optimizer(self.parameters())
+        scheduler = self.optimization.scheduler(optimizer, self.trainer.estimated_stepping_batches)
+        return {"optimizer": optimizer} | ({"lr_scheduler": scheduler} if scheduler else {})
+
+    # --- resuming ---------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[CARD] = self.card()
+        checkpoint["random_state"] = {"torch": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            checkpoint["random_state"]["cuda"] = torch.cuda.get_rng_state_all()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._random_state = checkpoint.get("random_state")
+
+    def on_train_start(self) -> None:
+        # Set last, after everything that may draw numbers while the trainer is put together.
+        if self._random_state is not None:
+            torch.set_rng_state(self._random_state["torch"].cpu())
+            if "cuda" in self._random_state and torch.cuda.is_available():
+                torch.cuda.set_rng_state_all([s.cpu() for s in self._random_state["cuda"]])
+            self._random_state = None

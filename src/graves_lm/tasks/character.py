@@ -1,0 +1,104 @@
+"""Character (or word) prediction: the loss in nats, figures as in the paper's Table 1."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from graves_lm.data.streams import StreamBatch
+from graves_lm.data.symbols import Symbols
+from graves_lm.metrics import SymbolMetrics
+from graves_lm.models.character import CharacterNetwork, CharacterState
+from graves_lm.nn.noise import NoNoise
+from graves_lm.optim import Optimization
+from graves_lm.tasks.base import SequenceTask
+
+
+def score(logits_TBK: Tensor, batch: StreamBatch) -> tuple[Tensor, Tensor]:
+    """Nats summed over the scored symbols, (14), and which scored symbols were missed, (T, B).
+
+    The losses are taken in float32 or wider, whatever the network computed in.
+    """
+    nats_TB = cross_entropy(logits_TBK.flatten(0, 1), batch.symbol_TB.flatten(), reduction="none")
+    nats = (nats_TB * batch.scored_TB.flatten()).sum()
+    with torch.no_grad():
+        missed_TB = (logits_TBK.argmax(-1) != batch.symbol_TB) & batch.scored_TB
+    return nats, missed_TB
+
+
+class CharacterTask(SequenceTask):
+    """Next-symbol prediction over parallel streams, with the state carried from batch to batch.
+
+    Args:
+        network: makes a `CharacterNetwork` for a number of symbols.
+        symbols: what the one-hot positions stand for; stored in the checkpoint.
+        optimization, noise: see `SequenceTask`.
+    """
+
+    task_name = "character"
+    network: CharacterNetwork
+
+    def __init__(
+        self,
+        network: Callable[..., CharacterNetwork],
+        symbols: Symbols,
+        optimization: Optimization | None = None,
+        noise: Callable[[nn.Module], NoNoise] | None = None,
+    ):
+        super().__init__(network(symbols=len(symbols)), optimization, noise)
+        self.symbols = symbols
+        self.validation = SymbolMetrics()
+        self._train_state: CharacterState | None = None
+        self._eval_state: CharacterState | None = None
+        self._saved_state: list[Tensor] | None = None
+
+    def card(self) -> dict[str, Any]:
+        return super().card() | {"symbols": self.symbols.to_plain()}
+
+    def training_step(self, batch: StreamBatch, batch_idx: int) -> Tensor:
+        T, B = batch.symbol_TB.shape
+        state = self._train_state
+        if batch.reset or state is None:
+            state = self.network.initial_state(B)
+        logits_TBK, after = self.noise(self.network, batch.symbol_TB, state)
+        self._train_state = after.detach()
+        nats, _ = score(logits_TBK, batch)
+        self.log("train/bpc", nats.detach() / (batch.scored_TB.sum() * math.log(2)), prog_bar=True)
+        return self.training_loss(nats, sequences=B, points=T * B)
+
+    def on_validation_start(self) -> None:
+        self._eval_state = None  # never the training streams' state
+
+    on_test_start = on_validation_start
+
+    def validation_step(self, batch: StreamBatch, batch_idx: int) -> None:
+        state = self._eval_state
+        if batch.reset or state is None:
+            state = self.network.initial_state(batch.symbol_TB.shape[1])
+        logits_TBK, self._eval_state = self.network(batch.symbol_TB, state)
+        nats, missed_TB = score(logits_TBK, batch)
+        self.validation.update(nats, missed_TB.sum(), batch.scored_TB.sum())
+
+    def on_validation_epoch_end(self) -> None:
+        figures = self.validation.compute()
+        self.log_dict({f"val/{name}": figure.float() for name, figure in figures.items()}, prog_bar=True)
+        self.validation.reset()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        if self._train_state is not None:
+            checkpoint["stream_state"] = self._train_state.tensors()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
+        self._saved_state = checkpoint.get("stream_state")
+
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        if self._saved_state is not None:
+            saved = [t.to(self.device) for t in self._saved_state]
+            self._train_state = self.network.initial_state(len(saved[-1])).from_tensors(saved)
+            self._saved_state = None

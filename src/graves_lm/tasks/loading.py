@@ -1,0 +1,69 @@
+"""From a checkpoint back to a task."""
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from graves_lm.data.symbols import Symbols
+from graves_lm.errors import UserError
+from graves_lm.tasks.base import CARD, SequenceTask
+
+_TRUSTED = ("graves_lm.", "torch.optim.")
+
+
+def read_checkpoint(path: str | Path, task: str | None = None) -> dict[str, Any]:
+    """All of a checkpoint, loaded with `weights_only=True`, after checks.
+
+    Args:
+        path: the .ckpt file.
+        task: the task it must belong to; None: any.
+
+    Raises UserError for a missing, truncated or foreign file and for a checkpoint of another task.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise UserError(f"ckpt={path}: no such file")
+    try:
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise UserError(f"ckpt={path}: not a readable checkpoint, perhaps truncated ({reason})") from error
+    if not isinstance(checkpoint, dict) or CARD not in checkpoint:
+        raise UserError(f"ckpt={path}: a file of torch, but not a checkpoint of graves_lm")
+    found = checkpoint[CARD]["task"]
+    if task is not None and found != task:
+        raise UserError(f"ckpt={path}: a checkpoint of model={found}, and this needs model={task}")
+    return checkpoint
+
+
+def load_task(checkpoint: dict[str, Any]) -> SequenceTask:
+    """The task with its weights, on the CPU and in evaluation mode. See `read_checkpoint`."""
+    card = checkpoint[CARD]
+    model = OmegaConf.create(card["config"]["model"])
+    _refuse_foreign_targets(OmegaConf.to_container(model))
+    extra = {"symbols": Symbols.from_plain(card["symbols"])} if "symbols" in card else {}
+    task = instantiate(model, _partial_=True)(**extra)
+    try:
+        task.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise UserError(f"the checkpoint's weights do not fit its own settings: {error}") from error
+    task.config = card["config"]
+    return task.eval()
+
+
+def _refuse_foreign_targets(node: Any) -> None:
+    """A checkpoint's settings name classes to call: only the project's and torch's optimisers may be."""
+    if isinstance(node, dict):
+        target = node.get("_target_")
+        if target is not None and not str(target).startswith(_TRUSTED):
+            raise UserError(f"the checkpoint asks to call {target}; refused: it is not part of graves_lm")
+        for value in node.values():
+            _refuse_foreign_targets(value)
+    elif isinstance(node, list):
+        for value in node:
+            _refuse_foreign_targets(value)

@@ -1,0 +1,18 @@
+"""`python -m graves_lm.train`: train one of the tasks; see conf/train.yaml for what can be set."""
+
+from omegaconf import DictConfig
+
+from graves_lm.launch import entry
+
+
+def train(cfg: DictConfig) -> float | None:
+    """Train, write metrics.json, and return the figure that sweeps minimise."""
+    from graves_lm.training import run
+
+    return run(cfg)
+
+
+main = entry("train")(train)
+
+if __name__ == "__main__":
+    main()

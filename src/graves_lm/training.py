@@ -1,0 +1,123 @@
+"""One training run, from its configuration to metrics.json in its run directory."""
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from omegaconf import DictConfig, OmegaConf
+
+from graves_lm.errors import UserError
+from graves_lm.memory import keep_large_blocks
+from graves_lm.tasks.base import SequenceTask
+from graves_lm.tasks.loading import read_checkpoint
+
+log = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig) -> float | None:
+    """Train as `cfg` says; returns the monitored figure of the best weights.
+
+    Raises UserError for anything a user can mend.
+    """
+    keep_large_blocks()
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    run_dir = Path(cfg.run_dir)
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    data = prepare(cfg.data)
+    resume = resume_path(cfg.ckpt, run_dir)
+    task = make_task(cfg, data)
+    if resume:
+        check_resumable(resume, task)
+    OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
+    trainer: Trainer = instantiate(
+        cfg.trainer,
+        callbacks=[instantiate(c) for c in (cfg.callbacks or {}).values() if c is not None],
+        logger=[instantiate(one) for one in (cfg.logger or {}).values() if one is not None] or False,
+        default_root_dir=str(run_dir),
+    )
+    parameters = sum(w.numel() for w in task.network.parameters())
+    log.info(f"{task.task_name}: {parameters:,} weights; run directory {run_dir}")
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
+        return final_figures(cfg, trainer, task, data, run_dir)
+    finally:
+        for logger in trainer.loggers:
+            logger.finalize("success")
+        finish_tracking()
+
+
+def prepare(data_cfg: DictConfig) -> Any:
+    """The data module, its cache built and opened."""
+    data: Any = instantiate(data_cfg)
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def make_task(cfg: DictConfig, data: Any) -> SequenceTask:
+    """A new task for the data's symbols, carrying its configuration for its checkpoints."""
+    make = instantiate(cfg.model, _partial_=True)
+    task: SequenceTask = make(symbols=data.symbols, optimization=instantiate(cfg.optimizer))
+    parts = {name: cfg[name] for name in ("model", "data", "optimizer")}
+    task.config = OmegaConf.to_container(OmegaConf.create(parts), resolve=True)  # type: ignore[assignment]
+    return task
+
+
+def resume_path(ckpt: str | None, run_dir: Path) -> str | None:
+    """The checkpoint to go on from. `last` is the run directory's own, if it got that far."""
+    if ckpt is None:
+        return None
+    if ckpt != "last":
+        return str(ckpt)
+    last = run_dir / "checkpoints" / "last.ckpt"
+    if not last.is_file():
+        log.info(f"ckpt=last: none in {last.parent} yet, starting from the beginning")
+        return None
+    return str(last)
+
+
+def check_resumable(path: str, task: SequenceTask) -> None:
+    """Raises UserError, before any work, for a checkpoint that is not one of this task and symbols."""
+    card = read_checkpoint(path, task.task_name)["graves_lm"]
+    if card.get("symbols") != task.card().get("symbols"):
+        raise UserError(f"ckpt={path}: its symbols are not those of the data; resume on the same data")
+    if card["config"]["model"] != task.config["model"]:
+        raise UserError(f"ckpt={path}: its model settings differ from this run's; resume with the same model=")
+
+
+def final_figures(
+    cfg: DictConfig, trainer: Trainer, task: SequenceTask, data: LightningDataModule, run_dir: Path
+) -> float | None:
+    """Validate the best weights (the last, where there is no best), write metrics.json."""
+    best = getattr(trainer.checkpoint_callback, "best_model_path", "") or None
+    if best:
+        task.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
+    figures = trainer.validate(task, datamodule=data, verbose=False)[0]
+    record = {
+        **figures,
+        "steps": trainer.global_step,
+        "weights": sum(w.numel() for w in task.network.parameters()),
+        "seed": cfg.seed,
+        "checkpoint": best,
+    }
+    if trainer.is_global_zero:
+        partial = run_dir / "metrics.json.partial"
+        partial.write_text(json.dumps(record, indent=2) + "\n")
+        os.replace(partial, run_dir / "metrics.json")
+        shown = "  ".join(f"{k} {v:.4f}" for k, v in figures.items())
+        print(f"{shown}\nmetrics: {run_dir / 'metrics.json'}")
+    return record.get(cfg.monitor)
+
+
+def finish_tracking() -> None:
+    """End the W&B run, if one was begun: WandbLogger leaves it open, and a sweep would go on in it."""
+    import sys
+
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and getattr(wandb, "run", None) is not None:
+        wandb.finish(quiet=True)
