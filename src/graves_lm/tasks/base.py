@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from graves_lm.errors import UserError
 from graves_lm.nn.noise import NoNoise
 from graves_lm.optim import Optimization
 
@@ -69,16 +70,24 @@ class SequenceTask(LightningModule):
         self._units = 0
 
     def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None):
+        # Clipped here, not by the trainer: its mixed-precision plugin refuses fused optimisers, which
+        # would only be in the way of float16 loss scaling, and that is refused in `on_fit_start`.
         assert self.optimization is not None
-        bound = gradient_clip_val if gradient_clip_val is not None else self.optimization.clip_norm
-        algorithm = gradient_clip_algorithm or "norm"
-        self.clip_gradients(optimizer, gradient_clip_val=bound, gradient_clip_algorithm=algorithm)
+        if self.optimization.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters(), self.optimization.clip_norm)
 
     def configure_optimizers(self):
         assert self.optimization is not None
         optimizer = self.optimization.optimizer(self.parameters())
         scheduler = self.optimization.scheduler(optimizer, self.trainer.estimated_stepping_batches)
         return {"optimizer": optimizer} | ({"lr_scheduler": scheduler} if scheduler else {})
+
+    def on_fit_start(self) -> None:
+        if self.trainer.precision == "16-mixed":
+            raise UserError(
+                "trainer.precision=16-mixed scales the loss, and the per-step derivative clips would then clip "
+                "the scaled derivatives; use bf16-mixed"
+            )
 
     # --- resuming ---------------------------------------------------------------------------------
 
