@@ -145,18 +145,18 @@ class StrokeDistribution(Distribution):
         The end of the stroke is drawn like the rest, never thresholded.
         """
         d = self.expand((*sample_shape, *self.batch_shape))
-        shape, like = d.batch_shape, {"dtype": d.mu.dtype, "device": d.mu.device}
         with torch.no_grad():
             # In a race of exponential times, runner j at the rate π_j wins with the probability π_j.
-            race_M = torch.empty(d.pi_logits.shape, **like).exponential_(generator=generator)
+            race_M = torch.empty_like(d.pi_logits).exponential_(generator=generator)
             j_1 = (d.pi_logits - race_M.log()).argmax(-1, keepdim=True)
             mu_2 = d.mu.take_along_dim(j_1[..., None], -2).squeeze(-2)
             sigma_2 = d.log_sigma.take_along_dim(j_1[..., None], -2).squeeze(-2).exp()
             rho_hat = d.rho_hat.take_along_dim(j_1, -1).squeeze(-1)
-            z1, z2 = torch.randn(2, *shape, generator=generator, **like)
+            z1 = torch.empty_like(rho_hat).normal_(generator=generator)
+            z2 = torch.empty_like(rho_hat).normal_(generator=generator)
             # √(1-ρ²) = 1/cosh ρ̂, which does not round to 0 before ρ̂ itself is out of range.
             z_2 = torch.stack([z1, rho_hat.tanh() * z1 + z2 / rho_hat.cosh()], -1)
-            x3 = torch.rand(shape, generator=generator, **like) < d.e
+            x3 = torch.empty_like(d.e).uniform_(generator=generator) < d.e
             return torch.cat([mu_2 + sigma_2 * z_2, x3.to(mu_2)[..., None]], -1)
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
