@@ -1,0 +1,18 @@
+"""`python -m graves_lm.evaluate ckpt=…`: the figures of a checkpoint, static or with dynamic evaluation."""
+
+from omegaconf import DictConfig
+
+from graves_lm.launch import entry
+
+
+def evaluate(cfg: DictConfig) -> None:
+    """Print the figures and write them to metrics.json in the run directory."""
+    from graves_lm.evaluation import run
+
+    run(cfg)
+
+
+main = entry("evaluate")(evaluate)
+
+if __name__ == "__main__":
+    main()

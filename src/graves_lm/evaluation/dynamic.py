@@ -1,0 +1,130 @@
+"""Dynamic evaluation: the network goes on learning from the text it is tested on (section 3.1).
+
+A segment is predicted first, with the weights as they are; only then are its symbols learned from. No
+symbol is ever used before it has been scored, and each is learned from once.
+
+Two rules move the weights:
+- `DynamicSGD`: the paper's, plain stochastic gradient descent with momentum.
+- `DynamicRMS`: B. Krause et al., "Dynamic Evaluation of Neural Sequence Models" (ICML 2018): steps divided
+  by the root mean square of the training derivatives, and a pull back to the trained weights that is
+  stronger where derivatives vary more.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from graves_lm.data.streams import StreamBatch
+from graves_lm.metrics import SymbolMetrics
+from graves_lm.tasks.character import CharacterTask, score
+
+
+@dataclass
+class DynamicSGD:
+    """Δ = momentum·Δ − lr·∂(nats of the segment)/∂w, as in training (the paper changes nothing).
+
+    Attributes:
+        lr: per segment, in the paper's unit (nats summed over the segment).
+        momentum: as in training: 0.99 for the Penn Treebank, 0.9 for Wikipedia.
+        clip_norm: bound on the joint norm of the segment's derivatives; None: no bound.
+    """
+
+    lr: float = 1e-4
+    momentum: float = 0.99
+    clip_norm: float | None = None
+
+    def begin(self, task: CharacterTask, training: Iterable[StreamBatch]) -> None:
+        self._delta = [torch.zeros_like(w) for w in task.network.parameters()]
+
+    @torch.no_grad()
+    def learn(self, weights: list[nn.Parameter], grads: list[Tensor]) -> None:
+        torch._foreach_mul_(self._delta, self.momentum)
+        torch._foreach_add_(self._delta, grads, alpha=-self.lr)
+        torch._foreach_add_(weights, self._delta)
+
+
+@dataclass
+class DynamicRMS:
+    """w ← w − lr·∂L/(√MS + ε) + decay·(w₀ − w)·√MS/mean(√MS), Krause et al. 2018, equations (5)–(7).
+
+    MS is the mean square of the derivatives over segments of the training text, w₀ the trained weights;
+    the pull is at most all the way back (decay·√MS/mean(√MS) ≤ 1). L is the mean nats of the segment.
+
+    Attributes:
+        lr, decay, eps: η, λ and ε of the article.
+        segments: training segments to take MS from.
+        clip_norm: bound on the joint norm of the segment's derivatives; None: no bound.
+    """
+
+    lr: float = 1e-4
+    decay: float = 1e-3
+    eps: float = 1e-5
+    segments: int = 200
+    clip_norm: float | None = None
+
+    def begin(self, task: CharacterTask, training: Iterable[StreamBatch]) -> None:
+        weights = list(task.network.parameters())
+        squares = [torch.zeros_like(w) for w in weights]
+        count, state = 0, None
+        for batch in training:
+            if count == self.segments:
+                break
+            grads, _, state = segment_gradients(task, batch, state)
+            torch._foreach_div_(grads, float(batch.scored_TB.sum()))
+            torch._foreach_addcmul_(squares, grads, grads)
+            count += 1
+        root = torch._foreach_sqrt(torch._foreach_div(squares, max(1, count)))
+        mean = torch.cat([r.flatten() for r in root]).mean()
+        self._step_over = torch._foreach_add(root, self.eps)
+        self._pull = [(self.decay * r / mean).clamp_(max=1.0) for r in root]
+        self._trained = [w.detach().clone() for w in weights]
+
+    @torch.no_grad()
+    def learn(self, weights: list[nn.Parameter], grads: list[Tensor]) -> None:
+        back = torch._foreach_sub(self._trained, weights)
+        torch._foreach_addcdiv_(weights, grads, self._step_over, -self.lr)
+        torch._foreach_addcmul_(weights, back, self._pull)
+
+
+def segment_gradients(task: CharacterTask, batch: StreamBatch, state):
+    """Derivatives of the summed nats of a segment, its (nats, errors), and the state behind it.
+
+    The logits are computed, and scored, before any derivative of them exists.
+    """
+    network = task.network
+    if batch.reset or state is None:
+        state = network.initial_state(batch.symbol_TB.shape[1])
+    logits_TBK, after = network(batch.symbol_TB, state)
+    nats, missed_TB = score(logits_TBK, batch)
+    grads = list(torch.autograd.grad(nats, list(network.parameters())))
+    return grads, (nats.detach(), missed_TB.sum()), after.detach()
+
+
+def evaluate_dynamically(
+    task: CharacterTask,
+    batches: Iterable[StreamBatch],
+    rule: "DynamicSGD | DynamicRMS",
+    training: Iterable[StreamBatch],
+) -> dict[str, float]:
+    """Figures of `task` over `batches` in one pass, learning from each segment after predicting it.
+
+    The task's weights are changed; give a task loaded for this. `training` is the training text, for
+    rules that take statistics from it. Segments are the batches' T symbols.
+    """
+    rule.begin(task, training)
+    metrics, state = SymbolMetrics(), None
+    weights = list(task.network.parameters())
+    for batch in tqdm(batches, desc="dynamic evaluation", unit="segment"):
+        grads, (nats, errors), state = segment_gradients(task, batch, state)
+        count = batch.scored_TB.sum()
+        metrics.update(nats, errors, count)
+        if isinstance(rule, DynamicRMS):
+            torch._foreach_div_(grads, float(max(1, count)))
+        if rule.clip_norm is not None:
+            total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+            torch._foreach_mul_(grads, float(min(1.0, rule.clip_norm / (float(total) + 1e-12))))
+        rule.learn(weights, grads)
+    return {name: float(figure) for name, figure in metrics.compute().items()}

@@ -1,0 +1,18 @@
+"""`python -m graves_lm.prepare data=…`: build a data set's cache and print what is in it."""
+
+from omegaconf import DictConfig
+
+from graves_lm.launch import entry
+
+
+def prepare(cfg: DictConfig) -> None:
+    """Build the cache if it is missing, then print the data set's table."""
+    from graves_lm.training import prepare as prepare_data
+
+    print(prepare_data(cfg.data).summary())
+
+
+main = entry("prepare")(prepare)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""`python -m graves_lm.sample ckpt=…`: write text with a trained network, shown as it is written."""
+
+import codecs
+import sys
+
+from omegaconf import DictConfig
+
+from graves_lm.launch import entry
+
+
+def sample(cfg: DictConfig) -> None:
+    """Stream a sample to the terminal, and to `output` when one is given."""
+    from pathlib import Path
+
+    from hydra.utils import instantiate
+
+    from graves_lm.errors import UserError
+    from graves_lm.sampling.text import TextSampler
+    from graves_lm.tasks.character import CharacterTask
+    from graves_lm.tasks.loading import load_task, read_checkpoint
+
+    if cfg.ckpt is None:
+        raise UserError("give ckpt=PATH, a checkpoint that graves_lm.train wrote")
+    if cfg.output is not None and not Path(cfg.output).absolute().parent.is_dir():
+        raise UserError(f"output={cfg.output}: its folder does not exist; make it first")
+    sampler: TextSampler = instantiate(cfg.sampler)
+    task = load_task(read_checkpoint(cfg.ckpt, task="character"))
+    assert isinstance(task, CharacterTask)
+    # A symbol may be part of a character: bytes are shown once a whole character has come.
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    written = [cfg.prompt]
+    sys.stdout.write(cfg.prompt)
+    for index in sampler.stream(task, prompt=cfg.prompt, seed=cfg.seed):
+        piece = decoder.decode(task.symbols.piece(index))
+        written.append(piece)
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+    if cfg.output is not None:
+        Path(cfg.output).write_text("".join(written), encoding="utf-8")
+
+
+main = entry("sample")(sample)
+
+if __name__ == "__main__":
+    main()
