@@ -1,0 +1,63 @@
+"""Strokes as an animated GIF: the pen as it moves."""
+
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import ArrayLike
+from PIL import Image
+
+from graves_lm.rendering.layout import Style, place
+from graves_lm.rendering.png import Ink
+
+SHADES = 16  # enough for smooth edges, and a small file
+
+
+def strokes_to_gif(
+    lines: Sequence[ArrayLike],
+    style: Style | None = None,
+    line_height: int = 64,
+    max_pixels: int = 500_000,
+    max_frames: int = 100,
+    point_ms: float = 12.0,
+    hold_ms: int = 1500,
+) -> bytes:
+    """A looping GIF of the lines (T, 3) being written, a point every `point_ms`, in `max_frames` at most.
+
+    The pen keeps its pace: where there are more points than frames, a frame shows several points and stays
+    as long. The finished page is held for `hold_ms`.
+    """
+    style = style or Style()
+    page = place(lines, style)
+    ink = Ink(page, line_height, max_pixels)
+    points = sum(len(xy_N2) for xy_N2 in page.strokes)
+    # A frame of less than 20 ms is slowed down by the viewers.
+    frames_wanted = min(max_frames, max(1, int(points * point_ms / 20)))
+    stops = np.linspace(0, points, frames_wanted + 1)[1:].round().astype(int)
+
+    paper, colour = np.array([255, 255, 255]), np.array(style.rgb)
+    shares = np.linspace(0, 1, SHADES)[:, None]
+    palette = (paper + shares * (colour - paper)).round().astype(np.uint8).tobytes()
+
+    def frame() -> Image.Image:
+        shades = ink.coverage().point([round(v * (SHADES - 1) / 255) for v in range(256)])
+        picture = Image.frombytes("P", shades.size, shades.tobytes())
+        picture.putpalette(palette)
+        return picture
+
+    frames, drawn = [], 0
+    remaining = [(xy_N2, first) for xy_N2 in page.strokes for first in range(len(xy_N2))]
+    for stop in stops:
+        for xy_N2, last in remaining[drawn:stop]:
+            ink.stroke(xy_N2[max(0, last - 1) : last + 1])
+        drawn = stop
+        frames.append(frame())
+
+    # Each frame's time is rounded to the format's 10 ms from the running total, so that the pace holds.
+    clock = (np.array([0, *stops[:-1]]) * point_ms / 10).round().astype(int) * 10
+    durations = [*np.diff(clock).tolist(), hold_ms]
+    file = BytesIO()
+    frames[0].save(
+        file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=False
+    )
+    return file.getvalue()

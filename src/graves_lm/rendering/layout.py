@@ -1,0 +1,79 @@
+"""Strokes placed on a page: what every picture of them shares.
+
+A line of handwriting is an array (T, 3) of (dx, dy, end_of_stroke), one row a point: the offset from the
+point before (from nothing for the first), x right and y **down**, and 1 where the point is the last of its
+stroke, so that the move after it is made with the pen up.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import ImageColor
+
+from graves_lm.errors import UserError
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a page looks. The lengths are fractions of the median height of a line, so that they fit any unit.
+
+    `colour` is a CSS colour: a name, "#rrggbb", "rgb(…)" or "hsl(…)".
+    """
+
+    stroke_width: float = 0.03
+    margin: float = 0.3
+    line_gap: float = 0.4
+    colour: str = "black"
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The colour as red, green and blue up to 255."""
+        try:
+            red, green, blue, *_ = ImageColor.getrgb(self.colour)
+        except ValueError:
+            raise UserError(f"{self.colour!r} is not a colour: take a CSS name or #rrggbb") from None
+        return red, green, blue
+
+
+class Page(NamedTuple):
+    """Strokes in place, in the data's units, the page's top left corner at (0, 0)."""
+
+    strokes: list[NDArray[np.float64]]  # (N, 2) each
+    width: float
+    height: float
+    line_height: float  # the median
+    pen: float  # the width of a stroke
+
+
+def positions(line: ArrayLike) -> NDArray[np.float64]:
+    """The places (T, 2) of a line's points: the running sum of its offsets (T, 3)."""
+    points_T3 = np.asarray(line, dtype=np.float64)
+    if points_T3.ndim != 2 or points_T3.shape[1] != 3:
+        raise ValueError(f"a line of strokes has the shape (T, 3), not {points_T3.shape}")
+    if not np.isfinite(points_T3).all():
+        raise UserError("the strokes hold numbers that are not finite, so there is nothing to draw")
+    return points_T3[:, :2].cumsum(0)
+
+
+def place(lines: Sequence[ArrayLike], style: Style) -> Page:
+    """The lines (T, 3) under each other, their left edges aligned; lines without points take no space."""
+    places = [positions(line) for line in lines]
+    kept = [i for i, xy_T2 in enumerate(places) if len(xy_T2)]
+    extents = np.array([np.ptp(places[i], axis=0) for i in kept]).reshape(-1, 2)
+    # A page of dashes has no height, a page of dots no extent at all.
+    line_height = float(np.median(extents[:, 1])) if kept else 0.0
+    line_height = line_height or float(extents.max(initial=0)) or 1.0
+
+    margin, gap = style.margin * line_height, style.line_gap * line_height
+    strokes, top = [], margin
+    for i, (_, height) in zip(kept, extents, strict=True):
+        xy_T2 = places[i] - places[i].min(0) + (margin, top)
+        ends = np.flatnonzero(np.asarray(lines[i])[:-1, 2] > 0.5) + 1
+        strokes += np.split(xy_T2, ends)
+        top += height + gap
+    bottom = top - gap if kept else top
+    width = float(extents[:, 0].max(initial=0)) + 2 * margin
+    return Page(strokes, width, float(bottom + margin), line_height, style.stroke_width * line_height)

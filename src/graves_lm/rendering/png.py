@@ -1,0 +1,66 @@
+"""Strokes as PNG, and the drawing of strokes in pixels."""
+
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image, ImageDraw
+
+from graves_lm.rendering.layout import Page, Style, place
+
+SUPERSAMPLING = 4  # Pillow draws without smoothing: draw larger, then average
+MAX_SIDE = 16_384  # pixels; a GIF ends at 65,535, and many viewers well before
+
+
+class Ink:
+    """A page drawn in pixels: how much of each is inked.
+
+    `line_height` is the height in pixels of the page's median line; a page that would have more than
+    `max_pixels` or a side above `MAX_SIDE` (a sampler may run away) is drawn smaller.
+    """
+
+    def __init__(self, page: Page, line_height: int, max_pixels: int):
+        scale = min(
+            line_height / page.line_height,
+            (max_pixels / (page.width * page.height)) ** 0.5,
+            MAX_SIDE / max(page.width, page.height),
+        )
+        width, height = (max(1, round(v * scale)) for v in (page.width, page.height))
+        self._scale = scale * SUPERSAMPLING
+        self._pen = max(page.pen * self._scale, SUPERSAMPLING)  # a pixel or more, or it would fade
+        self._canvas = Image.new("L", (width * SUPERSAMPLING, height * SUPERSAMPLING))
+        self._draw = ImageDraw.Draw(self._canvas)
+
+    def stroke(self, xy_N2: NDArray[np.float64]) -> None:
+        """Draw a stroke with round joints and ends; one point makes a dot."""
+        points = [(float(x), float(y)) for x, y in xy_N2 * self._scale]
+        self._draw.line(points, fill=255, width=round(self._pen))
+        for x, y in points:
+            self._draw.circle((x, y), self._pen / 2, fill=255)
+
+    def coverage(self) -> Image.Image:
+        """The ink so far, mode L: 0 for paper to 255 for ink."""
+        return self._canvas.reduce(SUPERSAMPLING)
+
+
+def strokes_to_png(
+    lines: Sequence[ArrayLike], style: Style | None = None, line_height: int = 96, max_pixels: int = 4_000_000
+) -> bytes:
+    """A PNG on white of the lines (T, 3); `line_height` in pixels."""
+    style = style or Style()
+    page = place(lines, style)
+    ink = Ink(page, line_height, max_pixels)
+    for xy_N2 in page.strokes:
+        ink.stroke(xy_N2)
+    coverage = ink.coverage()
+    picture = Image.new("RGB", coverage.size, "white")
+    picture.paste(style.rgb, mask=coverage)
+    return to_png(picture)
+
+
+def to_png(picture: Image.Image) -> bytes:
+    """The picture's PNG file."""
+    file = BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    return file.getvalue()
