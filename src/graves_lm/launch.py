@@ -6,14 +6,15 @@ traceback instead.
 
 import functools
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -27,11 +28,19 @@ CONF = _CLONE if (_CLONE / "train.yaml").is_file() else Path(__file__).resolve()
 for `-m`, for scripts and from any folder."""
 
 
-def entry(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
-    """Decorates a function of the composed configuration into a command's `main()`."""
+def entry(
+    config_name: str, literal: Iterable[str] = ()
+) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
+    """Decorates a function of the composed configuration into a command's `main()`.
+
+    Args:
+        config_name: the file of conf/ to compose, and the command's name in messages.
+        literal: keys whose values on the command line are taken letter by letter, not as Hydra's syntax.
+    """
+    literal = tuple(literal)
 
     def decorate(function: Callable[[DictConfig], Any]) -> Callable[[], Any]:
-        show_traceback = os.environ.get("HYDRA_FULL_ERROR", "0") != "0"
+        show_traceback = False
 
         def give_up(error: BaseException) -> NoReturn:
             if show_traceback:
@@ -51,6 +60,10 @@ def entry(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[
         run = hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(job)
 
         def main() -> Any:
+            nonlocal show_traceback
+            asked = os.environ.get("HYDRA_FULL_ERROR", "0")
+            show_traceback = asked != "0"
+            sys.argv = [sys.argv[0], *(quote_literal(argument, literal) for argument in sys.argv[1:])]
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions on instead of exiting
             try:
                 return run()
@@ -59,29 +72,59 @@ def entry(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[
             except KeyboardInterrupt:
                 print(f"graves_lm {config_name}: interrupted", file=sys.stderr)
                 sys.exit(130)
+            finally:
+                os.environ["HYDRA_FULL_ERROR"] = asked
 
         return main
 
     return decorate
 
 
+def quote_literal(argument: str, keys: Iterable[str]) -> str:
+    """`key=value` as Hydra must be given it for `value` to arrive letter by letter, where key is in `keys`.
+
+    Other arguments are returned as they are.
+    """
+    key, equals, value = argument.partition("=")
+    if not equals or key not in keys:
+        return argument
+    if value == "???":  # OmegaConf's mark of a missing value, unless it comes by way of a resolver
+        return f"{key}=${{oc.decode:\"'???'\"}}"
+    # For OmegaConf: backslashes count before an interpolation only.
+    value = re.sub(r"(\\*)\$\{", lambda m: m[1] * 2 + r"\${", value)
+    # For Hydra: backslashes count before a quote only, the closing one included.
+    value = re.sub(r"(\\*)(\"|$)", lambda m: m[1] * 2 + (r"\"" if m[2] else ""), value)
+    return f'{key}="{value}"'
+
+
 def one_line(error: BaseException, config_name: str) -> str:
     """The message of any of the errors a user can cause, with near misses for a misspelt key or option."""
-    if isinstance(error, UserError):
-        return str(error)
+    causes = [error]
+    while (cause := causes[-1].__cause__) is not None:
+        causes.append(cause)
+    for cause in causes:
+        if isinstance(cause, UserError):  # also one that Hydra wrapped on its way out of a constructor
+            return str(cause)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         place = f"{group}={option}" if group else option
         return f"{place}: no such option of '{group}'; {near_misses(option, error.options or [])}"
+    if isinstance(error, OverrideParseException):
+        key, equals, value = error.override.partition("=")
+        if not equals:
+            return f"{error.override}: not of the form key=value"
+        return f"{error.override}: the value is not in Hydra's syntax; put it in quotes twice: '{key}=\"{value}\"'"
     key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None)
-    first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     if key and ("struct" in str(error) or "Could not override" in str(error)):
         parent, _, name = key.rpartition(".")
         known = _keys_under(parent, config_name)
         return f"{key}: no such setting" + (f" under '{parent}'" if parent else "") + (
             f"; {near_misses(name, known)}" if known else ""
         )
-    return first.strip()
+    if isinstance(error, InstantiationException):
+        return " ".join(lines)
+    return lines[0]
 
 
 def _keys_under(parent: str, config_name: str) -> list[str]:

@@ -40,7 +40,7 @@ def sample(cfg: DictConfig) -> None:
         Path(cfg.output).write_text("".join(written), encoding="utf-8")
 
 
-main = entry("sample")(sample)
+main = entry("sample", literal=["prompt"])(sample)
 
 if __name__ == "__main__":
     main()

@@ -12,6 +12,8 @@ from typing import Any
 from filelock import FileLock
 from lightning.pytorch import LightningDataModule
 
+from graves_lm.errors import UserError
+
 CACHE_VERSION = 1
 
 
@@ -55,7 +57,10 @@ class SequenceDataModule(LightningDataModule):
         cache = self.cache
         if cache.is_dir():
             return
-        self.cache_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            self.cache_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"data.cache_dir={self.cache_dir}: cannot be made ({error}); choose another") from error
         with FileLock(self.cache_dir / f".{cache.name}.lock"):
             if cache.is_dir():
                 return

@@ -57,15 +57,17 @@ class StreamLoader:
         name: str = "text",
     ):
         total = rows * world
+        if total == 1:
+            warm_up = 0  # the only row begins where the text does
+        if len(sequence) < total + warm_up:
+            raise UserError(
+                f"{name}: {len(sequence)} symbols are too few for {total} parallel streams with a warm-up of "
+                f"{warm_up}: {total + warm_up} are needed; use fewer streams (data.batch_size, "
+                "data.eval_batch_size), a shorter data.warm_up or more text"
+            )
         # Row r ends at `ends[r]` and reads as many symbols as every other row: row 0 scores all of them,
         # the others all but the first `warm_up`.
         reads = (len(sequence) + (total - 1) * warm_up) / total
-        if len(sequence) < total or reads <= warm_up:
-            need = max(total, total * warm_up + 1 - (total - 1) * warm_up)
-            raise UserError(
-                f"{name}: {len(sequence)} symbols are too few for {total} parallel streams "
-                f"with a warm-up of {warm_up}: {need} are needed; lower data.batch_size or use more text"
-            )
         ends = [round(reads + r * (reads - warm_up)) for r in range(total)]
         starts = [0, *ends[:-1]]
         mine = range(rank * rows, (rank + 1) * rows)
@@ -79,6 +81,7 @@ class StreamLoader:
         self._batches = math.ceil(longest / length)
         self._longest = longest
         self._next = 0
+        self._restored = 0
 
     def __len__(self) -> int:
         return self._batches
@@ -100,8 +103,11 @@ class StreamLoader:
         return StreamBatch(torch.from_numpy(symbol_TB), torch.from_numpy(scored_TB), reset)
 
     def __iter__(self) -> Iterator[StreamBatch]:
-        """From the restored position, if one was, to the end of the epoch."""
-        first, self._next = self._next, 0
+        """From the restored position, if one was, to the end of the epoch.
+
+        Only `load_state_dict` moves the start: a pass that was cut short does not.
+        """
+        first, self._restored = self._restored, 0
         for index in range(first, self._batches):
             batch = self.batch(index)
             self._next = (index + 1) % self._batches
@@ -117,4 +123,4 @@ class StreamLoader:
                 f"the checkpoint was made with {state['batches']} batches an epoch, this run has "
                 f"{self._batches}: resume with the same data, data.batch_size, data.length and devices"
             )
-        self._next = state["next_batch"]
+        self._next = self._restored = state["next_batch"]

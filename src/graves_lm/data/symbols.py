@@ -1,5 +1,6 @@
 """The symbol set of a text model: what a one-hot position stands for. Part of every checkpoint."""
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from graves_lm.errors import UserError
 
 UNITS = ("byte", "character", "word")
+_CHUNK = 1 << 20
 
 
 class Symbols:
@@ -55,21 +57,28 @@ class Symbols:
     @classmethod
     def of(cls, unit: str, codes: np.ndarray) -> "Symbols":
         """The set of all bytes or characters among `codes` (byte values or code points), sorted."""
-        found = np.unique(codes)
-        return cls(unit, [int(c) if unit == "byte" else chr(int(c)) for c in found])
+        seen = np.zeros(256 if unit == "byte" else sys.maxunicode + 1, dtype=bool)
+        for start in range(0, len(codes), _CHUNK):
+            seen[codes[start : start + _CHUNK]] = True
+        return cls(unit, [int(c) if unit == "byte" else chr(c) for c in np.flatnonzero(seen)])
 
     def encode_codes(self, codes: np.ndarray, where: str) -> np.ndarray:
         """Byte values or code points to indices. Raises UserError for the first unknown one."""
-        inside = codes < len(self._lookup)
-        index = np.where(inside, self._lookup[np.where(inside, codes, 0)], -1)
-        if (index < 0).any():
-            at = int(np.argmax(index < 0))
-            shown = f"byte 0x{int(codes[at]):02x}" if self.unit == "byte" else repr(chr(int(codes[at])))
-            raise UserError(
-                f"{where}: {shown} at position {at} is not among the model's {len(self)} symbols "
-                f"({self.summary()}); remove it or train on text that has it"
-            )
-        return index.astype(self.dtype)
+        encoded = np.empty(len(codes), dtype=self.dtype)
+        for start in range(0, len(codes), _CHUNK):
+            chunk = codes[start : start + _CHUNK]
+            inside = chunk < len(self._lookup)
+            index = np.where(inside, self._lookup[np.where(inside, chunk, 0)], -1)
+            if (index < 0).any():
+                at = int(np.argmax(index < 0))
+                code = int(chunk[at])
+                shown = f"byte 0x{code:02x}" if self.unit == "byte" else repr(chr(code))
+                raise UserError(
+                    f"{where}: {shown} at position {start + at} is not among the model's {len(self)} symbols "
+                    f"({self.summary()}); remove it or train on text that has it"
+                )
+            encoded[start : start + _CHUNK] = index
+        return encoded
 
     def encode(self, text: str, where: str = "text") -> np.ndarray:
         """Indices of `text`, (N,). Raises UserError that names an unknown symbol and its position."""
@@ -109,10 +118,13 @@ class Symbols:
 
 
 def codes_of(text: str, unit: str) -> np.ndarray:
-    """Byte values of the UTF-8 form, or code points, of `text`."""
+    """Byte values of the UTF-8 form, or code points, of `text`.
+
+    Bytes of a command line that are not UTF-8 come as lone surrogates: as bytes they are what they were.
+    """
     if unit == "byte":
-        return np.frombuffer(text.encode(), dtype=np.uint8)
-    return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+        return np.frombuffer(text.encode(errors="surrogateescape"), dtype=np.uint8)
+    return np.frombuffer(text.encode("utf-32-le", errors="surrogatepass"), dtype=np.uint32)
 
 
 def words_of(line: str) -> list[str]:

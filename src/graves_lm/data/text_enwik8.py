@@ -2,9 +2,10 @@
 
 import hashlib
 import os
-import urllib.error
 import urllib.request
 import zipfile
+import zlib
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def read_bytes(file: Path) -> np.ndarray:
     try:
         with zipfile.ZipFile(file) as archive:
             return np.frombuffer(archive.read("enwik8"), dtype=np.uint8)
-    except (KeyError, zipfile.BadZipFile) as error:
+    except (KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{file}: not the zip of enwik8 ({error}); delete it and prepare again") from error
 
 
@@ -99,7 +100,7 @@ def download(url: str, target: Path) -> None:
         if size and partial.stat().st_size != size:
             raise UserError(f"{url}: the transfer ended early; run the command again")
         os.replace(partial, target)
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, HTTPException) as error:
         raise UserError(f"{url}: could not be fetched ({error}); download it and give data.source=FILE") from error
     finally:
         partial.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """The Penn Treebank in T. Mikolov's preparation (`simple-examples.tgz`), as characters or words."""
 
 import tarfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -57,18 +58,20 @@ class PennTreebank(TextDataModule):
 
     def _read(self) -> dict[str, str]:
         place = self._archive_or_folder()
-        if place.is_dir():
-            return {split: next(place.rglob(name)).read_text() for split, name in self.names.items()}
         try:
+            if place.is_dir():
+                files = {split: next(place.rglob(name)) for split, name in self.names.items()}
+                return {split: file.read_bytes().decode() for split, file in files.items()}
             with tarfile.open(place) as archive:
                 members = {Path(m.name).name: m for m in archive.getmembers() if m.isfile()}
                 absent = [name for name in self.names.values() if name not in members]
                 if absent:
                     raise UserError(f"data.source={place}: the archive has no {', '.join(absent)}")
-                files = {s: archive.extractfile(members[name]) for s, name in self.names.items()}
-                return {split: file.read().decode() for split, file in files.items() if file}
-        except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError) as error:
-            raise UserError(f"data.source={place}: not a readable {ARCHIVE} ({error})") from error
+                parts = {s: archive.extractfile(members[name]) for s, name in self.names.items()}
+                return {split: part.read().decode() for split, part in parts.items() if part}
+        except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError, zlib.error) as error:
+            what = "the files are not readable text" if place.is_dir() else f"not a readable {ARCHIVE}"
+            raise UserError(f"data.source={place}: {what} ({error})") from error
 
     def encode_splits(self):
         texts = self._read()

@@ -1,5 +1,6 @@
 """What the three tasks share: the unit of the loss, noise, optimiser, resumable randomness and the card."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -79,8 +80,22 @@ class SequenceTask(LightningModule):
     def configure_optimizers(self):
         assert self.optimization is not None
         optimizer = self.optimization.optimizer(self.parameters())
-        scheduler = self.optimization.scheduler(optimizer, self.trainer.estimated_stepping_batches)
+        scheduler = self.optimization.scheduler(optimizer, self._steps_in_run())
         return {"optimizer": optimizer} | ({"lr_scheduler": scheduler} if scheduler else {})
+
+    def _steps_in_run(self) -> float:
+        """Optimiser steps from start to end; infinite when no end is set.
+
+        Not `trainer.estimated_stepping_batches`: that sets the trainer's loader up before a checkpoint is
+        restored, and the loader would then never get its saved position.
+        """
+        trainer, limits = self.trainer, []
+        if trainer.max_steps is not None and trainer.max_steps >= 0:
+            limits.append(trainer.max_steps)
+        if trainer.max_epochs is not None and trainer.max_epochs >= 0:
+            batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
+            limits.append(trainer.max_epochs * math.ceil(batches / trainer.accumulate_grad_batches))
+        return min(limits, default=math.inf)
 
     def on_fit_start(self) -> None:
         if self.trainer.precision == "16-mixed":

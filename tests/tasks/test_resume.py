@@ -1,0 +1,120 @@
+"""A run killed at any step and resumed is the unbroken run: every loss, every weight, to the last bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from lightning.pytorch import Callback, Trainer
+
+from tests.runs import compose_run, train, write_text
+
+STEPS = 40
+
+
+class Killed(Exception):
+    """Stands for the kill: nothing in the program expects it."""
+
+
+def losses_of(monkeypatch, run_dir, source, *overrides, kill_at=None):
+    """Every training loss by batch; with `kill_at`, die before that batch's checkpoint is written."""
+    losses = {}
+
+    class Watch(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            number = trainer.fit_loop.total_batch_idx + 1
+            losses[number] = outputs["loss"].item()
+            if number == kill_at:
+                raise Killed
+
+    original = Trainer.__init__
+
+    def with_watch(self, *args, callbacks=(), **kwargs):
+        original(self, *args, callbacks=[*callbacks, Watch()], **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "__init__", with_watch)
+        if kill_at is None:
+            train(run_dir, source, *overrides)
+        else:
+            with pytest.raises(Killed):
+                train(run_dir, source, *overrides)
+    return losses
+
+
+def weights(run_dir):
+    checkpoint = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+    return checkpoint["state_dict"] | {
+        f"optimizer/{i}/{k}": v
+        for i, state in checkpoint["optimizer_states"][0]["state"].items()
+        for k, v in state.items()
+    }
+
+
+RECIPES = {
+    "plain": [],
+    "weight noise": ["noise=fixed"],
+    "adaptive noise": ["noise=adaptive"],
+    "ema": ["callbacks=ema", "callbacks.progress=null"],
+    "reset, accumulation, sgd": ["data.reset_every=3", "trainer.accumulate_grad_batches=2", "optimizer=sgd"],
+    "validation inside the epoch": ["trainer.val_check_interval=7"],
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("kill_at", [1, 17, 28])
+def test_resumed_equals_unbroken(tmp_path, monkeypatch, recipe, kill_at):
+    source = write_text(tmp_path, repeats=16)  # 28 batches an epoch: 28 is an epoch's last
+    overrides = [f"trainer.max_steps={STEPS}", *RECIPES[recipe]]
+    unbroken = losses_of(monkeypatch, tmp_path / "unbroken", source, *overrides)
+    first = losses_of(monkeypatch, tmp_path / "broken", source, *overrides, kill_at=kill_at)
+    rest = losses_of(monkeypatch, tmp_path / "broken", source, *overrides, "ckpt=last")
+    assert len(unbroken) >= STEPS
+    assert max(first) == kill_at
+    # Only what came after the last saved step is done again: with accumulation that may be two batches.
+    assert kill_at - 1 <= min(rest) <= kill_at or min(rest) == 1
+    assert first | rest == unbroken
+    ours, theirs = weights(tmp_path / "broken"), weights(tmp_path / "unbroken")
+    assert ours.keys() == theirs.keys()
+    for name in theirs:
+        assert torch.equal(ours[name], theirs[name]), name
+
+
+def test_ckpt_last_without_a_checkpoint_starts_at_the_beginning(tmp_path, monkeypatch):
+    source = write_text(tmp_path)
+    losses = losses_of(monkeypatch, tmp_path / "run", source, "trainer.max_steps=3", "ckpt=last")
+    assert sorted(losses) == [1, 2, 3]
+
+
+@pytest.mark.slow
+def test_kill_9_at_random_moments_never_leaves_an_unreadable_checkpoint(tmp_path):
+    """The program as a user starts it, killed for real, until it gets through."""
+    source = write_text(tmp_path, repeats=120)
+    overrides = ["trainer.max_steps=300", "checkpoint_every=3", "data.batch_size=2"]
+    train(tmp_path / "unbroken", source, *overrides)
+    cfg = compose_run(tmp_path / "killed", source, *overrides)
+    command = [sys.executable, "-m", "graves_lm.train", "name=test", "data=textfile", "logger=none"]
+    command += [f"data.source={source}", f"run_dir={tmp_path / 'killed'}", "ckpt=last", *overrides]
+    command += [f"data.{k}={cfg.data[k]}" for k in ("cache_dir", "length", "warm_up", "eval_batch_size")]
+    command += ["model.network.hidden_size=12", "sampler.length=20", "trainer.log_every_n_steps=1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(4):
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        last = tmp_path / "killed" / "checkpoints" / "last.ckpt"
+        seen = last.stat().st_mtime_ns if last.exists() else None
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if last.exists() and last.stat().st_mtime_ns != seen:
+                break
+            time.sleep(0.01)
+        time.sleep(float(torch.rand((), generator=generator)) * 0.3)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        torch.load(last, weights_only=True)
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    for name, value in weights(tmp_path / "unbroken").items():
+        assert torch.equal(weights(tmp_path / "killed")[name], value), name
