@@ -1,0 +1,64 @@
+# `make help` lists what there is. Needs Python 3.11 or newer with pip; everything else is installed
+# into the virtual environment .venv, which is made once and brought up to date when pyproject.toml changes.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO := logs/demo
+# Two test processes, one thread each; JOBS=8 for a machine with more cores.
+JOBS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-all check bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): some minutes the first time"
+
+# The stamps: an environment is installed again only when pyproject.toml is newer than its stamp.
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(VENV)/.installed $@
+
+install: $(VENV)/.installed-dev  ## the environment with all tools of development
+
+demo: $(VENV)/.installed  ## train the default experiment for at most five minutes, then write text with it
+	rm -rf $(DEMO)
+	$(BIN)/python -m graves_lm.train run_dir=$(DEMO) logger=csv trainer.max_steps=600 \
+	    trainer.val_check_interval=100 trainer.max_time=00:00:05:00 data.eval_batch_size=64
+	@echo
+	@echo "Validation, bits per character:"
+	@$(BIN)/python -c 'import csv; rows = [r for r in csv.DictReader(open("$(DEMO)/csv/metrics.csv")) if r["val/bpc"]]; \
+	    [print("  after step %4d   %.3f" % (int(r["step"]) + 1, float(r["val/bpc"]))) for r in rows[:-1]]'
+	@for temperature in 0.5 1.0; do \
+	    echo; echo "--- a sample at temperature $$temperature"; \
+	    $(BIN)/python -m graves_lm.sample ckpt=$(DEMO)/checkpoints/best.ckpt \
+	        sampler.temperature=$$temperature sampler.length=400 || exit 1; \
+	done
+
+test: $(VENV)/.installed-dev  ## the fast tests; those on licensed corpora run where the data is
+	$(PYTEST) -m 'not slow and not gpu'
+
+test-all: $(VENV)/.installed-dev  ## every test, the slow ones and those for a GPU too
+	$(PYTEST)
+
+check: $(VENV)/.installed-dev  ## lint, format and types
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+bench: $(VENV)/.installed  ## time the LSTM against the bare matrix products and nn.LSTM
+	$(BIN)/python benchmarks/lstm.py
+
+clean:  ## remove the environment, builds and tool caches; data/ and logs/ stay
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache src/*.egg-info
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
