@@ -1,0 +1,91 @@
+import math
+
+import torch
+from torch import nn
+
+from graves_lm.nn.noise import AdaptiveWeightNoise, WeightNoise
+
+
+def test_fixed_noise_has_its_width_and_leaves_the_weights_alone():
+    torch.manual_seed(0)
+    network = nn.Linear(200, 300, bias=False)
+    before = network.weight.detach().clone()
+    noise = WeightNoise(network, std=0.075)
+    seen = noise(network, torch.eye(200)).T - before
+    assert abs(seen.std().item() - 0.075) < 1e-3
+    assert abs(seen.mean().item()) < 1e-3
+    torch.testing.assert_close(network.weight, before, rtol=0, atol=0)
+    again = noise(network, torch.eye(200)).T - before
+    assert (seen - again).abs().max() > 0.01
+
+
+def test_derivatives_are_taken_at_the_noisy_weights():
+    torch.manual_seed(1)
+    network = nn.Linear(3, 1, bias=False)
+    noise = WeightNoise(network, std=0.5)
+    x = torch.randn(4, 3)
+    torch.manual_seed(7)
+    noise(network, x).square().sum().backward()
+    torch.manual_seed(7)
+    noisy = (network.weight + 0.5 * torch.randn_like(network.weight)).detach().requires_grad_()
+    (x @ noisy.T).square().sum().backward()
+    torch.testing.assert_close(network.weight.grad, noisy.grad)
+
+
+def test_evaluation_uses_the_mean_weights():
+    network = nn.Linear(3, 2)
+    x = torch.randn(4, 3)
+    for noise in (WeightNoise(network), AdaptiveWeightNoise(network)):
+        torch.testing.assert_close(noise.eval()(network, x), network(x), rtol=0, atol=0)
+
+
+def test_description_length_is_the_divergence_from_the_best_prior():
+    """Against torch's own Gaussian divergence, minimised over the prior by brute force."""
+    torch.manual_seed(2)
+    network = nn.Linear(6, 5).double()
+    noise = AdaptiveWeightNoise(network, std=0.075).double()
+    for log_std in noise.log_std.values():
+        log_std.data += 0.5 * torch.randn_like(log_std)
+    means = torch.cat([w.flatten() for w in network.parameters()]).detach()
+    stds = torch.cat([noise.log_std[n].flatten() for n, _ in network.named_parameters()]).exp().detach()
+    prior = torch.tensor([0.0, 0.0], dtype=torch.float64, requires_grad=True)  # mean, log std
+
+    def divergence():
+        posterior = torch.distributions.Normal(means, stds)
+        return torch.distributions.kl_divergence(
+            posterior, torch.distributions.Normal(prior[0], prior[1].exp())
+        ).sum()
+
+    optimizer = torch.optim.LBFGS([prior], max_iter=200, tolerance_grad=1e-12, tolerance_change=1e-14)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = divergence()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    torch.testing.assert_close(noise.description_length(network), divergence(), rtol=1e-9, atol=1e-9)
+
+
+def test_adaptive_noise_recovers_the_posterior_of_a_linear_model():
+    """For y = w·x + N(0, 1) with N observations the posterior width of w is about 1/√(Σx²)."""
+    torch.manual_seed(3)
+    network = nn.Linear(1, 1, bias=False).double()
+    x = torch.randn(400, 1, dtype=torch.float64)
+    y = 1.7 * x + torch.randn_like(x)
+    noise = AdaptiveWeightNoise(network, std=0.3).double()
+    optimizer = torch.optim.Adam([*network.parameters(), *noise.parameters()], lr=0.02)
+    widths = []
+    for step in range(1500):
+        optimizer.zero_grad()
+        nats = 0.5 * (noise(network, x) - y).square().sum()
+        # One weight is its own best prior, so its mean is free and only the width is held by the data.
+        std = noise.log_std["weight"].exp()
+        (nats - std.log().sum()).backward()
+        optimizer.step()
+        if step >= 1000:
+            widths.append(std.item())
+    expected = 1 / math.sqrt(x.square().sum().item())
+    assert abs(sum(widths) / len(widths) / expected - 1) < 0.15
+    assert abs(network.weight.item() - (x * y).sum().item() / x.square().sum().item()) < 0.03
