@@ -14,7 +14,12 @@ from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
+from hydra.errors import (
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -93,7 +98,7 @@ def quote_literal(argument: str, keys: Iterable[str]) -> str:
     # For OmegaConf: backslashes count before an interpolation only.
     value = re.sub(r"(\\*)\$\{", lambda m: m[1] * 2 + r"\${", value)
     # For Hydra: backslashes count before a quote only, the closing one included.
-    value = re.sub(r"(\\*)(\"|$)", lambda m: m[1] * 2 + (r"\"" if m[2] else ""), value)
+    value = re.sub(r"(\\*)(\"|\Z)", lambda m: m[1] * 2 + (r"\"" if m[2] else ""), value)
     return f'{key}="{value}"'
 
 
@@ -113,14 +118,16 @@ def one_line(error: BaseException, config_name: str) -> str:
         key, equals, value = error.override.partition("=")
         if not equals:
             return f"{error.override}: not of the form key=value"
-        return f"{error.override}: the value is not in Hydra's syntax; put it in quotes twice: '{key}=\"{value}\"'"
+        return f"{error.override}: not in Hydra's syntax; put the value in quotes twice: '{key}=\"{value}\"'"
     key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     if key and ("struct" in str(error) or "Could not override" in str(error)):
         parent, _, name = key.rpartition(".")
         known = _keys_under(parent, config_name)
-        return f"{key}: no such setting" + (f" under '{parent}'" if parent else "") + (
-            f"; {near_misses(name, known)}" if known else ""
+        return (
+            f"{key}: no such setting"
+            + (f" under '{parent}'" if parent else "")
+            + (f"; {near_misses(name, known)}" if known else "")
         )
     if isinstance(error, InstantiationException):
         return " ".join(lines)
@@ -139,7 +146,8 @@ def _keys_under(parent: str, config_name: str) -> list[str]:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            node = OmegaConf.select(compose(config_name, groups), parent) if parent else compose(config_name, groups)
+            node: Any = compose(config_name, groups)
+            node = OmegaConf.select(node, parent) if parent else node
     except (HydraException, OmegaConfBaseException):
         return []
     return [str(k) for k in node] if isinstance(node, DictConfig) else []

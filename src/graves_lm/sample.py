@@ -23,13 +23,17 @@ def sample(cfg: DictConfig) -> None:
         raise UserError("give ckpt=PATH, a checkpoint that graves_lm.train wrote")
     if cfg.output is not None and not Path(cfg.output).absolute().parent.is_dir():
         raise UserError(f"output={cfg.output}: its folder does not exist; make it first")
+    if not isinstance(cfg.seed, int):
+        raise UserError(f"seed={cfg.seed}: a whole number is needed")
     sampler: TextSampler = instantiate(cfg.sampler)
     task = load_task(read_checkpoint(cfg.ckpt, task="character"))
     assert isinstance(task, CharacterTask)
     # A symbol may be part of a character: bytes are shown once a whole character has come.
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    written = [cfg.prompt]
-    sys.stdout.write(cfg.prompt)
+    task.symbols.encode(cfg.prompt, where="prompt")  # an unknown symbol is found before anything is shown
+    # Bytes of the command line that are not UTF-8 arrive as lone surrogates, which no terminal can show.
+    written = [cfg.prompt.encode(errors="surrogateescape").decode(errors="replace")]
+    sys.stdout.write(written[0])
     for index in sampler.stream(task, prompt=cfg.prompt, seed=cfg.seed):
         piece = decoder.decode(task.symbols.piece(index))
         written.append(piece)

@@ -60,7 +60,7 @@ class SequenceDataModule(LightningDataModule):
         try:
             self.cache_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"data.cache_dir={self.cache_dir}: cannot be made ({error}); choose another") from error
+            raise UserError(f"data.cache_dir={self.cache_dir}: cannot be made ({error})") from error
         with FileLock(self.cache_dir / f".{cache.name}.lock"):
             if cache.is_dir():
                 return

@@ -3,6 +3,7 @@
 import json
 from abc import abstractmethod
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,15 @@ class TextDataModule(SequenceDataModule):
         warm_up: int = 200,
     ):
         super().__init__(name, cache_dir, source, batch_size)
+        for key, value, least in (
+            ("batch_size", batch_size, 1),
+            ("length", length, 1),
+            ("reset_every", 1 if reset_every is None else reset_every, 1),
+            ("eval_batch_size", eval_batch_size, 1),
+            ("warm_up", warm_up, 0),
+        ):
+            if not isinstance(value, int) or value < least:
+                raise UserError(f"data.{key}={value}: a whole number, at least {least}, is needed")
         self.length = length
         self.reset_every = reset_every
         self.eval_batch_size = eval_batch_size
@@ -145,5 +155,5 @@ class TextDataModule(SequenceDataModule):
 def cut(sequence: np.ndarray, shares: tuple[float, ...]) -> dict[str, np.ndarray]:
     """Consecutive train, val and test pieces by their shares; two shares make val and test the same."""
     bounds = [round(len(sequence) * sum(shares[:n])) for n in range(len(shares) + 1)]
-    pieces = [sequence[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    pieces = [sequence[a:b] for a, b in pairwise(bounds)]
     return dict(zip(SPLITS, [*pieces, pieces[-1]][:3], strict=True))

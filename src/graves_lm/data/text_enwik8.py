@@ -62,7 +62,9 @@ class Enwik8(TextDataModule):
         text = read_bytes(file)
         whole = len(text) == SIZE
         if len(text) > SIZE:
-            raise UserError(f"{file}: {len(text):,} bytes, enwik8 has {SIZE:,}; use data=textfile for other text")
+            raise UserError(
+                f"{file}: {len(text):,} bytes, enwik8 has {SIZE:,}; use data=textfile for other text"
+            )
         if whole and hashlib.md5(text).hexdigest() != MD5:
             raise UserError(f"{file}: wrong checksum: {SIZE:,} bytes long but not enwik8 (md5 {MD5})")
         symbols = Symbols.of("byte", text)
@@ -101,6 +103,8 @@ def download(url: str, target: Path) -> None:
             raise UserError(f"{url}: the transfer ended early; run the command again")
         os.replace(partial, target)
     except (OSError, HTTPException) as error:
-        raise UserError(f"{url}: could not be fetched ({error}); download it and give data.source=FILE") from error
+        raise UserError(
+            f"{url}: could not be fetched ({error}); download it and give data.source=FILE"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
