@@ -1,0 +1,28 @@
+"""Shared by all tests: nothing reaches the network, one thread, and small texts to read."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+os.environ.setdefault("MPLBACKEND", "agg")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _single_threaded():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of the licensed corpora; each test looks for its own in it."""
+    root = os.environ.get("GRAVES_LM_DATA") or Path(__file__).parents[1] / ".." / "shared" / "data"
+    return Path(root)
