@@ -69,7 +69,7 @@ def main() -> None:
     keep_large_blocks()
     synchronize = torch.cuda.synchronize if args.device.startswith("cuda") else lambda: None
     rows = []
-    print(f"{'T,B,in,H':>18} {'floor ms':>9} {'ours':>6} {'nn.LSTM':>8} {'loop':>6}   (multiples of the floor)")
+    print(f"{'T,B,in,H':>18} {'floor ms':>9} {'ours':>6} {'nn.LSTM':>8} {'loop':>6}   (× floor)")
     for shape in SHAPES:
         runs = contenders(*shape, args.device)
         times: dict[str, list[float]] = {name: [] for name in runs}

@@ -80,7 +80,8 @@ def main() -> None:
             if repeat >= 2:
                 times[name].append(time.perf_counter() - start)
     median = {name: statistics.median(seconds) for name, seconds in times.items()}
-    print(f"{'':>6} {'ms':>8} {'symbols/s':>10}   {cfg.model.network.layers}×{H}, T={T}, B={B}, {args.precision}")
+    shape = f"{cfg.model.network.layers}×{H}, T={T}, B={B}, {args.precision}"
+    print(f"{'':>6} {'ms':>8} {'symbols/s':>10}   {shape}")
     for name, seconds in median.items():
         print(f"{name:>6} {seconds * 1e3:8.1f} {T * B / seconds:10.0f}")
     print(

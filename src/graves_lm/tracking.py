@@ -16,7 +16,7 @@ def wandb_logger(project: str, name: str, save_dir: str, **settings: Any) -> Wan
     Path(save_dir).mkdir(parents=True, exist_ok=True)
     if os.environ.get("WANDB_MODE") is None and not _has_credentials():
         settings["offline"] = True
-        log.info(f"W&B: no credentials, so offline; upload later with: wandb sync {save_dir}/wandb/offline-run-*")
+        log.info(f"W&B: no credentials, so offline; upload with: wandb sync {save_dir}/wandb/offline-run-*")
     return WandbLogger(project=project, name=name, save_dir=save_dir, **settings)
 
 
@@ -26,7 +26,9 @@ def _has_credentials() -> bool:
         return True
 
     netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].split("/")[0].split(":")[0]
+    host = (
+        os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].split("/")[0].split(":")[0]
+    )
     try:
         return f"machine {host}" in netrc.read_text()
     except OSError:

@@ -87,7 +87,9 @@ def check_resumable(path: str, task: SequenceTask) -> None:
     if card.get("symbols") != task.card().get("symbols"):
         raise UserError(f"ckpt={path}: its symbols are not those of the data; resume on the same data")
     if card["config"]["model"] != task.config["model"]:
-        raise UserError(f"ckpt={path}: its model settings differ from this run's; resume with the same model=")
+        raise UserError(
+            f"ckpt={path}: its model settings differ from this run's; resume with the same model settings"
+        )
 
 
 def final_figures(

@@ -79,7 +79,9 @@ def test_output_derivative_is_clipped_on_the_way_back_only():
     torch.testing.assert_close(y.grad, torch.tensor([0.5, 1.0]))
 
 
-@pytest.mark.parametrize(("layers", "hidden", "symbols", "millions"), [(1, 1000, 50, 4.3), (5, 700, 205, 21.3)])
+@pytest.mark.parametrize(
+    ("layers", "hidden", "symbols", "millions"), [(1, 1000, 50, 4.3), (5, 700, 205, 21.3)]
+)
 def test_weight_counts_are_the_papers(layers, hidden, symbols, millions):
     with torch.device("meta"):
         network = CharacterNetwork(symbols, layers, hidden, recurrent_init="uniform")

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ def test_schedule_warms_up_and_falls_to_its_share():
     assert shares[9] == pytest.approx(1.0)
     assert shares[60] == pytest.approx(0.55)
     assert shares[110] == pytest.approx(0.1)
-    assert all(a >= b for a, b in zip(shares[10:], shares[11:], strict=False))
+    assert all(a >= b for a, b in pairwise(shares[10:]))
     linear = make(schedule="linear")
     assert linear.share(25, 100) == pytest.approx(0.75)
 

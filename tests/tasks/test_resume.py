@@ -103,7 +103,8 @@ def test_kill_9_at_random_moments_never_leaves_an_unreadable_checkpoint(tmp_path
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     generator = torch.Generator().manual_seed(0)
     for _ in range(4):
-        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(command, env=environment, **quiet)
         last = tmp_path / "killed" / "checkpoints" / "last.ckpt"
         seen = last.stat().st_mtime_ns if last.exists() else None
         deadline = time.monotonic() + 60

@@ -23,7 +23,7 @@ class StopOnNonFiniteLoss(Callback):
     ) -> None:
         finite = torch.isfinite(outputs["loss"].detach())
         self._all_finite = finite if self._all_finite is None else self._all_finite & finite
-        if trainer.global_step % max(1, trainer.log_every_n_steps) == 0:
+        if trainer.global_step % max(1, trainer.log_every_n_steps) == 0:  # type: ignore[attr-defined]
             self._check(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: Any) -> None:
@@ -33,8 +33,10 @@ class StopOnNonFiniteLoss(Callback):
         if self._all_finite is None or bool(self._all_finite):
             return
         self._all_finite = None
-        kept = [getattr(c, "last_model_path", "") or getattr(c, "best_model_path", "") for c in
-                trainer.checkpoint_callbacks]
+        kept = [
+            getattr(c, "last_model_path", "") or getattr(c, "best_model_path", "")
+            for c in trainer.checkpoint_callbacks
+        ]
         kept = [path for path in kept if path]
         where = f"the last good checkpoint is {kept[-1]}" if kept else "no checkpoint had been saved yet"
         raise TrainingDiverged(

@@ -25,7 +25,7 @@ class Progress(TQDMProgressBar):
         self._since = time.perf_counter()
         super().on_train_batch_start(trainer, pl_module, *args)
 
-    def on_train_batch_end(  # type: ignore[override]
+    def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         size = batch.symbol_TB.numel() * trainer.world_size

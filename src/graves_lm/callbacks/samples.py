@@ -33,6 +33,6 @@ class LogTextSamples(Callback):
         (self.folder / f"step-{trainer.global_step:07d}.txt").write_text(text)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                logger.log_text("samples/text", ["step", "text"], [[trainer.global_step, text]])
+                logger.log_text("samples/text", ["step", "text"], [[str(trainer.global_step), text]])
             elif isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_text("samples/text", text, trainer.global_step)

@@ -54,8 +54,8 @@ class StdlibText(TextDataModule):
             splits = cut(joined, (0.9, 0.05, 0.05))
         else:
             train = [p for i, p in enumerate(pieces) if i % 20 not in (9, 19)]
-            splits = {"train": train} | held_out
-            splits = {name: np.concatenate(parts) for name, parts in splits.items()}
+            parts = {"train": train} | held_out
+            splits = {name: np.concatenate(pieces) for name, pieces in parts.items()}
         symbols = Symbols("character", sorted(PRINTABLE))
         encoded = {name: symbols.encode_codes(codes, "stdlib") for name, codes in splits.items()}
         version = ".".join(map(str, sys.version_info[:3]))

@@ -51,7 +51,8 @@ def run(cfg: DictConfig) -> dict[str, float]:
     figures = {f"{cfg.split}/{key}": value for key, value in figures.items()}
     kind = "static" if cfg.dynamic is None else f"dynamic ({cfg.dynamic.rule._target_.rpartition('.')[2]})"
     print(f"{name}, {kind}: " + "  ".join(f"{k} {v:.4f}" for k, v in figures.items()))
-    record = figures | {"ckpt": str(cfg.ckpt), "dynamic": OmegaConf.to_container(cfg, resolve=True)["dynamic"]}  # type: ignore[call-overload,index]
+    settings: Any = OmegaConf.to_container(cfg, resolve=True)
+    record = figures | {"ckpt": str(cfg.ckpt), "dynamic": settings["dynamic"]}
     (Path(cfg.run_dir) / "metrics.json").write_text(json.dumps(record, indent=2) + "\n")
     return figures
 

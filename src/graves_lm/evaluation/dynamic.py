@@ -14,11 +14,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from graves_lm.data.streams import StreamBatch
 from graves_lm.metrics import SymbolMetrics
+from graves_lm.models.character import CharacterState
 from graves_lm.tasks.character import CharacterTask, score
 
 
@@ -40,7 +41,7 @@ class DynamicSGD:
         self._delta = [torch.zeros_like(w) for w in task.network.parameters()]
 
     @torch.no_grad()
-    def learn(self, weights: list[nn.Parameter], grads: list[Tensor]) -> None:
+    def learn(self, weights: list[Tensor], grads: list[Tensor]) -> None:
         torch._foreach_mul_(self._delta, self.momentum)
         torch._foreach_add_(self._delta, grads, alpha=-self.lr)
         torch._foreach_add_(weights, self._delta)
@@ -66,7 +67,7 @@ class DynamicRMS:
     clip_norm: float | None = None
 
     def begin(self, task: CharacterTask, training: Iterable[StreamBatch]) -> None:
-        weights = list(task.network.parameters())
+        weights: list[Tensor] = list(task.network.parameters())
         squares = [torch.zeros_like(w) for w in weights]
         count, state = 0, None
         for batch in training:
@@ -83,13 +84,15 @@ class DynamicRMS:
         self._trained = [w.detach().clone() for w in weights]
 
     @torch.no_grad()
-    def learn(self, weights: list[nn.Parameter], grads: list[Tensor]) -> None:
+    def learn(self, weights: list[Tensor], grads: list[Tensor]) -> None:
         back = torch._foreach_sub(self._trained, weights)
         torch._foreach_addcdiv_(weights, grads, self._step_over, -self.lr)
         torch._foreach_addcmul_(weights, back, self._pull)
 
 
-def segment_gradients(task: CharacterTask, batch: StreamBatch, state):
+def segment_gradients(
+    task: CharacterTask, batch: StreamBatch, state: CharacterState | None
+) -> tuple[list[Tensor], tuple[Tensor, Tensor], CharacterState]:
     """Derivatives of the summed nats of a segment, its (nats, errors), and the state behind it.
 
     The logits are computed, and scored, before any derivative of them exists.
@@ -116,7 +119,7 @@ def evaluate_dynamically(
     """
     rule.begin(task, training)
     metrics, state = SymbolMetrics(), None
-    weights = list(task.network.parameters())
+    weights: list[Tensor] = list(task.network.parameters())
     for batch in tqdm(batches, desc="dynamic evaluation", unit="segment"):
         grads, (nats, errors), state = segment_gradients(task, batch, state)
         count = batch.scored_TB.sum()

@@ -3,7 +3,7 @@
 Shape legend: T steps, B batch rows, K symbols.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +47,7 @@ class CharacterNetwork(nn.Module):
         layers, hidden_size, skips, peepholes, clip, recurrent_init, forget_bias: see `SkipStack`.
     """
 
-    def __init__(self, symbols: int, layers: int, hidden_size: int, **stack):
+    def __init__(self, symbols: int, layers: int, hidden_size: int, **stack: Any):
         super().__init__()
         self.symbols = symbols
         self.stack = SkipStack(symbols, symbols, layers, hidden_size, one_hot=True, **stack)
@@ -66,7 +66,8 @@ class CharacterNetwork(nn.Module):
         """
         x_TB = torch.cat([state.last_B.unsqueeze(0), target_TB[:-1]])
         y_TBK, layers = self.stack(x_TB, state.layers)
-        return y_TBK.float() if y_TBK.dtype == torch.bfloat16 else y_TBK, CharacterState(layers, target_TB[-1])
+        logits_TBK = y_TBK.float() if y_TBK.dtype == torch.bfloat16 else y_TBK
+        return logits_TBK, CharacterState(layers, target_TB[-1])
 
     def step(self, state: CharacterState) -> tuple[Tensor, StackState]:
         """Logits_BK for the next symbol, and the layers' states; the caller picks the symbol."""

@@ -4,18 +4,20 @@ The paper bounds the derivative of the loss with respect to the network outputs 
 and the LSTM pre-activations; the latter clip lives inside the LSTM's own backward pass (`nn.lstm`).
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 
 class _ClipDerivative(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, bound: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, bound: float) -> Tensor:
         ctx.bound = bound
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return grad.clamp(-ctx.bound, ctx.bound), None
 
 

@@ -106,7 +106,7 @@ def _lstm_backward(
     Each step's four pre-activation derivatives are clipped to ±`clip` (infinity: not clipped) before
     anything is computed from them, so the clip acts on all that flows to earlier steps, as in the paper.
     """
-    T, B, H = h_TBH.shape
+    T, _, H = h_TBH.shape
     dz_TBG = torch.empty_like(a_TBG)
     dz_product_TBG = dz_TBG if w_GH.dtype == dz_TBG.dtype else torch.empty_like(dz_TBG, dtype=w_GH.dtype)
     dh_BH = torch.zeros_like(h0_BH)  # what reaches h_t from step t + 1

@@ -8,6 +8,9 @@ x_t reaches every layer and every layer reaches the output; both kinds of skip c
 together. Shape legend: T steps, B batch rows, K one-hot symbols, I input size, H hidden units, Y outputs.
 """
 
+from collections.abc import Iterator
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
@@ -89,8 +92,11 @@ class SkipStack(nn.Module):
         self.to_output = nn.Linear(to_output * H, outputs)  # [W_{h^1 y} … W_{h^N y}] side by side
         nn.init.zeros_(self.to_output.bias)
 
+    def _layers(self) -> Iterator[LSTMRecurrence]:
+        return cast("Iterator[LSTMRecurrence]", iter(self.recurrences))
+
     def initial_state(self, batch_size: int) -> StackState:
-        return tuple(layer.initial_state(batch_size) for layer in self.recurrences)
+        return tuple(layer.initial_state(batch_size) for layer in self._layers())
 
     def _preactivation(self, n: int, x: Tensor, below: Tensor | None) -> Tensor:
         """W_x x + W_below h^{n−1} + b^n of layer n (from 0), for one step or all."""
@@ -107,7 +113,7 @@ class SkipStack(nn.Module):
         """x: (T, B, I) or one-hot indices (T, B). Returns ŷ_TBY and the state after step T."""
         hs: list[Tensor] = []
         last: list[LSTMState] = []
-        for n, (layer, before) in enumerate(zip(self.recurrences, state, strict=True)):
+        for n, (layer, before) in enumerate(zip(self._layers(), state, strict=True)):
             h_TBH, after = layer(self._preactivation(n, x, hs[-1] if hs else None), before)
             hs.append(h_TBH)
             last.append(after)
@@ -117,7 +123,7 @@ class SkipStack(nn.Module):
         """One step: x (B, I) or indices (B,). Returns ŷ_BY and the next state; equals `forward`."""
         hs: list[Tensor] = []
         last: list[LSTMState] = []
-        for n, (layer, before) in enumerate(zip(self.recurrences, state, strict=True)):
+        for n, (layer, before) in enumerate(zip(self._layers(), state, strict=True)):
             after = layer.step(self._preactivation(n, x, hs[-1] if hs else None), before)
             hs.append(after.h_BH)
             last.append(after)

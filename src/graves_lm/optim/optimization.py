@@ -55,9 +55,11 @@ class Optimization:
             return None
         if self.schedule != "constant" and math.isinf(total_steps):
             raise UserError(
-                f"optimizer.schedule={self.schedule} needs to know the end: give trainer.max_steps or max_epochs"
+                f"optimizer.schedule={self.schedule} needs to know the end: give trainer.max_steps or "
+                "trainer.max_epochs"
             )
-        return {"scheduler": LambdaLR(optimizer, lambda step: self.share(step, total_steps)), "interval": "step"}
+        scheduler = LambdaLR(optimizer, lambda step: self.share(step, total_steps))
+        return {"scheduler": scheduler, "interval": "step"}
 
     def share(self, step: int, total_steps: float) -> float:
         """The share of lr at optimiser step `step` (from 0) of `total_steps`."""

@@ -100,8 +100,8 @@ class SequenceTask(LightningModule):
     def on_fit_start(self) -> None:
         if self.trainer.precision == "16-mixed":
             raise UserError(
-                "trainer.precision=16-mixed scales the loss, and the per-step derivative clips would then clip "
-                "the scaled derivatives; use bf16-mixed"
+                "trainer.precision=16-mixed scales the loss, and the per-step derivative clips would then "
+                "clip the scaled derivatives; use bf16-mixed"
             )
 
     # --- resuming ---------------------------------------------------------------------------------
