@@ -66,12 +66,15 @@ class PennTreebank(TextDataModule):
                 members = {Path(m.name).name: m for m in archive.getmembers() if m.isfile()}
                 absent = [name for name in self.names.values() if name not in members]
                 if absent:
-                    raise UserError(f"data.source={place}: the archive has no {', '.join(absent)}")
+                    raise UserError(
+                        f"data.source={place}: the archive has no {', '.join(absent)}; is it whole?"
+                    )
                 parts = {s: archive.extractfile(members[name]) for s, name in self.names.items()}
                 return {split: part.read().decode() for split, part in parts.items() if part}
         except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError, zlib.error) as error:
             what = "the files are not readable text" if place.is_dir() else f"not a readable {ARCHIVE}"
-            raise UserError(f"data.source={place}: {what} ({error})") from error
+            reason = str(error).partition("\n")[0]
+            raise UserError(f"data.source={place}: {what} ({reason})") from error
 
     def encode_splits(self):
         texts = self._read()
