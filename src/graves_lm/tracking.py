@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,3 +34,10 @@ def _has_credentials() -> bool:
         return f"machine {host}" in netrc.read_text()
     except OSError:
         return False
+
+
+def finish_tracking(exit_code: int) -> None:
+    """End the W&B run, if one was begun: the logger leaves it open, and a sweep would go on in it."""
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and getattr(wandb, "run", None) is not None:
+        wandb.finish(exit_code=exit_code)

@@ -15,6 +15,7 @@ from graves_lm.errors import UserError
 from graves_lm.memory import keep_large_blocks
 from graves_lm.tasks.base import SequenceTask
 from graves_lm.tasks.loading import read_checkpoint
+from graves_lm.tracking import finish_tracking
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ def run(cfg: DictConfig) -> float | None:
     keep_large_blocks()
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     run_dir = Path(cfg.run_dir)
+    if not isinstance(cfg.seed, int):
+        raise UserError(f"seed={cfg.seed}: a whole number is needed")
     seed_everything(cfg.seed, workers=True, verbose=False)
     data = prepare(cfg.data)
     resume = resume_path(cfg.ckpt, run_dir)
@@ -42,13 +45,17 @@ def run(cfg: DictConfig) -> float | None:
     )
     parameters = sum(w.numel() for w in task.network.parameters())
     log.info(f"{task.task_name}: {parameters:,} weights; run directory {run_dir}")
+    settings: Any = OmegaConf.to_container(cfg, resolve=True)
+    for logger in trainer.loggers:
+        logger.log_hyperparams(settings)
     try:
         trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
-        return final_figures(cfg, trainer, task, data, run_dir)
-    finally:
-        for logger in trainer.loggers:
-            logger.finalize("success")
-        finish_tracking()
+        figure = final_figures(cfg, trainer, task, data, run_dir)
+    except BaseException:
+        finish_tracking(exit_code=1)
+        raise
+    finish_tracking(exit_code=0)
+    return figure
 
 
 def prepare(data_cfg: DictConfig) -> Any:
@@ -114,12 +121,3 @@ def final_figures(
         shown = "  ".join(f"{k} {v:.4f}" for k, v in figures.items())
         print(f"{shown}\nmetrics: {run_dir / 'metrics.json'}")
     return record.get(cfg.monitor)
-
-
-def finish_tracking() -> None:
-    """End the W&B run, if one was begun: WandbLogger leaves it open, and a sweep would go on in it."""
-    import sys
-
-    wandb = sys.modules.get("wandb")
-    if wandb is not None and getattr(wandb, "run", None) is not None:
-        wandb.finish(quiet=True)

@@ -7,12 +7,13 @@ from typing import Any
 from hydra.utils import instantiate
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
 
 log = logging.getLogger(__name__)
 
 
 class LogTextSamples(Callback):
-    """Writes a sample to `folder`/step-N.txt and to every logger that takes text.
+    """Writes a sample to `folder`/step-N.txt (best.txt after training) and to every logger that takes text.
 
     Args:
         sampler: settings of the sampler (`sampler=`).
@@ -30,7 +31,9 @@ class LogTextSamples(Callback):
             return
         text = self.sampler.sample(pl_module, prompt="", seed=self.seed)
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / f"step-{trainer.global_step:07d}.txt").write_text(text)
+        # After training the best weights are validated once more; the step is then not theirs.
+        name = f"step-{trainer.global_step:07d}" if trainer.state.fn == TrainerFn.FITTING else "best"
+        (self.folder / f"{name}.txt").write_text(text, encoding="utf-8")
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_text("samples/text", ["step", "text"], [[str(trainer.global_step), text]])
