@@ -31,7 +31,7 @@ def read_checkpoint(path: str | Path, task: str | None = None) -> dict[str, Any]
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0][:120]
+        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise UserError(f"ckpt={path}: not a readable checkpoint, perhaps truncated ({reason})") from error
     if not isinstance(checkpoint, dict) or CARD not in checkpoint:
         raise UserError(f"ckpt={path}: a file of torch, but not a checkpoint of graves_lm")

@@ -1,0 +1,401 @@
+"""The commands as they are called: what they print and write, and how they refuse what cannot work."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from graves_lm.launch import quote_literal
+from tests.runs import TEXT, write_text
+
+ODD_PROMPT = """a,b='c' "d" {e: [f]} ${run_dir} \\${g} é 日 \\\\ #!~ """
+TINY = (
+    "data=textfile",
+    "data.batch_size=4",
+    "data.length=10",
+    "data.warm_up=5",
+    "data.eval_batch_size=2",
+    "model.network.hidden_size=8",
+    "model.network.layers=1",
+    "trainer.max_steps=2",
+    "trainer.limit_val_batches=1",
+    "+trainer.enable_progress_bar=false",
+    "callbacks.progress=null",
+    "checkpoint_every=1",
+    "sampler.length=5",
+    "logger=csv",
+    "run_dir=run",
+)
+
+
+class Outcome(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+class Commands:
+    """Calls `main()` of a command in this process, in a folder of its own."""
+
+    def __init__(self, folder: Path, monkeypatch, capsys):
+        self.folder, self.monkeypatch, self.capsys = folder, monkeypatch, capsys
+
+    def __call__(self, name: str, *arguments: str) -> Outcome:
+        main = import_module(f"graves_lm.{name}").main
+        self.monkeypatch.chdir(self.folder)
+        self.monkeypatch.setattr(sys, "argv", [f"graves_lm.{name}", *arguments])
+        self.capsys.readouterr()
+        root, status = logging.getLogger(), 0
+        handlers, level = root.handlers[:], root.level
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code if isinstance(stop.code, int) else 1
+        finally:
+            # Hydra's handlers write to this call's captured streams and must not outlive it.
+            root.handlers[:], root.level = handlers, level
+        self.last = Outcome(status, *self.capsys.readouterr())
+        return self.last
+
+    def refuse(self, name: str, *arguments: str) -> str:
+        """The one line with which a command refuses its arguments."""
+        outcome = self(name, *arguments)
+        assert outcome.status == 2, outcome.err
+        lines = outcome.err.splitlines()
+        assert len(lines) == 1, outcome.err
+        assert lines[0].startswith(f"graves_lm {name}: ")
+        return lines[0].removeprefix(f"graves_lm {name}: ")
+
+    def caches(self) -> list[str]:
+        folder = self.folder / "data"
+        return [p.name for p in folder.iterdir() if p.suffix != ".lock"] if folder.exists() else []
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys) -> Commands:
+    return Commands(tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """The folder of a tiny run by characters that know every symbol of `ODD_PROMPT`, made by the command."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "text.txt").write_text((ODD_PROMPT + TEXT) * 30)
+    command = [sys.executable, "-m", "graves_lm.train", *TINY, "data.source=text.txt"]
+    result = run_process(command, folder)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "metrics: run/metrics.json" in result.stdout
+    return folder
+
+
+def run_process(command: list[str], folder: Path) -> subprocess.CompletedProcess:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", "HYDRA_FULL_ERROR": "0"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def ckpt(trained) -> Path:
+    return trained / "run" / "checkpoints" / "last.ckpt"
+
+
+# --- what works -----------------------------------------------------------------------------------
+
+
+def test_train_writes_its_run_directory(trained, ckpt):
+    metrics = json.loads((trained / "run" / "metrics.json").read_text())
+    assert metrics["steps"] == 2
+    assert metrics["val/bpc"] > 0
+    assert torch.load(ckpt, weights_only=True)["global_step"] == 2
+    assert "hidden_size: 8" in (trained / "run" / "config.yaml").read_text()
+
+
+def test_sample_shows_and_writes_the_prompt_and_as_many_symbols_as_asked(call, ckpt):
+    arguments = (f"ckpt={ckpt}", "sampler.length=12", f"prompt={ODD_PROMPT}", "output=out.txt", "seed=3")
+    outcome = call("sample", *arguments)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out.startswith(ODD_PROMPT)
+    assert len(outcome.out) == len(ODD_PROMPT) + 12 + 1
+    assert (call.folder / "out.txt").read_text() + "\n" == outcome.out
+    assert call("sample", *arguments) == outcome  # the seed decides
+    assert [p.name for p in call.folder.iterdir()] == ["out.txt"]
+
+
+def test_sample_as_a_process(trained, ckpt, tmp_path):
+    command = [sys.executable, "-m", "graves_lm.sample", f"ckpt={ckpt}", "sampler.length=4"]
+    result = run_process([*command, f"prompt={ODD_PROMPT}"], tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(ODD_PROMPT)
+    refused = run_process([*command, "prompt=aZb"], tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("graves_lm sample: prompt: 'Z' at position 1 ")
+    assert refused.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_prepare_prints_the_table_and_leaves_the_cache_alone(call):
+    source = write_text(call.folder)
+    outcome = call("prepare", "data=textfile", f"data.source={source}")
+    assert (outcome.status, outcome.err) == (0, "")
+    length = len(source.read_text())
+    assert f"train {round(0.9 * length):>13,} symbols" in outcome.out
+    assert [name.split("-")[0] for name in call.caches()] == ["textfile"]
+    assert {p.name for p in call.folder.iterdir()} == {"data", "text.txt"}
+
+
+@pytest.mark.parametrize("dynamic", ["none", "sgd", "rms"])
+def test_evaluate_writes_the_figures_it_prints(call, trained, ckpt, dynamic):
+    arguments = [f"ckpt={ckpt}", "split=val", f"dynamic={dynamic}", "run_dir=eval"]
+    outcome = call("evaluate", *arguments, f"data.source={trained / 'text.txt'}")
+    assert outcome.status == 0, outcome.err
+    record = json.loads((call.folder / "eval" / "metrics.json").read_text())
+    assert f"val/bpc {record['val/bpc']:.4f}" in outcome.out
+    assert record["ckpt"] == str(ckpt)
+    assert (record["dynamic"] is None) == (dynamic == "none")
+
+
+def test_commands_leave_the_environment_as_it_was(call):
+    assert os.environ["HYDRA_FULL_ERROR"] == "0"
+    call.refuse("sample", "ckpt=none.ckpt")
+    assert os.environ["HYDRA_FULL_ERROR"] == "0"
+
+
+def test_the_traceback_is_shown_on_request(call, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(Exception, match=r"none\.ckpt: no such file"):
+        call("sample", "ckpt=none.ckpt")
+
+
+# --- prompts, letter by letter --------------------------------------------------------------------
+
+PROMPTS = [
+    "",
+    "a,b",
+    "k=v",
+    "é日😀",
+    "{x: 1}",
+    "[1, 2",
+    "${prompt}",
+    "${",
+    "${oc.env:HOME}",
+    "\\${x}",
+    "\\\\${x}\\",
+    "\\",
+    "\\\\",
+    '"',
+    '\\"',
+    "'already quoted'",
+    '"already quoted"',
+    "\"a\" and 'b'",
+    "line\nline\\\n",
+    "  spaces\t",
+    "null",
+    "1e5",
+    "???",
+    "# comment",
+    "-m",
+    "\udcff",
+]
+
+
+def test_every_prompt_arrives_letter_by_letter():
+    parser = OverridesParser.create()
+    for prompt in PROMPTS:
+        (override,) = parser.parse_overrides([quote_literal(f"prompt={prompt}", ["prompt"])])
+        cfg = OmegaConf.create({"prompt": ""})
+        OmegaConf.update(cfg, override.key_or_group, override.value())  # as Hydra does
+        assert cfg.prompt == prompt
+
+
+@pytest.mark.parametrize(
+    "argument", ["ckpt=a,b", "prompt", "--prompt=é", "sampler.prompt=é", "~prompt", "-m"]
+)
+def test_other_arguments_are_left_to_hydra(argument):
+    assert quote_literal(argument, ["prompt"]) == argument
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "data.source=text.txt: no such file"),
+        (b"", "text.txt: the file is empty"),
+        (b"a" * 500, "holds 1 different symbol"),
+        (b"ab" * 20, "training text: 36 symbols are too few for 400 parallel streams"),
+        (b"caf\xe9" * 100, "not UTF-8 near byte 3"),
+    ],
+    ids=["missing", "empty", "one symbol", "too short", "not UTF-8"],
+)
+def test_train_refuses_text(call, content, expected):
+    if content is not None:
+        (call.folder / "text.txt").write_bytes(content)
+    assert expected in call.refuse("train", *TINY, "data.source=text.txt", "data.batch_size=400")
+    # The cache of a text that is only too short for so many streams is whole, and may stay.
+    assert len(call.caches()) == ("too few" in expected)
+    assert not any(name.endswith(".partial") for name in call.caches())
+
+
+def test_train_refuses_unknown_symbols_in_the_validation_text(call):
+    source = write_text(call.folder)
+    (call.folder / "val.txt").write_text("the dög\n" * 50)
+    message = call.refuse("train", *TINY, f"data.source={source}", "data.val_source=val.txt")
+    assert message.startswith("val.txt: 'ö' at position 5 is not among the model's ")
+    assert call.caches() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["optimizer.schedule=cosin"], "optimizer.schedule=cosin: one of constant, linear, cosine"),
+        (["optimizer.lr=-1"], "optimizer.lr=-1: a positive number"),
+        (["optimizer.unit=batch"], "optimizer.unit=batch: one of sequence, point"),
+        (["data.batch_size=0"], "data.batch_size=0: "),
+        (["data.lenght=5"], "data.lenght: no such setting under 'data'; did you mean 'length'"),
+        (["model.network.hiden_size=5"], "did you mean 'hidden_size'?"),
+        (
+            ["trainer.max_step=5"],
+            "trainer.max_step: no such setting under 'trainer'; did you mean 'max_steps'",
+        ),
+        (["optimiser=sgd"], "optimiser: no such setting; did you mean 'optimizer'?"),
+        (["optimizer=sdg"], "optimizer=sdg: no such option of 'optimizer'; did you mean 'sgd'"),
+        (
+            ["experiment=ptb_chars"],
+            "experiment=ptb_chars: no such option of 'experiment'; did you mean 'ptb_char'",
+        ),
+        (["ckpt=gone.ckpt"], "ckpt=gone.ckpt: no such file"),
+        (["data.source=té.txt"], "data.source=té.txt: not in Hydra's syntax; put the value in quotes"),
+        (["data.source=[a"], "data.source=[a: not in Hydra's syntax"),
+        (["max_steps"], "max_steps: not of the form key=value"),
+        (["trainer.precision=foo"], "Precision 'foo' is invalid"),
+        (["seed=abc"], "seed=abc: a whole number"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_train_refuses_settings(call, arguments, expected):
+    source = write_text(call.folder)
+    assert expected in call.refuse("train", *TINY, f"data.source={source}", *arguments)
+
+
+def test_prepare_refuses_and_leaves_no_cache(call):
+    message = call.refuse("prepare", "data=ptb_char")
+    assert message.startswith("data=ptb_char needs data.source=PATH")
+    assert call.refuse("prepare", "data=enwik9").endswith("did you mean 'enwik8'?")
+    assert call.refuse("prepare", "data=enwik8", "data.split=both").startswith(
+        "data.split=both: one of paper"
+    )
+    assert list(call.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["prompt=the Zoo"], "prompt: 'Z' at position 4 is not among the model's "),
+        (["sampler.temperature=-1"], "sampler.temperature=-1: a positive number is needed"),
+        (["sampler.temperature=0"], "sampler.temperature=0: a positive number is needed"),
+        (["sampler.length=0"], "sampler.length=0: at least 1 symbol"),
+        (["sampler.temprature=1"], "did you mean 'temperature'?"),
+        (["promt=a"], "promt: no such setting; did you mean 'prompt'?"),
+        (["sampler=txt"], "sampler=txt: no such option of 'sampler'; did you mean 'text'?"),
+        (["output=gone/out.txt"], "output=gone/out.txt: its folder does not exist"),
+        (["seed=abc"], "seed=abc: a whole number is needed"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_sample_refuses_settings_and_shows_no_text(call, ckpt, arguments, expected):
+    assert expected in call.refuse("sample", f"ckpt={ckpt}", *arguments)
+    assert call.last.out == ""
+    assert list(call.folder.iterdir()) == []
+
+
+def damaged(kind: str, whole: Path, target: Path) -> None:
+    if kind == "truncated":
+        target.write_bytes(whole.read_bytes()[:-1000])
+    elif kind == "cut to its head":
+        target.write_bytes(whole.read_bytes()[:100])
+    elif kind == "empty":
+        target.write_bytes(b"")
+    elif kind == "text":
+        target.write_text("no checkpoint at all\n" * 10)
+    elif kind == "tensors":
+        torch.save({"weight": torch.zeros(2)}, target)
+    elif kind == "folder":
+        target.mkdir()
+    elif kind == "code":
+        torch.save({"graves_lm": Path("/")}, target)
+    elif kind == "another task":
+        checkpoint = torch.load(whole, weights_only=True)
+        checkpoint["graves_lm"]["task"] = "prediction"
+        torch.save(checkpoint, target)
+
+
+CHECKPOINTS = {
+    "truncated": "not a readable checkpoint, perhaps truncated",
+    "cut to its head": "not a readable checkpoint, perhaps truncated",
+    "empty": "not a readable checkpoint, perhaps truncated",
+    "text": "not a readable checkpoint",
+    "tensors": "not a checkpoint of graves_lm",
+    "folder": "no such file",
+    "code": "not a readable checkpoint",
+    "another task": "a checkpoint of model=prediction, and this needs model=character",
+    "gone": "no such file",
+}
+
+
+@pytest.mark.parametrize("command", ["sample", "evaluate", "train"])
+@pytest.mark.parametrize("kind", CHECKPOINTS)
+def test_checkpoints_that_cannot_be_used(call, ckpt, trained, command, kind):
+    damaged(kind, ckpt, call.folder / "it.ckpt")
+    more = [*TINY, f"data.source={trained / 'text.txt'}"] if command == "train" else []
+    message = call.refuse(command, "ckpt=it.ckpt", *more)
+    assert message.startswith("ckpt=it.ckpt: ")
+    assert CHECKPOINTS[kind] in message
+
+
+def test_a_checkpoint_that_asks_for_foreign_code_is_refused(call, ckpt):
+    checkpoint = torch.load(ckpt, weights_only=True)
+    checkpoint["graves_lm"]["config"]["model"]["network"]["_target_"] = "os.system"
+    torch.save(checkpoint, call.folder / "it.ckpt")
+    assert "asks to call os.system; refused" in call.refuse("sample", "ckpt=it.ckpt")
+
+
+def test_a_checkpoint_is_needed(call):
+    for command in ("sample", "evaluate"):
+        assert call.refuse(command).startswith("give ckpt=PATH")
+
+
+def test_resuming_on_other_data_or_another_network_is_refused(call, ckpt, trained):
+    (call.folder / "other.txt").write_text("abc\n" * 300)
+    other = call.refuse("train", *TINY, "data.source=other.txt", f"ckpt={ckpt}")
+    assert "its symbols are not those of the data" in other
+    same = f"data.source={trained / 'text.txt'}"
+    assert "model settings differ" in call.refuse(
+        "train", *TINY, same, "model.network.layers=2", f"ckpt={ckpt}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["split=tests"], "split=tests: did you mean 'test'?"),
+        (["precision=16"], "precision=16: 32-true or bf16-mixed"),
+        (["dynamic=sdg"], "dynamic=sdg: no such option of 'dynamic'; did you mean 'sgd'"),
+        (["data=textfile", "data.source=other.txt"], "the text's symbol set is not the checkpoint's"),
+        (["data.source=gone.txt"], "data.source=gone.txt: no such file"),
+        (["data.lenght=5"], "data.lenght: no such setting under 'data'"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_evaluate_refuses(call, ckpt, arguments, expected):
+    (call.folder / "other.txt").write_text("abc\n" * 300)
+    assert expected in call.refuse("evaluate", f"ckpt={ckpt}", "run_dir=eval", *arguments)
