@@ -26,12 +26,14 @@ class OneHotProjection(nn.Module):
     """W x for one-hot x: rows of the stored weight, gathered by symbol index; no one-hot is built.
 
     Index −1 stands for the null vector (the paper's x_1), for which the projection is zero.
-    Uniform in ±1/√K̃ with K̃ = `fan_in`, as a dense layer of that size would start.
+    Uniform in ±1 at the start, where the paper is silent: one input is on at a time, so this is the
+    ±1/√fan-in of the dense weights for a fan-in of one. Anything smaller hides the input from the gates
+    and costs the first hundreds of updates.
     """
 
-    def __init__(self, symbols: int, outputs: int, fan_in: int):
+    def __init__(self, symbols: int, outputs: int):
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(symbols, outputs).uniform_(-(fan_in**-0.5), fan_in**-0.5))
+        self.weight = nn.Parameter(torch.empty(symbols, outputs).uniform_(-1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """x: integer (...); returns (..., outputs)."""
@@ -81,8 +83,7 @@ class SkipStack(nn.Module):
         )
         from_x = range(layers if skips else 1)
         self.from_input = nn.ModuleList(
-            OneHotProjection(inputs, G, fan_in=H) if one_hot else nn.Linear(inputs, G, bias=False)
-            for _ in from_x
+            OneHotProjection(inputs, G) if one_hot else nn.Linear(inputs, G, bias=False) for _ in from_x
         )
         self.from_below = nn.ModuleList(nn.Linear(H, G, bias=False) for _ in range(layers - 1))
         self.bias = nn.ParameterList(nn.Parameter(torch.zeros(G)) for _ in range(layers))
