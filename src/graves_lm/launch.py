@@ -109,16 +109,16 @@ def one_line(error: BaseException, config_name: str) -> str:
         causes.append(cause)
     for cause in causes:
         if isinstance(cause, UserError):  # also one that Hydra wrapped on its way out of a constructor
-            return str(cause)
+            return " ".join(str(cause).splitlines())
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, option = error.missing_cfg_file.rpartition("/")
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
         place = f"{group}={option}" if group else option
         return f"{place}: no such option of '{group}'; {near_misses(option, error.options or [])}"
     if isinstance(error, OverrideParseException):
-        key, equals, value = error.override.partition("=")
+        name, equals, value = error.override.partition("=")
         if not equals:
             return f"{error.override}: not of the form key=value"
-        return f"{error.override}: not in Hydra's syntax; put the value in quotes twice: '{key}=\"{value}\"'"
+        return f"{error.override}: not in Hydra's syntax; put the value in quotes twice: '{name}=\"{value}\"'"
     key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     if key and ("struct" in str(error) or "Could not override" in str(error)):

@@ -1,0 +1,282 @@
+"""Every option of conf/ composes, builds what it names, and trains."""
+
+import json
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import get_class, get_object, instantiate
+from lightning.pytorch import LightningDataModule, Trainer
+from omegaconf import DictConfig, OmegaConf
+
+from graves_lm.launch import CONF
+from graves_lm.training import run
+from tests.data.test_text import write_ptb
+from tests.runs import write_text
+
+COMMANDS = sorted(path.stem for path in CONF.glob("*.yaml"))
+OPTIONS = {
+    group.name: sorted(path.stem for path in group.glob("*.yaml"))
+    for group in sorted(CONF.iterdir())
+    if group.is_dir()
+}
+EVERY = [(group, option) for group, options in OPTIONS.items() for option in options]
+SMALL = (
+    "model.network.hidden_size=8",
+    "model.network.layers=1",
+    "data.batch_size=3",
+    "data.length=10",
+    "data.warm_up=5",
+    "data.eval_batch_size=2",
+    "trainer.max_steps=2",
+    "trainer.limit_val_batches=1",
+    "+trainer.enable_progress_bar=false",
+    "callbacks.progress=null",
+    "checkpoint_every=1",
+    "sampler.length=5",
+    "logger=csv",
+)
+
+
+@cache
+def composed(command: str, *overrides: str) -> DictConfig:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose(command, list(overrides), return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)
+    return cfg
+
+
+def takes(command: str, group: str) -> bool:
+    defaults = OmegaConf.load(CONF / f"{command}.yaml").defaults
+    return any(isinstance(d, DictConfig) and group in d for d in defaults)
+
+
+def commands_of(group: str) -> list[str]:
+    """The commands whose defaults list has the group."""
+    return [command for command in COMMANDS if takes(command, group)]
+
+
+def targets(node: Any) -> list[str]:
+    """Every `_target_` under a node."""
+    if isinstance(node, dict):
+        own = [node["_target_"]] if "_target_" in node else []
+        return own + [t for value in node.values() for t in targets(value)]
+    return [t for value in node for t in targets(value)] if isinstance(node, list) else []
+
+
+def resolved(cfg: DictConfig) -> dict:
+    plain = OmegaConf.to_container(
+        OmegaConf.masked_copy(cfg, [k for k in cfg if k != "hydra"]), resolve=False
+    )
+    run_config = OmegaConf.create(plain)
+    run_config.run_dir, run_config.name = "logs/test", "test"
+    return OmegaConf.to_container(run_config, resolve=True)
+
+
+def data_source(option: str, folder: Path) -> list[str]:
+    """The overrides with which a data option finds a small corpus of its own kind."""
+    target = composed("train", f"data={option}").data.get("_target_", "").rpartition(".")[2]
+    if target == "PennTreebank":
+        text = " the cat sat <unk> \n the N sat \n" * 40
+        files = {f"ptb.{s}.txt": text.encode() for s in ("train", "valid", "test")}
+        letters = ("a b _ c \n a c _ b \n" * 60).encode()
+        files |= {f"ptb.char.{s}.txt": letters for s in ("train", "valid", "test")}
+        return [f"data.source={write_ptb(folder / 'ptb', 'archive', files)}"]
+    if target == "StdlibText":
+        return ["data.max_symbols=2000"]
+    return [f"data.source={write_text(folder)}"]
+
+
+TRAINABLE = [
+    option
+    for option in OPTIONS["data"]
+    if "_target_" in OmegaConf.load(CONF / "data" / f"{option}.yaml") or option.endswith("_default")
+]
+
+
+def train(folder: Path, *overrides: str) -> dict:
+    """A tiny run; its metrics.json."""
+    run_dir = folder / "run"
+    run_dir.mkdir()
+    settings = ["name=test", f"run_dir={run_dir}", f"data.cache_dir={folder / 'cache'}", *SMALL, *overrides]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("train", settings)
+    monitored = run(cfg)
+    record = json.loads((run_dir / "metrics.json").read_text())
+    assert monitored == record[cfg.monitor]
+    assert 0 < record["val/bpc"] < 20
+    assert record["val/perplexity"] == pytest.approx(2 ** record["val/bpc"], rel=1e-5)
+    assert 0 <= record["val/error_rate"] <= 1
+    assert record["seed"] == cfg.seed
+    return record
+
+
+def needs_its_package(option: str) -> None:
+    if option == "tensorboard" and not any(map(find_spec, ("tensorboard", "tensorboardX"))):
+        pytest.skip("TensorBoard is not installed")
+
+
+# --- composing and building -----------------------------------------------------------------------
+
+
+def test_the_folder_is_found():
+    assert {"train", "prepare", "evaluate", "sample"} <= set(COMMANDS)
+    assert len(EVERY) > 30
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_compose_and_resolve(command):
+    cfg = composed(command)
+    assert "???" not in str(resolved(cfg))
+    assert not cfg.hydra.job.chdir
+
+
+@pytest.mark.parametrize(("group", "option"), EVERY)
+def test_every_option_composes_and_names_what_exists(group, option):
+    commands = commands_of(group)
+    assert commands, f"no command takes {group}="
+    for command in commands:
+        cfg = composed(command, f"{group}={option}")
+        assert cfg.hydra.runtime.choices[group] == option
+        for target in targets(resolved(cfg)):
+            assert callable(get_object(target)), target
+
+
+@pytest.mark.parametrize("option", TRAINABLE)
+def test_data_options_build(option, tmp_path):
+    cfg = composed(
+        "train", f"data={option}", *data_source(option, tmp_path), f"data.cache_dir={tmp_path / 'c'}"
+    )
+    data = instantiate(cfg.data)
+    assert isinstance(data, LightningDataModule)
+    data.prepare_data()
+    data.setup()
+    assert data.card["counts"]["train"] > 0
+
+
+@pytest.mark.parametrize("option", OPTIONS["trainer"])
+def test_trainer_options_build_on_a_cpu(option):
+    cfg = composed("train", f"trainer={option}", "trainer.accelerator=cpu", "trainer.devices=1")
+    trainer = instantiate(cfg.trainer, logger=False, callbacks=[])
+    assert isinstance(trainer, Trainer)
+    assert trainer.precision == cfg.trainer.precision
+    assert trainer.max_steps == cfg.trainer.max_steps
+    assert type(trainer.strategy.checkpoint_io).__name__ == "AtomicCheckpointIO"
+
+
+@pytest.mark.parametrize("option", OPTIONS["optimizer"])
+def test_optimizer_options_build(option):
+    cfg = composed("train", f"optimizer={option}")
+    optimization = instantiate(cfg.optimizer)
+    optimizer = optimization.optimizer([torch.nn.Parameter(torch.zeros(2))])
+    assert optimizer.param_groups[0]["lr"] == cfg.optimizer.lr
+    assert isinstance(optimizer, get_class(cfg.optimizer.algorithm._target_))
+
+
+@pytest.mark.parametrize(
+    ("group", "option"), [e for e in EVERY if e[0] in ("callbacks", "logger", "sampler")]
+)
+def test_parts_of_a_run_build(group, option, tmp_path):
+    needs_its_package(option)
+    cfg = composed("train", f"{group}={option}").copy()
+    cfg.run_dir, cfg.name = str(tmp_path / "run"), "test"
+    part = cfg[group]
+    nodes = {group: part} if "_target_" in part else {k: v for k, v in part.items() if v is not None}
+    built = {name: instantiate(node) for name, node in nodes.items()}
+    for name, thing in built.items():
+        target = get_object(nodes[name]["_target_"])
+        assert not isinstance(target, type) or isinstance(thing, target)
+    assert bool(built) == (option != "none")
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS["dynamic"] if o != "none"])
+def test_dynamic_rules_build(option):
+    cfg = composed("evaluate", f"dynamic={option}").dynamic
+    rule = instantiate(cfg.rule)
+    assert type(rule).__name__ == cfg.rule._target_.rpartition(".")[2]
+    assert rule.lr == cfg.rule.lr
+    assert cfg.segment >= 1
+
+
+@pytest.mark.parametrize("option", OPTIONS["experiment"])
+def test_experiments_override_what_they_say(option):
+    written = OmegaConf.load(CONF / "experiment" / f"{option}.yaml")
+    cfg = composed("train", f"experiment={option}")
+    choices = cfg.hydra.runtime.choices
+    for default in written.defaults:
+        for key, value in default.items() if isinstance(default, DictConfig) else ():
+            assert choices[key.removeprefix("override /")] == value
+    # Its settings win over those of the options it takes.
+    for key in ("model", "data", "optimizer", "trainer"):
+        if key in written:
+            assert OmegaConf.merge(cfg[key], written[key]) == cfg[key]
+    assert cfg.name == option
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", TRAINABLE)
+def test_training_on_each_data_option(option, tmp_path):
+    record = train(tmp_path, f"data={option}", *data_source(option, tmp_path))
+    assert record["steps"] == 2
+    run_dir = tmp_path / "run"
+    assert (run_dir / "csv" / "metrics.csv").read_text().count("\n") > 1
+    assert (run_dir / "checkpoints" / "last.ckpt").is_file()
+    assert OmegaConf.load(run_dir / "config.yaml").model.network.hidden_size == 8
+
+
+@pytest.mark.parametrize(
+    ("group", "option"),
+    [e for e in EVERY if e[0] in ("noise", "optimizer", "callbacks", "model")],
+)
+def test_training_with_each_option(group, option, tmp_path):
+    record = train(tmp_path, "data=textfile", *data_source("textfile", tmp_path), f"{group}={option}")
+    assert record["steps"] == 2
+    # Adaptive noise has a standard deviation for every weight; the other kinds add none.
+    assert record["weights"] > 500
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS["logger"] if o != "none"])
+def test_training_with_each_logger(option, tmp_path):
+    needs_its_package(option)
+    train(tmp_path, "data=textfile", *data_source("textfile", tmp_path), f"logger={option}")
+    files = {p.relative_to(tmp_path / "run").parts[0] for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    assert option in files
+
+
+def test_the_debugging_trainer_repeats_one_batch(tmp_path):
+    spread = {}
+    for option in ("debug", "cpu"):
+        (tmp_path / option).mkdir()
+        source = data_source("textfile", tmp_path)
+        # With a rate of next to nothing, equal batches have equal losses.
+        more = ["optimizer.lr=1e-12", "trainer.max_steps=8", "trainer.log_every_n_steps=1"]
+        record = train(tmp_path / option, "data=textfile", *source, f"trainer={option}", *more)
+        assert record["steps"] == 8
+        rows = (tmp_path / option / "run" / "csv" / "metrics.csv").read_text().splitlines()
+        column = rows[0].split(",").index("train/bpc")
+        losses = [float(row.split(",")[column]) for row in rows[1:] if row.split(",")[column]]
+        assert len(losses) == 8
+        spread[option] = max(losses) - min(losses)
+    assert spread["debug"] < 1e-5
+    assert spread["cpu"] > 1e-3
+
+
+def test_ema_validates_the_averaged_weights(tmp_path):
+    source = data_source("textfile", tmp_path)
+    folders = {}
+    for option, decay in (("default", []), ("ema", ["callbacks.ema.decay=0.999"])):
+        folders[option] = tmp_path / option
+        folders[option].mkdir()
+        more = ["trainer.max_steps=8", "optimizer.lr=0.1", "optimizer.warmup_steps=0"]
+        record = train(folders[option], "data=textfile", *source, f"callbacks={option}", *decay, *more)
+        assert record["steps"] == 8
+    figures = {o: json.loads((f / "run" / "metrics.json").read_text())["val/bpc"] for o, f in folders.items()}
+    # The average has hardly left the beginning, the weights themselves have learned.
+    assert figures["ema"] > figures["default"] + 0.1
