@@ -31,10 +31,12 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 
 install: $(VENV)/.installed-dev  ## the environment with all tools of development
 
+# Short pieces and a high rate: what five minutes are enough for.
 demo: $(VENV)/.installed  ## train the default experiment for at most five minutes, then write text with it
 	rm -rf $(DEMO)
-	$(BIN)/python -m graves_lm.train run_dir=$(DEMO) logger=csv trainer.max_steps=600 \
-	    trainer.val_check_interval=100 trainer.max_time=00:00:05:00 data.eval_batch_size=64
+	$(BIN)/python -m graves_lm.train run_dir=$(DEMO) logger=csv trainer.max_steps=1200 \
+	    trainer.val_check_interval=200 trainer.max_time=00:00:05:00 data.length=50 data.eval_batch_size=64 \
+	    optimizer.lr=6e-3 optimizer.warmup_steps=50
 	@echo
 	@echo "Validation, bits per character:"
 	@$(BIN)/python -c 'import csv; rows = [r for r in csv.DictReader(open("$(DEMO)/csv/metrics.csv")) if r["val/bpc"]]; \
@@ -56,8 +58,9 @@ check: $(VENV)/.installed-dev  ## lint, format and types
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 
-bench: $(VENV)/.installed  ## time the LSTM against the bare matrix products and nn.LSTM
+bench: $(VENV)/.installed  ## time the LSTM, and whole training steps, against the bare matrix products
 	$(BIN)/python benchmarks/lstm.py
+	$(BIN)/python benchmarks/train_character.py
 
 clean:  ## remove the environment, builds and tool caches; data/ and logs/ stay
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache src/*.egg-info
