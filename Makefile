@@ -34,7 +34,7 @@ install: $(VENV)/.installed-dev  ## the environment with all tools of developmen
 # Short pieces and a high rate: what five minutes are enough for.
 demo: $(VENV)/.installed  ## train the default experiment for at most five minutes, then write text with it
 	rm -rf $(DEMO)
-	$(BIN)/python -m graves_lm.train run_dir=$(DEMO) logger=csv trainer.max_steps=1200 \
+	$(BIN)/python -m graves_lm.train run_dir=$(DEMO) logger=csv trainer.max_steps=1000 \
 	    trainer.val_check_interval=200 trainer.max_time=00:00:05:00 data.length=50 data.eval_batch_size=64 \
 	    optimizer.lr=6e-3 optimizer.warmup_steps=50
 	@echo
