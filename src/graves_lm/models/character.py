@@ -23,12 +23,6 @@ class CharacterState(NamedTuple):
     def detach(self) -> "CharacterState":
         return CharacterState(tuple(s.detach() for s in self.layers), self.last_B)
 
-    def where(self, keep_B: Tensor, other: "CharacterState") -> "CharacterState":
-        """Row by row this state where `keep_B`, else `other`."""
-        tensors = zip(self.tensors(), other.tensors(), strict=True)
-        picked = [torch.where(keep_B.view(-1, *[1] * (a.dim() - 1)), a, b) for a, b in tensors]
-        return self.from_tensors(picked)
-
     def tensors(self) -> list[Tensor]:
         """All tensors in one flat list, for a checkpoint."""
         return [t for layer in self.layers for t in layer] + [self.last_B]

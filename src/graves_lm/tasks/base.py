@@ -42,7 +42,7 @@ class SequenceTask(LightningModule):
         self.optimization = optimization
         self.noise = NoNoise() if noise is None else noise(network)
         self.config: dict[str, Any] = {}
-        self._random_state: dict[str, Any] | None = None
+        self._process_state: dict[str, Any] | None = None
         self._units = 0
 
     def card(self) -> dict[str, Any]:
@@ -108,17 +108,41 @@ class SequenceTask(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[CARD] = self.card()
-        checkpoint["random_state"] = {"torch": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            checkpoint["random_state"]["cuda"] = torch.cuda.get_rng_state_all()
+        checkpoint["process_states"] = self._gather(self.process_state())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._random_state = checkpoint.get("random_state")
+        states = checkpoint["process_states"]
+        if len(states) != self.trainer.world_size:
+            raise UserError(
+                f"the checkpoint was saved by {len(states)} process(es), this run has "
+                f"{self.trainer.world_size}: resume with the same trainer.devices and num_nodes"
+            )
+        self._process_state = states[self.global_rank]
 
     def on_train_start(self) -> None:
         # Set last, after everything that may draw numbers while the trainer is put together.
-        if self._random_state is not None:
-            torch.set_rng_state(self._random_state["torch"].cpu())
-            if "cuda" in self._random_state and torch.cuda.is_available():
-                torch.cuda.set_rng_state_all([s.cpu() for s in self._random_state["cuda"]])
-            self._random_state = None
+        if self._process_state is not None:
+            self.restore_process_state(self._process_state)
+            self._process_state = None
+
+    def process_state(self) -> dict[str, Any]:
+        """What every process has of its own, as plain containers of tensors: random numbers, and what
+        subclasses carry from batch to batch."""
+        state: dict[str, Any] = {"random": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            state["random_cuda"] = torch.cuda.get_rng_state(self.device)
+        return state
+
+    def restore_process_state(self, state: dict[str, Any]) -> None:
+        """The inverse of `process_state`, in the process of the same rank."""
+        torch.set_rng_state(state["random"].cpu())
+        if "random_cuda" in state and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random_cuda"].cpu(), self.device)
+
+    def _gather(self, state: dict[str, Any]) -> list[dict[str, Any]]:
+        """`state` of every process, in the order of their ranks."""
+        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+            return [state]
+        states: list[Any] = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(states, state)
+        return states

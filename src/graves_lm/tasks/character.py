@@ -53,7 +53,6 @@ class CharacterTask(SequenceTask):
         self.validation = SymbolMetrics()
         self._train_state: CharacterState | None = None
         self._eval_state: CharacterState | None = None
-        self._saved_state: list[Tensor] | None = None
 
     def card(self) -> dict[str, Any]:
         return super().card() | {"symbols": self.symbols.to_plain()}
@@ -87,18 +86,12 @@ class CharacterTask(SequenceTask):
         self.log_dict({f"val/{name}": figure.float() for name, figure in figures.items()}, prog_bar=True)
         self.validation.reset()
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_save_checkpoint(checkpoint)
-        if self._train_state is not None:
-            checkpoint["stream_state"] = self._train_state.tensors()
+    def process_state(self) -> dict[str, Any]:
+        streams = self._train_state.tensors() if self._train_state is not None else []
+        return super().process_state() | {"streams": streams}
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_load_checkpoint(checkpoint)
-        self._saved_state = checkpoint.get("stream_state")
-
-    def on_train_start(self) -> None:
-        super().on_train_start()
-        if self._saved_state is not None:
-            saved = [t.to(self.device) for t in self._saved_state]
+    def restore_process_state(self, state: dict[str, Any]) -> None:
+        super().restore_process_state(state)
+        if state["streams"]:
+            saved = [t.to(self.device) for t in state["streams"]]
             self._train_state = self.network.initial_state(len(saved[-1])).from_tensors(saved)
-            self._saved_state = None
