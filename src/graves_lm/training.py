@@ -36,6 +36,8 @@ def run(cfg: DictConfig) -> float | None:
     task = make_task(cfg, data)
     if resume:
         check_resumable(resume, task)
+    elif cfg.weights is not None:
+        load_network(cfg.weights, task)
     OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
     trainer: Trainer = instantiate(
         cfg.trainer,
@@ -97,6 +99,25 @@ def check_resumable(path: str, task: SequenceTask) -> None:
         raise UserError(
             f"ckpt={path}: its model settings differ from this run's; resume with the same model settings"
         )
+
+
+def load_network(path: str, task: SequenceTask) -> None:
+    """Begin with the network weights of another run, as the paper retrains: no noise, noise, adaptive.
+
+    Optimiser, schedule and noise widths begin anew. Raises UserError when the networks differ.
+    """
+    checkpoint = read_checkpoint(path, task.task_name)
+    if checkpoint["graves_lm"].get("symbols") != task.card().get("symbols"):
+        raise UserError(f"weights={path}: its symbols are not those of the data; give the same data")
+    prefix = "network."
+    found = checkpoint["state_dict"]
+    found = {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)}
+    try:
+        task.network.load_state_dict(found)
+    except RuntimeError as error:
+        raise UserError(
+            f"weights={path}: the networks differ in shape; give the same model.network settings"
+        ) from error
 
 
 def final_figures(

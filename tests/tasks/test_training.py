@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from graves_lm.errors import TrainingDiverged
+from graves_lm.errors import TrainingDiverged, UserError
 from graves_lm.tasks.loading import load_task, read_checkpoint
 from tests.runs import compose_run, train, write_text
 
@@ -106,3 +106,18 @@ def test_early_stopping_and_best_checkpoint(tmp_path):
     best = torch.load(record["checkpoint"], weights_only=True)
     assert best["global_step"] <= record["steps"]
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["val/bpc"] == record["val/bpc"]
+
+
+def test_retraining_begins_with_the_weights_of_another_run(tmp_path):
+    """The paper's sequence: trained without noise, then again with it, from the same network."""
+    source = write_text(tmp_path)
+    train(tmp_path / "first", source, "trainer.max_steps=3")
+    first = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    rate = ["optimizer.lr=1e-12", "optimizer.warmup_steps=0"]
+    train(tmp_path / "second", source, "trainer.max_steps=1", "noise=adaptive", f"weights={first}", *rate)
+    second = tmp_path / "second" / "checkpoints" / "last.ckpt"
+    before, after = (torch.load(p, weights_only=True)["state_dict"] for p in (first, second))
+    for name in (k for k in before if k.startswith("network.")):
+        torch.testing.assert_close(after[name], before[name], rtol=0, atol=1e-8)
+    with pytest.raises(UserError, match="networks differ"):
+        train(tmp_path / "third", source, f"weights={first}", "model.network.hidden_size=7")
