@@ -44,7 +44,7 @@ demo: $(VENV)/.installed  ## train the default experiment for at most five minut
 	@for temperature in 0.5 1.0; do \
 	    echo; echo "--- a sample at temperature $$temperature"; \
 	    $(BIN)/python -m graves_lm.sample ckpt=$(DEMO)/checkpoints/best.ckpt \
-	        sampler.temperature=$$temperature sampler.length=400 || exit 1; \
+	        prompt="The " sampler.temperature=$$temperature sampler.length=400 || exit 1; \
 	done
 
 test: $(VENV)/.installed-dev  ## the fast tests; those on licensed corpora run where the data is
