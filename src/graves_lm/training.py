@@ -71,7 +71,11 @@ def prepare(data_cfg: DictConfig) -> Any:
 def make_task(cfg: DictConfig, data: Any) -> SequenceTask:
     """A new task for the data's symbols, carrying its configuration for its checkpoints."""
     make = instantiate(cfg.model, _partial_=True)
-    task: SequenceTask = make(symbols=data.symbols, optimization=instantiate(cfg.optimizer))
+    optimization = instantiate(cfg.optimizer)
+    try:
+        task: SequenceTask = make(symbols=data.symbols, optimization=optimization)
+    except ValueError as error:
+        raise UserError(f"model: {error}") from error
     parts = {name: cfg[name] for name in ("model", "data", "optimizer")}
     task.config = OmegaConf.to_container(OmegaConf.create(parts), resolve=True)  # type: ignore[assignment]
     return task

@@ -99,7 +99,7 @@ class StreamLoader:
             piece = self.sequence[first : max(first, min(first + steps, end))]
             symbol_TB[: len(piece), row] = piece
             scored_TB[max(0, score_from - first) : len(piece), row] = True
-        reset = index == 0 or (bool(self.reset_every) and index % self.reset_every == 0)
+        reset = index == 0 or (self.reset_every is not None and index % self.reset_every == 0)
         return StreamBatch(torch.from_numpy(symbol_TB), torch.from_numpy(scored_TB), reset)
 
     def __iter__(self) -> Iterator[StreamBatch]:

@@ -65,7 +65,7 @@ class Enwik8(TextDataModule):
             raise UserError(
                 f"{file}: {len(text):,} bytes, enwik8 has {SIZE:,}; use data=textfile for other text"
             )
-        if whole and hashlib.md5(text).hexdigest() != MD5:
+        if whole and hashlib.md5(text.data).hexdigest() != MD5:
             raise UserError(f"{file}: wrong checksum: {SIZE:,} bytes long but not enwik8 (md5 {MD5})")
         symbols = Symbols.of("byte", text)
         splits = cut(symbols.encode_codes(text, str(file)), SHARES[self.split])

@@ -76,6 +76,8 @@ class SkipStack(nn.Module):
         forget_bias: float = 1.0,
     ):
         super().__init__()
+        if layers < 1 or hidden_size < 1:
+            raise ValueError(f"layers={layers}, hidden_size={hidden_size}: both must be at least 1")
         self.skips, self.output_clip = skips, output_clip
         H, G = hidden_size, 4 * hidden_size
         self.recurrences = nn.ModuleList(
