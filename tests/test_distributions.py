@@ -96,9 +96,9 @@ def test_batches_expand_and_validate():
     # Asked for explicitly: torch.compile, once used, turns the default off for the whole process.
     with pytest.raises(ValueError, match="support"):
         StrokeDistribution(**random_parameters(0), validate_args=True).log_prob(torch.tensor([0.0, 0.0, 0.5]))
+    broken = random_parameters(0) | {"rho_hat": torch.full((3,), math.nan)}
     with pytest.raises(ValueError, match="rho_hat"):
-        broken = {"rho_hat": torch.full((3,), math.nan)}
-        StrokeDistribution(**random_parameters(0) | broken, validate_args=True)
+        StrokeDistribution(**broken, validate_args=True)
 
 
 def test_gradients_check_numerically():
