@@ -1,6 +1,5 @@
 """`python -m graves_lm.sample ckpt=…`: write text with a trained network, shown as it is written."""
 
-import codecs
 import sys
 
 from omegaconf import DictConfig
@@ -28,14 +27,11 @@ def sample(cfg: DictConfig) -> None:
     sampler: TextSampler = instantiate(cfg.sampler)
     task = load_task(read_checkpoint(cfg.ckpt, task="character"))
     assert isinstance(task, CharacterTask)
-    # A symbol may be part of a character: bytes are shown once a whole character has come.
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     task.symbols.encode(cfg.prompt, where="prompt")  # an unknown symbol is found before anything is shown
     # Bytes of the command line that are not UTF-8 arrive as lone surrogates, which no terminal can show.
     written = [cfg.prompt.encode(errors="surrogateescape").decode(errors="replace")]
     sys.stdout.write(written[0])
-    for index in sampler.stream(task, prompt=cfg.prompt, seed=cfg.seed):
-        piece = decoder.decode(task.symbols.piece(index))
+    for piece in task.write(sampler, prompt=cfg.prompt, seed=cfg.seed):
         written.append(piece)
         sys.stdout.write(piece)
         sys.stdout.flush()

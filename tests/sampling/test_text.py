@@ -13,6 +13,10 @@ def make_task(seed=0):
     return CharacterTask(lambda symbols: CharacterNetwork(symbols, 1, 12), Symbols("character", "abcd"))
 
 
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
 @pytest.mark.parametrize("temperature", [1.0, 0.5, 2.0])
 def test_first_symbol_follows_the_networks_distribution_at_the_temperature(temperature):
     task = make_task()
@@ -21,7 +25,8 @@ def test_first_symbol_follows_the_networks_distribution_at_the_temperature(tempe
         logits, _ = task.network.step(task.network.initial_state(1))
     expected = torch.softmax(logits[0] / temperature, -1)
     sampler, n = TextSampler(temperature=temperature, length=1), 3000
-    counts = torch.bincount(torch.tensor([next(sampler.stream(task, seed=s)) for s in range(n)]), minlength=4)
+    first = [next(sampler.stream(task.network, [], seeded(s))) for s in range(n)]
+    counts = torch.bincount(torch.tensor(first), minlength=4)
     deviation = (counts / n - expected) / (expected * (1 - expected) / n).sqrt()
     assert deviation.abs().max() < 4.5
 
@@ -29,7 +34,7 @@ def test_first_symbol_follows_the_networks_distribution_at_the_temperature(tempe
 def test_what_was_drawn_is_fed_back():
     """The chance of a whole sample equals the product over its steps: its nats as a sequence agree."""
     task, sampler = make_task(1), TextSampler(length=30)
-    drawn = list(sampler.stream(task, seed=3))
+    drawn = list(sampler.stream(task.network, [], seeded(3)))
     state, by_steps = task.network.initial_state(1), []
     with torch.no_grad():
         whole, _ = task.network(torch.tensor(drawn)[:, None], task.network.initial_state(1))
@@ -42,7 +47,7 @@ def test_what_was_drawn_is_fed_back():
 
 def test_low_temperature_takes_the_likeliest_symbol_after_the_prompt():
     task = make_task(2)
-    drawn = list(TextSampler(temperature=1e-4, length=10).stream(task, prompt="abca"))
+    drawn = list(TextSampler(temperature=1e-4, length=10).stream(task.network, [0, 1, 2, 0], seeded(0)))
     seen = [0, 1, 2, 0]
     for index in drawn:
         with torch.no_grad():
@@ -55,7 +60,7 @@ def test_low_temperature_takes_the_likeliest_symbol_after_the_prompt():
 def test_a_sample_leaves_training_mode_and_the_global_random_numbers_alone():
     task = make_task(3).train()
     before = torch.get_rng_state()
-    TextSampler(length=5).sample(task)
+    assert len("".join(task.write(TextSampler(length=5)))) == 5
     assert task.network.training
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -68,4 +73,15 @@ def test_bad_settings(bad):
 
 def test_unknown_symbol_in_the_prompt_is_named():
     with pytest.raises(UserError, match="'x' at position 2"):
-        TextSampler().sample(make_task(), prompt="abx")
+        next(make_task().write(TextSampler(), prompt="abx"))
+
+
+def test_bytes_are_shown_as_whole_characters():
+    """Whatever the pieces, their text is that of all the bytes; no half of a character is ever shown."""
+    torch.manual_seed(4)
+    euro = Symbols("byte", sorted("€".encode()))
+    task = CharacterTask(lambda symbols: CharacterNetwork(symbols, 1, 4), euro)
+    drawn = list(TextSampler(length=200).stream(task.network, [], seeded(0)))
+    pieces = list(task.write(TextSampler(length=200)))
+    assert "".join(pieces) == euro.decode(drawn)
+    assert "€" in "".join(pieces)

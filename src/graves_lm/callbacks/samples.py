@@ -2,12 +2,12 @@
 
 import logging
 from pathlib import Path
-from typing import Any
 
-from hydra.utils import instantiate
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
+
+from graves_lm.sampling.text import TextSampler
 
 log = logging.getLogger(__name__)
 
@@ -16,20 +16,20 @@ class LogTextSamples(Callback):
     """Writes a sample to `folder`/step-N.txt (best.txt after training) and to every logger that takes text.
 
     Args:
-        sampler: settings of the sampler (`sampler=`).
+        sampler: what draws the sample (`sampler=`).
         folder: where the files go.
         seed: of the sample's own random numbers; training's are not touched.
     """
 
-    def __init__(self, sampler: Any, folder: str | Path, seed: int = 0):
-        self.sampler = sampler if callable(getattr(sampler, "sample", None)) else instantiate(sampler)
+    def __init__(self, sampler: TextSampler, folder: str | Path, seed: int = 0):
+        self.sampler = sampler
         self.folder = Path(folder)
         self.seed = seed
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        text = self.sampler.sample(pl_module, prompt="", seed=self.seed)
+        text = "".join(pl_module.write(self.sampler, seed=self.seed))  # type: ignore[operator]
         self.folder.mkdir(parents=True, exist_ok=True)
         # After training the best weights are validated once more; the step is then not theirs.
         name = f"step-{trainer.global_step:07d}" if trainer.state.fn == TrainerFn.FITTING else "best"

@@ -1,7 +1,8 @@
 """Character (or word) prediction: the loss in nats, figures as in the paper's Table 1."""
 
+import codecs
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from graves_lm.metrics import SymbolMetrics
 from graves_lm.models.character import CharacterNetwork, CharacterState
 from graves_lm.nn.noise import NoNoise
 from graves_lm.optim import Optimization
+from graves_lm.sampling.text import TextSampler
 from graves_lm.tasks.base import SequenceTask
 
 
@@ -56,6 +58,19 @@ class CharacterTask(SequenceTask):
 
     def card(self) -> dict[str, Any]:
         return super().card() | {"symbols": self.symbols.to_plain()}
+
+    def write(self, sampler: TextSampler, prompt: str = "", seed: int = 0) -> Iterator[str]:
+        """Pieces of text as they are drawn, without the prompt; the same for the same seed.
+
+        A symbol may be a part of a character (bytes): it is then shown once the whole character has come.
+        Raises UserError, before anything is drawn, for a prompt with symbols that were not learned.
+        """
+        read = self.symbols.encode(prompt, where="prompt").tolist()
+        generator = torch.Generator().manual_seed(seed)
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        for index in sampler.stream(self.network, read, generator):
+            yield decoder.decode(self.symbols.piece(index))
+        yield decoder.decode(b"", final=True)
 
     def training_step(self, batch: StreamBatch, batch_idx: int) -> Tensor:
         T, B = batch.symbol_TB.shape
