@@ -37,7 +37,8 @@ def main() -> None:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", ["experiment=ptb_char", "name=benchmark", "run_dir=."])
     T, B = cfg.data.length, args.batch or cfg.data.batch_size
-    task = instantiate(cfg.model, _partial_=True)(SYMBOLS, instantiate(cfg.optimizer))
+    make_task = instantiate(cfg.model, _partial_=True)
+    task = make_task(symbols=SYMBOLS, optimization=instantiate(cfg.optimizer))
     network, optimizer = task.network, task.optimization.optimizer(task.parameters())
     sequence = np.random.default_rng(0).integers(0, len(SYMBOLS), 50 * T * B).astype(np.uint8)
     batches = iter(StreamLoader(sequence, B, T))
