@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.errors import UserError
@@ -127,17 +128,28 @@ def load_network(path: str, task: SequenceTask) -> None:
 def final_figures(
     cfg: DictConfig, trainer: Trainer, task: SequenceTask, data: LightningDataModule, run_dir: Path
 ) -> float | None:
-    """Validate the best weights (the last, where there is no best), write metrics.json."""
-    best = getattr(trainer.checkpoint_callback, "best_model_path", "") or None
-    if best:
-        task.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
+    """Validate the last weights and, where they are better, the best ones; write metrics.json.
+
+    Training may end between two validations, so the last weights may be the best: they are then saved
+    as such.
+    """
+    best = run_dir / "checkpoints" / "best.ckpt"
     figures = trainer.validate(task, datamodule=data, verbose=False)[0]
+    keeper = next(
+        c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor == cfg.monitor
+    )
+    score = keeper.best_model_score
+    if score is not None and best.is_file() and float(score) < figures[cfg.monitor]:
+        task.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
+        figures = trainer.validate(task, datamodule=data, verbose=False)[0]
+    else:
+        trainer.save_checkpoint(best)
     record = {
         **figures,
         "steps": trainer.global_step,
         "weights": sum(w.numel() for w in task.network.parameters()),
         "seed": cfg.seed,
-        "checkpoint": best,
+        "checkpoint": str(best),
     }
     if trainer.is_global_zero:
         partial = run_dir / "metrics.json.partial"

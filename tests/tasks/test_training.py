@@ -122,3 +122,11 @@ def test_retraining_begins_with_the_weights_of_another_run(tmp_path):
         torch.testing.assert_close(after[name], before[name], rtol=0, atol=1e-8)
     with pytest.raises(UserError, match="networks differ"):
         train(tmp_path / "third", source, f"weights={first}", "model.network.hidden_size=7")
+
+
+def test_the_last_weights_are_the_best_ones_when_no_validation_came_after_them(tmp_path):
+    """Training ends 3 steps after its last validation, and still improves: best.ckpt is its end."""
+    source = write_text(tmp_path)
+    record = train(tmp_path / "run", source, "trainer.max_steps=13", "trainer.val_check_interval=10")
+    assert record["steps"] == 13
+    assert torch.load(record["checkpoint"], weights_only=True)["global_step"] == 13
