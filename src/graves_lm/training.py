@@ -135,11 +135,10 @@ def final_figures(
     """
     best = run_dir / "checkpoints" / "best.ckpt"
     figures = trainer.validate(task, datamodule=data, verbose=False)[0]
-    keeper = next(
-        c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor == cfg.monitor
-    )
-    score = keeper.best_model_score
-    if score is not None and best.is_file() and float(score) < figures[cfg.monitor]:
+    keepers = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
+    scores = [c.best_model_score for c in keepers if c.monitor == cfg.monitor]
+    earlier = [float(s) for s in scores if s is not None]
+    if best.is_file() and earlier and min(earlier) < figures[cfg.monitor]:
         task.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
         figures = trainer.validate(task, datamodule=data, verbose=False)[0]
     else:
