@@ -142,7 +142,7 @@ def final_figures(
         task.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
         figures = trainer.validate(task, datamodule=data, verbose=False)[0]
     else:
-        trainer.save_checkpoint(best)
+        trainer.save_checkpoint(best, weights_only=False)
     record = {
         **figures,
         "steps": trainer.global_step,
