@@ -11,6 +11,17 @@ from graves_lm.training import run
 
 TEXT = "the quick brown fox jumps over the lazy dog, and the dog sleeps on.\n"
 
+QUICK = (
+    "trainer.max_steps=2",
+    "trainer.limit_val_batches=1",
+    "+trainer.enable_progress_bar=false",
+    "callbacks.progress=null",
+    "checkpoint_every=1",
+    "sampler.length=5",
+    "logger=csv",
+)
+"""Overrides that make any run two steps long and quiet."""
+
 
 def write_text(folder: Path, repeats: int = 60) -> Path:
     """A small text file that a tiny network can learn."""

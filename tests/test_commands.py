@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from graves_lm.launch import quote_literal
-from tests.runs import TEXT, write_text
+from tests.runs import QUICK, TEXT, write_text
 
 ODD_PROMPT = """a,b='c' "d" {e: [f]} ${run_dir} \\${g} é 日 \\\\ #!~ """
 TINY = (
@@ -26,13 +26,7 @@ TINY = (
     "data.eval_batch_size=2",
     "model.network.hidden_size=8",
     "model.network.layers=1",
-    "trainer.max_steps=2",
-    "trainer.limit_val_batches=1",
-    "+trainer.enable_progress_bar=false",
-    "callbacks.progress=null",
-    "checkpoint_every=1",
-    "sampler.length=5",
-    "logger=csv",
+    *QUICK,
     "run_dir=run",
 )
 

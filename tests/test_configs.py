@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from graves_lm.launch import CONF
 from graves_lm.training import run
 from tests.data.test_text import write_ptb
-from tests.runs import write_text
+from tests.runs import QUICK, write_text
 
 COMMANDS = sorted(path.stem for path in CONF.glob("*.yaml"))
 OPTIONS = {
@@ -33,13 +33,7 @@ SMALL = (
     "data.length=10",
     "data.warm_up=5",
     "data.eval_batch_size=2",
-    "trainer.max_steps=2",
-    "trainer.limit_val_batches=1",
-    "+trainer.enable_progress_bar=false",
-    "callbacks.progress=null",
-    "checkpoint_every=1",
-    "sampler.length=5",
-    "logger=csv",
+    *QUICK,
 )
 
 
