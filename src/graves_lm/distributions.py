@@ -7,7 +7,7 @@ event (x1, x2, x3) with x3 = 1 where the point ends a stroke.
 """
 
 import math
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Generator, Size, Tensor
@@ -76,6 +76,17 @@ class StrokeDistribution(Distribution):
         new._validate_args = self._validate_args
         return new
 
+    def __getitem__(self, index: Any) -> "StrokeDistribution":
+        """The distributions at an index (without an ellipsis) of the batch."""
+        return StrokeDistribution(
+            self.pi_logits[index],
+            self.mu[index],
+            self.log_sigma[index],
+            self.rho_hat[index],
+            self.e_logit[index],
+            validate_args=self._validate_args,
+        )
+
     @property
     def pi(self) -> Tensor:
         """The mixture weights, (..., M) (19)."""
@@ -142,22 +153,31 @@ class StrokeDistribution(Distribution):
         """Points drawn from the distribution, (*sample_shape, ..., 3).
 
         `generator` lives on the parameters' device; the same one in the same state gives the same points.
-        The end of the stroke is drawn like the rest, never thresholded.
         """
         d = self.expand((*sample_shape, *self.batch_shape))
-        with torch.no_grad():
-            # In a race of exponential times, runner j at the rate π_j wins with the probability π_j.
-            race_M = torch.empty_like(d.pi_logits).exponential_(generator=generator)
-            j_1 = (d.pi_logits - race_M.log()).argmax(-1, keepdim=True)
-            mu_2 = d.mu.take_along_dim(j_1[..., None], -2).squeeze(-2)
-            sigma_2 = d.log_sigma.take_along_dim(j_1[..., None], -2).squeeze(-2).exp()
-            rho_hat = d.rho_hat.take_along_dim(j_1, -1).squeeze(-1)
-            z1 = torch.empty_like(rho_hat).normal_(generator=generator)
-            z2 = torch.empty_like(rho_hat).normal_(generator=generator)
-            # √(1-ρ²) = 1/cosh ρ̂, which does not round to 0 before ρ̂ itself is out of range.
-            z_2 = torch.stack([z1, rho_hat.tanh() * z1 + z2 / rho_hat.cosh()], -1)
-            x3 = torch.empty_like(d.e).uniform_(generator=generator) < d.e
-            return torch.cat([mu_2 + sigma_2 * z_2, x3.to(mu_2)[..., None]], -1)
+        race_M = torch.empty_like(d.pi_logits).exponential_(generator=generator)
+        z_2 = torch.empty_like(d.mu[..., 0, :]).normal_(generator=generator)
+        u = torch.empty_like(d.e_logit).uniform_(generator=generator)
+        return d.point(race_M, z_2, u)
+
+    @torch.no_grad()
+    def point(self, race_M: Tensor, z_2: Tensor, u: Tensor) -> Tensor:
+        """The points (..., 3) that given random numbers stand for.
+
+        Args:
+            race_M: (..., M), exponential with rate 1; they choose the component.
+            z_2: (..., 2), standard normal; they choose the place in it.
+            u: (...), uniform in [0, 1); it chooses whether a stroke ends, which is never thresholded.
+        """
+        # In a race of exponential times, runner j at the rate π_j wins with the probability π_j.
+        j_1 = (self.pi_logits - race_M.log()).argmax(-1, keepdim=True)
+        mu_2 = self.mu.take_along_dim(j_1[..., None], -2).squeeze(-2)
+        sigma_2 = self.log_sigma.take_along_dim(j_1[..., None], -2).squeeze(-2).exp()
+        rho_hat = self.rho_hat.take_along_dim(j_1, -1).squeeze(-1)
+        z1, z2 = z_2.unbind(-1)
+        # √(1-ρ²) = 1/cosh ρ̂, which does not round to 0 before ρ̂ itself is out of range.
+        x_2 = mu_2 + sigma_2 * torch.stack([z1, rho_hat.tanh() * z1 + z2 / rho_hat.cosh()], -1)
+        return torch.cat([x_2, (u < self.e).to(x_2)[..., None]], -1)
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
         """`draw` with torch's global generator."""

@@ -7,6 +7,45 @@ from torch import Tensor
 from torchmetrics import Metric
 
 
+class StrokeMetrics(Metric):
+    """Figures of pen point predictions, as in sections 4.2 and 5.2 of the paper, in normalised units.
+
+    `compute` returns
+        nll_per_line: nats, the sum over a line's points (26), mean over lines; the paper's "log-loss";
+        nll_per_point: nats, mean over all points;
+        sse: the squared distance of the offset (x1, x2) from the mean of its predicted density, summed
+            over both axes, mean over all points. The paper names it without a formula. Two units is the
+            figure of predicting the mean offset; the pen bit has no part in it.
+    """
+
+    full_state_update = False
+    nats: Tensor
+    squares: Tensor
+    lines: Tensor
+    points: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("nats", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("squares", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("lines", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("points", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, nats: Tensor, squares: Tensor, lines: int, points: int) -> None:
+        """Add sums over some whole lines: nats, squared distances; and how many lines and points."""
+        self.nats += nats.double()
+        self.squares += squares.double()
+        self.lines += lines
+        self.points += points
+
+    def compute(self) -> dict[str, Tensor]:
+        return {
+            "nll_per_line": self.nats / self.lines,
+            "nll_per_point": self.nats / self.points,
+            "sse": self.squares / self.points,
+        }
+
+
 class SymbolMetrics(Metric):
     """Bits per character, perplexity and error rate of symbol predictions (Table 1 of the paper).
 

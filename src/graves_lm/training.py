@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.errors import UserError
 from graves_lm.memory import keep_large_blocks
-from graves_lm.tasks.base import SequenceTask
+from graves_lm.tasks.base import CARD, SequenceTask
 from graves_lm.tasks.loading import read_checkpoint
 from graves_lm.tracking import finish_tracking
 
@@ -35,10 +35,15 @@ def run(cfg: DictConfig) -> float | None:
     data = prepare(cfg.data)
     resume = resume_path(cfg.ckpt, run_dir)
     task = make_task(cfg, data)
+    data.read_as(task.facts)
+    weights = cfg.weights
+    if resume and is_earlier_stage(resume, task):
+        log.info(f"ckpt={resume}: trained with other weight noise; a new stage begins with its weights")
+        resume, weights = None, resume
     if resume:
         check_resumable(resume, task)
-    elif cfg.weights is not None:
-        load_network(cfg.weights, task)
+    elif weights is not None:
+        load_network(weights, task)
     OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
     trainer: Trainer = instantiate(
         cfg.trainer,
@@ -70,14 +75,22 @@ def prepare(data_cfg: DictConfig) -> Any:
 
 
 def make_task(cfg: DictConfig, data: Any) -> SequenceTask:
-    """A new task for the data's symbols, carrying its configuration for its checkpoints."""
+    """A new task that knows its data's facts, carrying its configuration for its checkpoints."""
+    kind: Any = get_class(cfg.model._target_)
+    facts = data.facts()
+    if missing := [name for name in kind.takes if name not in facts]:
+        raise UserError(
+            f"model={kind.task_name} cannot learn from data={data.name}, which has no {missing[0]}: "
+            "model=character takes text (stdlib, textfile, …), the others pen data (hershey, iam, ink)"
+        )
     make = instantiate(cfg.model, _partial_=True)
-    optimization = instantiate(cfg.optimizer)
     try:
-        task: SequenceTask = make(symbols=data.symbols, optimization=optimization)
+        task: SequenceTask = make(
+            **{name: facts[name] for name in kind.takes}, optimization=instantiate(cfg.optimizer)
+        )
     except ValueError as error:
         raise UserError(f"model: {error}") from error
-    parts = {name: cfg[name] for name in ("model", "data", "optimizer")}
+    parts = {name: cfg[name] for name in ("model", "data", "optimizer", "sampler")}
     task.config = OmegaConf.to_container(OmegaConf.create(parts), resolve=True)  # type: ignore[assignment]
     return task
 
@@ -95,11 +108,24 @@ def resume_path(ckpt: str | None, run_dir: Path) -> str | None:
     return str(last)
 
 
+def is_earlier_stage(path: str, task: SequenceTask) -> bool:
+    """Whether a checkpoint is of the same model under other weight noise.
+
+    The paper trains in stages: no noise, then noise, then adaptive noise.
+    """
+    theirs, own = (
+        dict(config["model"])
+        for config in (read_checkpoint(path, task.task_name)[CARD]["config"], task.config)
+    )
+    return theirs.pop("noise", None) != own.pop("noise", None) and theirs == own
+
+
 def check_resumable(path: str, task: SequenceTask) -> None:
-    """Raises UserError, before any work, for a checkpoint that is not one of this task and symbols."""
-    card = read_checkpoint(path, task.task_name)["graves_lm"]
-    if card.get("symbols") != task.card().get("symbols"):
-        raise UserError(f"ckpt={path}: its symbols are not those of the data; resume on the same data")
+    """Raises UserError, before any work, for a checkpoint that is not one of this task and its data."""
+    card = read_checkpoint(path, task.task_name)[CARD]
+    for name, fact in task.card()["facts"].items():
+        if card["facts"][name] != fact:
+            raise UserError(f"ckpt={path}: its {name} is not that of the data; resume on the same data")
     if card["config"]["model"] != task.config["model"]:
         raise UserError(
             f"ckpt={path}: its model settings differ from this run's; resume with the same model settings"
@@ -112,8 +138,10 @@ def load_network(path: str, task: SequenceTask) -> None:
     Optimiser, schedule and noise widths begin anew. Raises UserError when the networks differ.
     """
     checkpoint = read_checkpoint(path, task.task_name)
-    if checkpoint["graves_lm"].get("symbols") != task.card().get("symbols"):
-        raise UserError(f"weights={path}: its symbols are not those of the data; give the same data")
+    for name, fact in task.card()["facts"].items():
+        # Normalised offsets are of one size whatever the pen, so a network can go on with another's.
+        if name != "normalisation" and checkpoint[CARD]["facts"][name] != fact:
+            raise UserError(f"weights={path}: its {name} is not that of the data; give the same data")
     prefix = "network."
     found = checkpoint["state_dict"]
     found = {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)}

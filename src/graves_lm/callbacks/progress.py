@@ -28,8 +28,8 @@ class Progress(TQDMProgressBar):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        size = batch.symbol_TB.numel() * trainer.world_size
+        size = batch.size * trainer.world_size
         now = size / (time.perf_counter() - self._since)
         self._rate = now if self._rate is None else _SMOOTHING * self._rate + (1 - _SMOOTHING) * now
-        pl_module.log("train/symbols_per_second", self._rate, prog_bar=True)
+        pl_module.log(f"train/{pl_module.unit}_per_second", self._rate, prog_bar=True)
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)

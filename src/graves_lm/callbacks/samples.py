@@ -1,27 +1,29 @@
-"""A text sample at each validation, always from the same seed, so that progress can be compared."""
+"""Samples and pictures at each validation, always from the same seed, so that progress can be compared."""
 
-import logging
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
+from PIL import Image
 
-from graves_lm.sampling.text import TextSampler
-
-log = logging.getLogger(__name__)
+from graves_lm.rendering.files import write
 
 
-class LogTextSamples(Callback):
-    """Writes a sample to `folder`/step-N.txt (best.txt after training) and to every logger that takes text.
+class LogSamples(Callback):
+    """Writes what the task illustrates to `folder`/step-N-… (best-… after training), and to every logger
+    that takes text or pictures.
 
     Args:
-        sampler: what draws the sample (`sampler=`).
+        sampler: what draws the samples (`sampler=`).
         folder: where the files go.
-        seed: of the sample's own random numbers; training's are not touched.
+        seed: of the samples' own random numbers; training's are not touched.
     """
 
-    def __init__(self, sampler: TextSampler, folder: str | Path, seed: int = 0):
+    def __init__(self, sampler: Any, folder: str | Path, seed: int = 0):
         self.sampler = sampler
         self.folder = Path(folder)
         self.seed = seed
@@ -29,13 +31,29 @@ class LogTextSamples(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        text = "".join(pl_module.write(self.sampler, seed=self.seed))  # type: ignore[operator]
-        self.folder.mkdir(parents=True, exist_ok=True)
+        data = trainer.datamodule  # type: ignore[attr-defined]
         # After training the best weights are validated once more; the step is then not theirs.
-        name = f"step-{trainer.global_step:07d}" if trainer.state.fn == TrainerFn.FITTING else "best"
-        (self.folder / f"{name}.txt").write_text(text, encoding="utf-8")
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.log_text("samples/text", ["step", "text"], [[str(trainer.global_step), text]])
-            elif isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_text("samples/text", text, trainer.global_step)
+        step = f"step-{trainer.global_step:07d}" if trainer.state.fn == TrainerFn.FITTING else "best"
+        for name, content in pl_module.illustrate(self.sampler, data, self.seed).items():  # type: ignore[operator]
+            write(self.folder / f"{step}-{name}", content)
+            key = f"samples/{Path(name).stem}"
+            for logger in trainer.loggers:
+                if isinstance(content, bytes):
+                    log_picture(logger, key, content, trainer.global_step)
+                elif name.endswith(".txt"):
+                    log_text(logger, key, content, trainer.global_step)
+
+
+def log_text(logger: Any, key: str, text: str, step: int) -> None:
+    if isinstance(logger, WandbLogger):
+        logger.log_text(key, ["step", "text"], [[str(step), text]])
+    elif isinstance(logger, TensorBoardLogger):
+        logger.experiment.add_text(key, text, step)
+
+
+def log_picture(logger: Any, key: str, png: bytes, step: int) -> None:
+    picture = Image.open(BytesIO(png)).convert("RGB")
+    if isinstance(logger, WandbLogger):
+        logger.log_image(key, [picture])
+    elif isinstance(logger, TensorBoardLogger):
+        logger.experiment.add_image(key, np.asarray(picture), step, dataformats="HWC")

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ CACHE_VERSION = 1
 class SequenceDataModule(LightningDataModule):
     """A data set that is prepared once into `cache_dir` and opened memory-mapped afterwards.
 
-    A subclass names what its cache depends on (`cache_key`) and writes it (`build`). The folder is built
-    under a temporary name and renamed when complete, under a lock, so that several processes may start
-    at once and a killed one leaves no partial cache.
+    A subclass names what its cache depends on (`cache_key`) and writes it, with a card.json
+    (`build`). The folder is built under a temporary name and renamed when complete, under a lock, so that
+    several processes may start at once and a killed one leaves no partial cache.
 
     Args:
         name: the first part of the cache folder's name.
@@ -45,6 +45,34 @@ class SequenceDataModule(LightningDataModule):
     @abstractmethod
     def build(self, folder: Path) -> None:
         """Write the cache into the empty `folder`. Raises UserError for unusable sources."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the cache, memory-mapped. `card` then says what is in it, `card["counts"]` by split."""
+        self.card: dict[str, Any] = json.loads((self.cache / "card.json").read_text())
+
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """What a task must know of the data it learns, and keeps in its checkpoints; after `setup`."""
+
+    @abstractmethod
+    def read_as(self, facts: Mapping[str, Any]) -> None:
+        """From now on, give these data as a task with these facts takes them.
+
+        Raises UserError when that cannot be done.
+        """
+
+    @property
+    @abstractmethod
+    def training_sequences(self) -> int:
+        """How many sequences an epoch of training has: what adaptive weight noise divides by."""
+
+    @abstractmethod
+    def summary(self) -> str:
+        """A table for the terminal; after `setup`."""
+
+    @abstractmethod
+    def eval_dataloader(self, split: str) -> Iterable[Any]:
+        """Batches of a split in which everything is scored exactly once."""
 
     @property
     def cache(self) -> Path:

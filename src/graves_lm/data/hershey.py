@@ -22,6 +22,7 @@ from graves_lm.data.hershey_text import ALPHABET, PARTS, draw_line
 from graves_lm.data.strokes import StrokeLine, from_pen_strokes
 from graves_lm.errors import UserError
 
+HERSHEY_VERSION = 1  # to be raised with any change of what is written: part of the caches' keys
 _WRITER, _LINE = 0, 1  # keep the random numbers of writers and lines apart
 
 
@@ -107,4 +108,4 @@ def _joins(hand: Hand, left: str, right: str, before: Path, after: Path, rng: np
     return bool(left.islower() and short and rng.random() < hand.joins)
 
 
-__all__ = ["ALPHABET", "Hand", "HersheyLines", "write_line"]
+__all__ = ["ALPHABET", "HERSHEY_VERSION", "Hand", "HersheyLines", "write_line"]

@@ -30,7 +30,8 @@ class SetCounts:
 
 @dataclass
 class IamReport:
-    """Rows by name, counts by split, repairs and characters by frequency; `table()` is for people."""
+    """Rows by name, counts by split, repairs and characters by frequency; `table()` and `listing()` are for
+    people."""
 
     rows: list[ReportRow] = field(default_factory=list)
     sets: dict[str, SetCounts] = field(default_factory=dict)
@@ -54,7 +55,7 @@ class IamReport:
         )
 
     def table(self) -> str:
-        """The whole report as text: sizes by split, repairs, characters, and every line that was touched."""
+        """Sizes by split, repairs, reasons and characters, as text."""
         columns = ("lines", "strokes", "points")
         head = f"{'split':<12}" + "".join(f"{c + ' read':>14}{c + ' kept':>14}" for c in columns)
         lines = [self.summary(), "", head]
@@ -74,9 +75,12 @@ class IamReport:
         lines += [f"{number:>10,}  {action}: {reason}" for (action, reason), number in reasons.most_common()]
         lines += ["", f"{len(self.characters)} characters of the kept lines by frequency"]
         lines += [f"{number:>10,}  {character!r}" for character, number in self.characters.most_common()]
-        lines += ["", "every line or file that was touched"]
-        lines += [f"{row.name:<24}{row.action:<15}{row.reason}" for row in sorted(self.rows)]
         return "\n".join(lines) + "\n"
+
+    def listing(self) -> str:
+        """Every line or file that was touched, by name, as text."""
+        rows = [f"{row.name:<24}{row.action:<15}{row.reason}" for row in sorted(self.rows)]
+        return "\n".join(["every line or file that was touched", *rows]) + "\n"
 
 
 def _set_row(name: str, c: SetCounts) -> str:

@@ -47,25 +47,28 @@ def read_ink(
     """
     if y_axis not in (None, "up", "down"):
         raise UserError(f"y_axis={y_axis!r} is no direction: give up, down or nothing (the format's own)")
-    root = Path(source).expanduser()
-    if root.is_dir():
-        files = sorted(p for p in root.rglob("*") if p.suffix.lower() in _READERS and p.is_file())
-    elif root.is_file():
-        files = [root]
-    else:
-        raise UserError(f"{root} does not exist: give an ink file or a folder of ink files")
     lines: list[StrokeLine] = []
     problems: list[InkProblem] = []
-    for path in files:
+    for path in ink_files(source):
         try:
             _read_file(path, y_axis, lines, problems)
         except (Malformed, OSError) as reason:
             problems.append(InkProblem(str(path), str(reason)))
     if not lines:
         kinds = ", ".join(f"*{suffix}" for suffix in _READERS)
-        why = f"{problems[0].name}: {problems[0].reason}" if problems else f"no file {kinds} in {root}"
+        why = f"{problems[0].name}: {problems[0].reason}" if problems else f"no file {kinds} in {source}"
         raise UserError(f"no line of handwriting could be read; {why}")
     return lines, problems
+
+
+def ink_files(source: str | os.PathLike[str]) -> list[Path]:
+    """The file, or every ink file in a folder and below, sorted by name."""
+    root = Path(source).expanduser()
+    if root.is_file():
+        return [root]
+    if not root.is_dir():
+        raise UserError(f"{root} does not exist: give an ink file or a folder of ink files")
+    return sorted(p for p in root.rglob("*") if p.suffix.lower() in _READERS and p.is_file())
 
 
 def _read_file(path: Path, y_axis: str | None, lines: list[StrokeLine], problems: list[InkProblem]) -> None:

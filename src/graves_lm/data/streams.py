@@ -22,11 +22,13 @@ class StreamBatch(NamedTuple):
     symbol_TB: int64 indices, T × B; where `scored_TB` is False the place may be filler (index 0).
     scored_TB: whether a symbol counts. Filler after a stretch's end and warm-up before its start do not.
     reset: start from the initial state instead of the carried one.
+    size: how many symbols are scored, on the host.
     """
 
     symbol_TB: Tensor
     scored_TB: Tensor
     reset: bool
+    size: int
 
 
 class StreamLoader:
@@ -100,7 +102,8 @@ class StreamLoader:
             symbol_TB[: len(piece), row] = piece
             scored_TB[max(0, score_from - first) : len(piece), row] = True
         reset = index == 0 or (self.reset_every is not None and index % self.reset_every == 0)
-        return StreamBatch(torch.from_numpy(symbol_TB), torch.from_numpy(scored_TB), reset)
+        size = int(scored_TB.sum())
+        return StreamBatch(torch.from_numpy(symbol_TB), torch.from_numpy(scored_TB), reset, size)
 
     def __iter__(self) -> Iterator[StreamBatch]:
         """From the restored position, if one was, to the end of the epoch.

@@ -60,7 +60,7 @@ class Normalisation:
     """Offsets to mean 0 and standard deviation 1 per axis over the training lines; the pen bit is untouched.
 
     The likelihood of a stroke is a density, so figures are comparable only in these units: the numbers
-    travel with the checkpoint (`to_dict`, `from_dict`).
+    travel with the checkpoint (`to_plain`, `from_plain`).
     """
 
     mean: tuple[float, float]
@@ -106,11 +106,11 @@ class Normalisation:
         result[..., :2] = change(result[..., :2].astype(np.float64))
         return result
 
-    def to_dict(self) -> dict[str, list[float]]:
+    def to_plain(self) -> dict[str, list[float]]:
         """Plain lists, for checkpoints that load with `weights_only=True`."""
         return {"mean": list(self.mean), "std": list(self.std)}
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Sequence[float]]) -> "Normalisation":
+    def from_plain(cls, plain: Mapping[str, Sequence[float]]) -> "Normalisation":
         (mean_x, mean_y), (std_x, std_y) = plain["mean"], plain["std"]
         return cls((float(mean_x), float(mean_y)), (float(std_x), float(std_y)))

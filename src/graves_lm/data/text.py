@@ -77,8 +77,7 @@ class TextDataModule(SequenceDataModule):
         (folder / "card.json").write_text(json.dumps(card))
 
     def setup(self, stage: str | None = None) -> None:
-        """Open the cache (memory-mapped)."""
-        self.card: dict[str, Any] = json.loads((self.cache / "card.json").read_text())
+        super().setup(stage)
         self._symbols = Symbols.from_plain(self.card["symbols"])
 
     @property
@@ -97,8 +96,11 @@ class TextDataModule(SequenceDataModule):
         """All symbols of a split, (N,), memory-mapped."""
         return np.load(self.cache / f"{split}.npy", mmap_mode="r")
 
-    def require_symbols(self, known: Symbols) -> None:
-        """Raises UserError unless this text's symbols are those that a checkpoint was trained on."""
+    def facts(self) -> dict[str, Any]:
+        return {"symbols": self.symbols}
+
+    def read_as(self, facts: Mapping[str, Any]) -> None:
+        known: Symbols = facts["symbols"]
         if self.symbols == known:
             return
         missing = [s for s in self.symbols.items if s not in set(known.items)]

@@ -1,12 +1,14 @@
 """What the three tasks share: the unit of the loss, noise, optimiser, resumable randomness and the card."""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from graves_lm.errors import UserError
 from graves_lm.nn.noise import NoNoise
@@ -19,26 +21,36 @@ CARD = "graves_lm"
 class SequenceTask(LightningModule):
     """A thin shell around a network. Subclasses compute nats; all else about training is here.
 
-    `training_step` of a subclass returns nats *summed* over its batch (the unit of the paper's derivative
-    clips) through `training_loss`; before each optimiser step the derivatives are divided by the number
-    of sequences or points that went into them, as `optimization.unit` says.
+    A subclass names the facts of the data that it takes (`takes`), what its sequences consist of (`unit`),
+    and adds to its `metrics` in `validation_step`. Its `training_step` returns, through `training_loss`,
+    nats *summed* over the batch (the unit of the paper's derivative clips); before each optimiser step the
+    derivatives are divided by the number of sequences or points that went into them, as
+    `optimization.unit` says.
 
     Args:
         network: the task's network.
+        metrics: the figures of a validation, by name.
+        facts: what the task knows of its data (see `takes`), with `to_plain` and `from_plain`.
         optimization: see `Optimization`; None for a task that is not trained.
         noise: weight noise, a factory taking the network; None: no noise.
     """
 
-    task_name: str
+    task_name: ClassVar[str]
+    takes: ClassVar[tuple[str, ...]]
+    unit: ClassVar[str]
 
     def __init__(
         self,
         network: nn.Module,
+        metrics: Metric,
+        facts: Mapping[str, Any],
         optimization: Optimization | None = None,
         noise: Callable[[nn.Module], NoNoise] | None = None,
     ):
         super().__init__()
         self.network = network
+        self.metrics = metrics
+        self.facts = dict(facts)
         self.optimization = optimization
         self.noise = NoNoise() if noise is None else noise(network)
         self.config: dict[str, Any] = {}
@@ -46,8 +58,24 @@ class SequenceTask(LightningModule):
         self._units = 0
 
     def card(self) -> dict[str, Any]:
-        """Plain containers from which `tasks.loading` rebuilds this task. Subclasses add to it."""
-        return {"task": self.task_name, "config": self.config}
+        """Plain containers from which `tasks.loading` rebuilds this task."""
+        facts = {name: fact.to_plain() for name, fact in self.facts.items()}
+        return {"task": self.task_name, "config": self.config, "facts": facts}
+
+    @abstractmethod
+    def illustrate(self, sampler: Any, data: Any, seed: int) -> dict[str, str | bytes]:
+        """Samples and pictures of what the network does, as files by name (.txt, .svg, .png).
+
+        The same ones for the same seed, whatever was drawn elsewhere, so that they can be compared from
+        validation to validation. `sampler` is the task's; `data` the task's prepared data module.
+        """
+
+    # --- validation -------------------------------------------------------------------------------
+
+    def on_validation_epoch_end(self) -> None:
+        figures = self.metrics.compute()
+        self.log_dict({f"val/{name}": figure.float() for name, figure in figures.items()}, prog_bar=True)
+        self.metrics.reset()
 
     # --- loss -------------------------------------------------------------------------------------
 

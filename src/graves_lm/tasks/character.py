@@ -41,7 +41,10 @@ class CharacterTask(SequenceTask):
     """
 
     task_name = "character"
+    takes = ("symbols",)
+    unit = "symbols"
     network: CharacterNetwork
+    metrics: SymbolMetrics
 
     def __init__(
         self,
@@ -50,14 +53,11 @@ class CharacterTask(SequenceTask):
         optimization: Optimization | None = None,
         noise: Callable[[nn.Module], NoNoise] | None = None,
     ):
-        super().__init__(network(symbols=len(symbols)), optimization, noise)
+        made = network(symbols=len(symbols))
+        super().__init__(made, SymbolMetrics(), {"symbols": symbols}, optimization, noise)
         self.symbols = symbols
-        self.validation = SymbolMetrics()
         self._train_state: CharacterState | None = None
         self._eval_state: CharacterState | None = None
-
-    def card(self) -> dict[str, Any]:
-        return super().card() | {"symbols": self.symbols.to_plain()}
 
     def write(self, sampler: TextSampler, prompt: str = "", seed: int = 0) -> Iterator[str]:
         """Pieces of text as they are drawn, without the prompt; the same for the same seed.
@@ -72,6 +72,9 @@ class CharacterTask(SequenceTask):
             yield decoder.decode(self.symbols.piece(index))
         yield decoder.decode(b"", final=True)
 
+    def illustrate(self, sampler: TextSampler, data: Any, seed: int) -> dict[str, str | bytes]:
+        return {"text.txt": "".join(self.write(sampler, seed=seed))}
+
     def training_step(self, batch: StreamBatch, batch_idx: int) -> Tensor:
         T, B = batch.symbol_TB.shape
         state = self._train_state
@@ -80,7 +83,7 @@ class CharacterTask(SequenceTask):
         logits_TBK, after = self.noise(self.network, batch.symbol_TB, state)
         self._train_state = after.detach()
         nats, _ = score(logits_TBK, batch)
-        self.log("train/bpc", nats.detach() / (batch.scored_TB.sum() * math.log(2)), prog_bar=True)
+        self.log("train/bpc", nats.detach() / (batch.size * math.log(2)), prog_bar=True)
         return self.training_loss(nats, sequences=B, points=T * B)
 
     def on_validation_start(self) -> None:
@@ -94,12 +97,7 @@ class CharacterTask(SequenceTask):
             state = self.network.initial_state(batch.symbol_TB.shape[1])
         logits_TBK, self._eval_state = self.network(batch.symbol_TB, state)
         nats, missed_TB = score(logits_TBK, batch)
-        self.validation.update(nats, missed_TB.sum(), batch.scored_TB.sum())
-
-    def on_validation_epoch_end(self) -> None:
-        figures = self.validation.compute()
-        self.log_dict({f"val/{name}": figure.float() for name, figure in figures.items()}, prog_bar=True)
-        self.validation.reset()
+        self.metrics.update(nats, missed_TB.sum(), torch.tensor(batch.size))
 
     def process_state(self) -> dict[str, Any]:
         streams = self._train_state.tensors() if self._train_state is not None else []

@@ -9,10 +9,12 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from graves_lm.data.strokes import Normalisation
 from graves_lm.data.symbols import Symbols
 from graves_lm.errors import UserError
 from graves_lm.tasks.base import CARD, SequenceTask
 
+_FACTS: dict[str, Any] = {"symbols": Symbols, "alphabet": Symbols, "normalisation": Normalisation}
 _TRUSTED = ("graves_lm.", "torch.optim.")
 
 
@@ -45,9 +47,9 @@ def load_task(checkpoint: dict[str, Any]) -> SequenceTask:
     """The task with its weights, on the CPU and in evaluation mode. See `read_checkpoint`."""
     card = checkpoint[CARD]
     model = OmegaConf.create(card["config"]["model"])
-    _refuse_foreign_targets(OmegaConf.to_container(model))
-    extra = {"symbols": Symbols.from_plain(card["symbols"])} if "symbols" in card else {}
-    task = instantiate(model, _partial_=True)(**extra)
+    refuse_foreign_targets(card["config"]["model"])
+    facts = {name: _FACTS[name].from_plain(plain) for name, plain in card["facts"].items()}
+    task = instantiate(model, _partial_=True)(**facts)
     try:
         task.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
@@ -56,14 +58,14 @@ def load_task(checkpoint: dict[str, Any]) -> SequenceTask:
     return task.eval()
 
 
-def _refuse_foreign_targets(node: Any) -> None:
+def refuse_foreign_targets(node: Any) -> None:
     """A checkpoint's settings name classes to call: only the project's and torch's optimisers may be."""
     if isinstance(node, dict):
         target = node.get("_target_")
         if target is not None and not str(target).startswith(_TRUSTED):
             raise UserError(f"the checkpoint asks to call {target}; refused: it is not part of graves_lm")
         for value in node.values():
-            _refuse_foreign_targets(value)
+            refuse_foreign_targets(value)
     elif isinstance(node, list):
         for value in node:
-            _refuse_foreign_targets(value)
+            refuse_foreign_targets(value)

@@ -1,0 +1,151 @@
+"""The data module of all pen data: lines in a memory-mapped store, batches of similar lengths."""
+
+import json
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from graves_lm.data.base import SequenceDataModule
+from graves_lm.data.line_batches import LineLoader
+from graves_lm.data.line_store import LineStore
+from graves_lm.data.strokes import Normalisation, StrokeLine
+from graves_lm.data.symbols import Symbols
+from graves_lm.errors import UserError
+
+
+class PenLines(NamedTuple):
+    """What a source of pen data gives: lines by split ("train", "val" and perhaps "test"), a line about
+    them, a table of what was done to them, and text files by name that are kept beside the cache."""
+
+    splits: Mapping[str, Sequence[StrokeLine]]
+    about: str
+    report: str = ""
+    files: Mapping[str, str] = {}
+
+
+class PenDataModule(SequenceDataModule):
+    """Lines of handwriting with their texts, normalised by the training split.
+
+    Args:
+        batch_size, eval_batch_size: lines a batch on each process, training and evaluating.
+        shuffle_seed: of the order of the training lines.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        cache_dir: str | Path = "data",
+        source: str | Path | None = None,
+        batch_size: int = 32,
+        eval_batch_size: int = 64,
+        shuffle_seed: int = 1,
+    ):
+        super().__init__(name, cache_dir, source, batch_size)
+        for key, value, least in (
+            ("batch_size", batch_size, 1),
+            ("eval_batch_size", eval_batch_size, 1),
+            ("shuffle_seed", shuffle_seed, 0),
+        ):
+            if not isinstance(value, int) or value < least:
+                raise UserError(f"data.{key}={value}: a whole number, at least {least}, is needed")
+        self.eval_batch_size = eval_batch_size
+        self.shuffle_seed = shuffle_seed
+
+    @abstractmethod
+    def read(self) -> PenLines:
+        """Reads or makes all lines. Raises UserError when there is nothing usable."""
+
+    def build(self, folder: Path) -> None:
+        lines = self.read()
+        for split in ("train", "val"):
+            if not lines.splits[split]:
+                raise UserError(f"data={self.name}: no usable line in the {split} split; give more lines")
+        LineStore.write(folder / "lines", lines.splits, fingerprint=self.cache.name)
+        characters = Counter(c for part in lines.splits.values() for line in part for c in line.text)
+        card = {
+            "about": lines.about,
+            "report": lines.report,
+            "counts": {split: len(part) for split, part in lines.splits.items()},
+            "points": {split: sum(len(x.strokes) - 1 for x in part) for split, part in lines.splits.items()},
+            "normalisation": Normalisation.fit(line.strokes for line in lines.splits["train"]).to_plain(),
+            "alphabet": sorted(characters),
+        }
+        (folder / "card.json").write_text(json.dumps(card))
+        for name, text in lines.files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+
+    def setup(self, stage: str | None = None) -> None:
+        super().setup(stage)
+        self.store = LineStore.open(self.cache / "lines")
+        self.normalisation = Normalisation.from_plain(self.card["normalisation"])
+        self.alphabet: Symbols | None = Symbols("character", self.card["alphabet"])
+
+    def facts(self) -> dict[str, Any]:
+        return {"normalisation": self.normalisation, "alphabet": self.alphabet}
+
+    def read_as(self, facts: Mapping[str, Any]) -> None:
+        # A density is a number in units: a network is always given, and scored in, those it learned.
+        self.normalisation = facts["normalisation"]
+        self.alphabet = facts.get("alphabet")
+
+    @property
+    def training_sequences(self) -> int:
+        return int(self.card["counts"]["train"])
+
+    def summary(self) -> str:
+        """A table for the terminal: the source's own report, then what training will see."""
+        rows = [
+            f"{split:>6} {self.card['counts'][split]:>8,} lines {self.card['points'][split]:>11,} offsets"
+            for split in self.card["counts"]
+        ]
+        points = self.store.lengths
+        share = self.train_dataloader().padding_share()
+        (mean_x, mean_y), (std_x, std_y) = self.normalisation.mean, self.normalisation.std
+        about = [
+            f"{self.name}: {self.card['about']}",
+            *rows,
+            f"points of a line: {points.mean():.0f} on average, {points.min()} to {points.max()}",
+            f"offsets (training): mean ({mean_x:.2f}, {mean_y:.2f}), std ({std_x:.2f}, {std_y:.2f})",
+            f"padding: {share:.1%} of the computed steps, in batches of {self.batch_size} lines",
+            f"{len(self.card['alphabet'])} characters: {''.join(self.card['alphabet'])}",
+            f"cache: {self.cache}",
+        ]
+        return "\n".join(([self.card["report"]] if self.card["report"] else []) + about)
+
+    def train_dataloader(self) -> LineLoader:
+        # The debugging trainer wants the same batches again and again.
+        overfit = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
+        return self._loader("train", self.batch_size, None if overfit else self.shuffle_seed)
+
+    def eval_dataloader(self, split: str) -> LineLoader:
+        """Batches of a split in which every line is scored exactly once."""
+        return self._loader(split, self.eval_batch_size, None)
+
+    def val_dataloader(self) -> LineLoader:
+        return self.eval_dataloader("val")
+
+    def _loader(self, split: str, batch_size: int, seed: int | None) -> LineLoader:
+        rank, world = self.rank_and_world()
+        return LineLoader(
+            self.store,
+            self.store.indices(split),
+            self.normalisation,
+            batch_size,
+            alphabet=self.alphabet,
+            rank=rank,
+            world=world,
+            seed=seed,
+            name=f"data={self.name}, {split} lines",
+        )
+
+    def example(self, split: str = "val") -> StrokeLine:
+        """A line of the split that is always the same: the first of median length."""
+        lines = self.store.indices(split)
+        length = self.store.lengths[lines]
+        line: StrokeLine = self.store[int(lines[np.argsort(length, kind="stable")[len(lines) // 2]])]
+        return line

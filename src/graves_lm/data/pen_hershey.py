@@ -1,0 +1,74 @@
+"""`data=hershey`: generated lines of handwriting (see `hershey`), there on every machine."""
+
+import multiprocessing
+import os
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from itertools import chain
+from typing import Any
+
+from tqdm import tqdm
+
+from graves_lm.data.hershey import HERSHEY_VERSION, HersheyLines
+from graves_lm.data.pen import PenDataModule, PenLines
+from graves_lm.data.strokes import StrokeLine
+from graves_lm.errors import UserError
+
+_CHUNK = 50  # lines handed to a process at once
+
+
+class HersheyData(PenDataModule):
+    """Lines by invented writers; validation and test lines are of other writers and texts.
+
+    Args:
+        lines, writers: of the training split.
+        eval_lines: of the validation and the test split each, by a tenth of the writers.
+        seed: of the writers, texts and movements; not that of training.
+    """
+
+    def __init__(self, lines: int, writers: int, eval_lines: int, seed: int = 0, **settings: Any):
+        super().__init__("hershey", **settings)
+        for key, value in (("lines", lines), ("writers", writers), ("eval_lines", eval_lines)):
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"data.{key}={value}: a whole number, at least 1, is needed")
+        if self.source is not None:
+            raise UserError("data=hershey is generated and takes no data.source; data=iam and data=ink do")
+        fewer = max(1, writers // 10)
+        self._parts = {
+            "train": HersheyLines(lines, writers, seed, "train"),
+            "val": HersheyLines(eval_lines, fewer, seed, "val"),
+            "test": HersheyLines(eval_lines, fewer, seed, "test"),
+        }
+
+    def cache_key(self) -> Mapping[str, Any]:
+        parts = {name: [p.lines, p.writers, p.seed] for name, p in self._parts.items()}
+        return {"data": self.name, "version": HERSHEY_VERSION, "parts": parts}
+
+    def read(self) -> PenLines:
+        chunks = [
+            (part, range(start, min(start + _CHUNK, part.lines)))
+            for part in self._parts.values()
+            for start in range(0, part.lines, _CHUNK)
+        ]
+        workers = min(len(os.sched_getaffinity(0)), len(chunks) // 4)  # so few lines are quicker made here
+        made: dict[str, list[StrokeLine]] = {name: [] for name in self._parts}
+        total = sum(part.lines for part in self._parts.values())
+        with tqdm(total=total, unit="line", desc="hershey", leave=False) as bar:
+            if workers <= 1:
+                for part, lines in chunks:
+                    for line in map(part.__getitem__, lines):
+                        made[part.part].append(line)
+                        bar.update()
+            else:
+                with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+                    for (part, _), written in zip(chunks, pool.map(_write, chunks), strict=True):
+                        made[part.part] += written
+                        bar.update(len(written))
+        writers = len({line.writer for line in chain.from_iterable(made.values())})
+        return PenLines(made, f"sentences in single-stroke letters by {writers:,} generated writers")
+
+
+def _write(chunk: tuple[HersheyLines, range]) -> list[StrokeLine]:
+    """Runs in a worker process."""
+    part, lines = chunk
+    return [part[i] for i in lines]

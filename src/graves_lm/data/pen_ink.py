@@ -1,0 +1,65 @@
+"""`data=ink`: lines of one's own pen (see `ink`)."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from graves_lm.data.base import file_key
+from graves_lm.data.ink import ink_files, read_ink
+from graves_lm.data.pen import PenDataModule, PenLines
+from graves_lm.errors import UserError
+
+
+class InkData(PenDataModule):
+    """InkML, UNIPEN and JSON files; `source` is one of them or a folder of them.
+
+    Args:
+        y_axis: "up" or "down" for devices that do not keep to their format; None: the format's own.
+        val_share: the share of the lines, at least one, that validate; chosen by `seed`.
+        seed: of that choice.
+    """
+
+    def __init__(
+        self,
+        y_axis: Literal["up", "down"] | None = None,
+        val_share: float = 0.1,
+        seed: int = 0,
+        **settings: Any,
+    ):
+        super().__init__("ink", **settings)
+        if self.source is None:
+            raise UserError("data=ink needs data.source=PATH, an ink file or a folder of them")
+        if not 0 < val_share < 1:
+            raise UserError(f"data.val_share={val_share}: a share between 0 and 1 is needed")
+        self.y_axis, self.val_share, self.seed = y_axis, val_share, seed
+
+    def cache_key(self) -> Mapping[str, Any]:
+        assert self.source is not None
+        inks = ink_files(self.source)
+        texts = [path.with_suffix(".txt") for path in inks]
+        files = [file_key(path) for path in [*inks, *texts] if path.is_file()]
+        settings = [self.y_axis, self.val_share, self.seed]
+        return {"data": self.name, "files": files, "settings": settings}
+
+    def read(self) -> PenLines:
+        assert self.source is not None
+        lines, problems = read_ink(self.source, y_axis=self.y_axis)
+        if len(lines) < 2:
+            raise UserError(
+                f"data=ink: {self.source} has one line of handwriting and two are the least, one to train on "
+                "and one to validate"
+            )
+        order = np.random.default_rng(self.seed).permutation(len(lines))
+        held_out = max(1, round(self.val_share * len(lines)))
+        splits = {
+            "train": [lines[i] for i in sorted(order[held_out:])],
+            "val": [lines[i] for i in sorted(order[:held_out])],
+        }
+        listing = "".join(f"{p.name}: {p.reason}\n" for p in problems)
+        report = f"{len(lines):,} lines read, {len(problems):,} files or lines left out"
+        if problems:
+            report += f"; each by name in {self.cache / 'report.txt'}:\n" + "\n".join(
+                listing.splitlines()[:10]
+            )
+        return PenLines(splits, f"own pen, {self.source}", report, {"report.txt": listing})

@@ -1,0 +1,53 @@
+"""Stroke prediction, section 4: pen points in, the density of the next point out.
+
+Shape legend: T steps, B batch rows; a point is (dx, dy, end of stroke), in normalised units.
+"""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from graves_lm.distributions import StrokeDistribution
+from graves_lm.nn.mixture import MixtureHead
+from graves_lm.nn.stack import SkipStack, StackState
+
+
+class StrokeNetwork(nn.Module):
+    """Pr(x_{t+1} | x_1 … x_t) as the mixture (23) of the skip stack's output ŷ_t.
+
+    Args:
+        layers, hidden_size: the paper's 3×400 or 1×900.
+        mixtures: M, the components of the mixture; the paper's 20.
+        clip, output_clip: bounds on the derivatives of the pre-activations and of ŷ (paper: 10, 100).
+        stack: skips, peepholes, recurrent_init, forget_bias: see `SkipStack`.
+    """
+
+    def __init__(
+        self,
+        layers: int,
+        hidden_size: int,
+        mixtures: int = 20,
+        clip: float | None = 10.0,
+        output_clip: float | None = 100.0,
+        **stack: Any,
+    ):
+        super().__init__()
+        if mixtures < 1:
+            raise ValueError(f"mixtures={mixtures}: at least 1")
+        self.head = MixtureHead(mixtures)
+        outputs = self.head.output_size
+        self.stack = SkipStack(3, outputs, layers, hidden_size, clip=clip, output_clip=output_clip, **stack)
+
+    def initial_state(self, batch_size: int) -> StackState:
+        """Zeros, as before the first point."""
+        return self.stack.initial_state(batch_size)
+
+    def forward(self, x_TB3: Tensor, state: StackState) -> tuple[StrokeDistribution, StackState]:
+        """The distribution, batch (T, B), of the point after each of x_TB3, and the last state."""
+        y_TBY, state = self.stack(x_TB3, state)
+        return self.head(y_TBY), state
+
+    def step(self, x_B3: Tensor, state: StackState) -> tuple[StrokeDistribution, StackState]:
+        """The same for one point a row: batch (B,), and the next state."""
+        y_BY, state = self.stack.step(x_B3, state)
+        return self.head(y_BY), state

@@ -1,0 +1,33 @@
+"""Handwriting in a file of the format that its name says."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from numpy.typing import ArrayLike
+
+from graves_lm.errors import UserError
+from graves_lm.rendering.files import write
+from graves_lm.rendering.gif import strokes_to_gif
+from graves_lm.rendering.png import strokes_to_png
+from graves_lm.rendering.points import strokes_to_json
+from graves_lm.rendering.svg import strokes_to_svg
+
+FORMATS: dict[str, Callable[[Sequence[ArrayLike]], str | bytes]] = {
+    ".svg": strokes_to_svg,
+    ".png": strokes_to_png,
+    ".gif": strokes_to_gif,
+    ".json": strokes_to_json,
+}
+
+
+def format_of(path: str | Path) -> str:
+    """The path's ending, one of `FORMATS`. Raises UserError for another."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise UserError(f"output={path}: handwriting is written as {', '.join(FORMATS)}; use one of them")
+    return suffix
+
+
+def write_handwriting(path: str | Path, lines: Sequence[ArrayLike]) -> None:
+    """Write the lines (T, 3), in data units, in the format of the path's ending."""
+    write(path, FORMATS[format_of(path)](lines))

@@ -1,0 +1,27 @@
+"""A sampler from its settings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from graves_lm.errors import UserError, near_misses
+
+
+def make_sampler(trained: Mapping[str, Any], given: DictConfig) -> Any:
+    """The sampler of a checkpoint's settings `trained`, with those `given` that are not null in their place.
+
+    A `given` with a `_target_` of its own is a whole sampler. Raises UserError for a setting that the
+    checkpoint's sampler does not have.
+    """
+    wanted: Any = {k: v for k, v in OmegaConf.to_container(given).items() if v is not None}  # type: ignore[union-attr]
+    if "_target_" not in wanted:
+        for key in wanted:
+            if key not in trained:
+                known = [name for name in trained if name != "_target_"]
+                raise UserError(
+                    f"sampler.{key}: the sampler of this checkpoint has none; {near_misses(key, known)}"
+                )
+        wanted = {**trained, **wanted}
+    return instantiate(wanted)
