@@ -138,6 +138,18 @@ class StrokeDistribution(Distribution):
             pi_logits, self.mu, log_sigma, self.rho_hat, self.e_logit, validate_args=self._validate_args
         )
 
+    def in_units(self, mean_2: Tensor, std_2: Tensor) -> "StrokeDistribution":
+        """The distribution of the point whose offset is mean + std · x, x being this one's offset."""
+        mean_2, std_2 = mean_2.to(self.mu), std_2.to(self.mu)
+        return StrokeDistribution(
+            self.pi_logits,
+            mean_2 + std_2 * self.mu,
+            self.log_sigma + std_2.log(),
+            self.rho_hat,
+            self.e_logit,
+            validate_args=self._validate_args,
+        )
+
     def log_prob(self, value: Tensor) -> Tensor:
         """log Pr(value), (...), for value (..., 3); its negative is the loss (26)."""
         if self._validate_args:

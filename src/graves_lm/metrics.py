@@ -46,6 +46,35 @@ class StrokeMetrics(Metric):
         }
 
 
+class SynthesisMetrics(StrokeMetrics):
+    """`StrokeMetrics`, and whether the window reads the text.
+
+    `compute` returns also
+        read_to_end: the share of lines at whose last point the window looks at the last character, or past
+            the end;
+        advance: characters a point, how fast the window moves, mean over all points and components.
+    """
+
+    read: Tensor
+    moved: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("read", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("moved", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update_window(self, read: Tensor, moved: Tensor) -> None:
+        """Add, for the lines of an `update`, how many were read to the end and how far the window moved."""
+        self.read += read
+        self.moved += moved.double()
+
+    def compute(self) -> dict[str, Tensor]:
+        return super().compute() | {
+            "read_to_end": self.read / self.lines,
+            "advance": self.moved / self.points,
+        }
+
+
 class SymbolMetrics(Metric):
     """Bits per character, perplexity and error rate of symbol predictions (Table 1 of the paper).
 

@@ -24,7 +24,7 @@ def sample(cfg: DictConfig) -> None:
     if not isinstance(cfg.seed, int):
         raise UserError(f"seed={cfg.seed}: a whole number is needed")
     task = load_task(read_checkpoint(cfg.ckpt))
-    sampler = make_sampler(task.config["sampler"], cfg.sampler)
+    sampler = make_sampler(task.config["sampler"], cfg.sampler, task.sampler_kind)
     if isinstance(task, CharacterTask):
         write_text(task, sampler, cfg)
     elif isinstance(task, StrokeTask):

@@ -32,7 +32,7 @@ def run(cfg: DictConfig) -> float | None:
     if not isinstance(cfg.seed, int):
         raise UserError(f"seed={cfg.seed}: a whole number is needed")
     seed_everything(cfg.seed, workers=True, verbose=False)
-    data = prepare(cfg.data)
+    data = prepare(cfg.data, get_class(cfg.model._target_))
     resume = resume_path(cfg.ckpt, run_dir)
     task = make_task(cfg, data)
     data.read_as(task.facts)
@@ -66,9 +66,19 @@ def run(cfg: DictConfig) -> float | None:
     return figure
 
 
-def prepare(data_cfg: DictConfig) -> Any:
-    """The data module, its cache built and opened."""
+def prepare(data_cfg: DictConfig, task: Any = None) -> Any:
+    """The data module, its cache built and opened.
+
+    Raises UserError, before any work, for data that a `task` of this class cannot take.
+    """
+    if "_target_" not in data_cfg:
+        raise UserError("data=from_checkpoint is for evaluate alone: name the data")
     data: Any = instantiate(data_cfg)
+    if task and (missing := [name for name in task.takes if name not in data.gives]):
+        raise UserError(
+            f"model={task.task_name} does not go with data={data.name}, which has no {missing[0]}: "
+            "model=character takes text (stdlib, textfile, …), the others pen data (hershey, iam, ink)"
+        )
     data.prepare_data()
     data.setup()
     return data
@@ -77,12 +87,10 @@ def prepare(data_cfg: DictConfig) -> Any:
 def make_task(cfg: DictConfig, data: Any) -> SequenceTask:
     """A new task that knows its data's facts, carrying its configuration for its checkpoints."""
     kind: Any = get_class(cfg.model._target_)
+    sampler = OmegaConf.select(cfg.sampler, "_target_")
+    if sampler is None or not issubclass(get_class(sampler), kind.sampler_kind):
+        raise UserError(f"sampler: {sampler} does not draw for model={kind.task_name}; leave sampler= out")
     facts = data.facts()
-    if missing := [name for name in kind.takes if name not in facts]:
-        raise UserError(
-            f"model={kind.task_name} cannot learn from data={data.name}, which has no {missing[0]}: "
-            "model=character takes text (stdlib, textfile, …), the others pen data (hershey, iam, ink)"
-        )
     make = instantiate(cfg.model, _partial_=True)
     try:
         task: SequenceTask = make(

@@ -332,13 +332,14 @@ def test_too_many_streams_are_told_the_setting_and_the_split(tmp_path):
 
 def test_symbols_of_another_checkpoint_are_refused(tmp_path):
     data = ready(TextFile(source=write(tmp_path / "a.txt", "abc" * 50), cache_dir=tmp_path / "c"))
-    data.require_symbols(Symbols("character", ["a", "b", "c"]))
+    assert data.facts() == {"symbols": Symbols("character", ["a", "b", "c"])}
+    data.read_as(data.facts())
     with pytest.raises(UserError, match=r"has 'c', which the model has not learned .3 against 2"):
-        data.require_symbols(Symbols("character", ["a", "b"]))
+        data.read_as({"symbols": Symbols("character", ["a", "b"])})
     with pytest.raises(UserError, match=r"has fewer symbols .3 against 4"):
-        data.require_symbols(Symbols("character", ["a", "b", "c", "d"]))
+        data.read_as({"symbols": Symbols("character", ["a", "b", "c", "d"])})
     with pytest.raises(UserError, match="symbol set is not"):
-        data.require_symbols(Symbols("byte", [97, 98, 99]))
+        data.read_as({"symbols": Symbols("byte", [97, 98, 99])})
 
 
 def test_summary_shows_counts_and_symbols(tmp_path):

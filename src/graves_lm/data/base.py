@@ -6,23 +6,25 @@ import os
 import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from filelock import FileLock
 from lightning.pytorch import LightningDataModule
 
 from graves_lm.errors import UserError
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 
 class SequenceDataModule(LightningDataModule):
     """A data set that is prepared once into `cache_dir` and opened memory-mapped afterwards.
 
     A subclass names what its cache depends on (`cache_key`) and writes it, with a card.json
-    (`build`). The folder is built under a temporary name and renamed when complete, under a lock, so that
-    several processes may start at once and a killed one leaves no partial cache.
+    (`build`); `gives` are the names of its `facts`. The folder is built under a temporary name and renamed
+    when complete, under a lock, so that several processes may start at once and a killed one leaves no
+    partial cache.
 
     Args:
         name: the first part of the cache folder's name.
@@ -30,6 +32,8 @@ class SequenceDataModule(LightningDataModule):
         source: the owner's files; None where the data need none.
         batch_size: sequences a batch *on each process*.
     """
+
+    gives: ClassVar[tuple[str, ...]]
 
     def __init__(self, name: str, cache_dir: str | Path, source: str | Path | None, batch_size: int):
         super().__init__()
@@ -74,9 +78,9 @@ class SequenceDataModule(LightningDataModule):
     def eval_dataloader(self, split: str) -> Iterable[Any]:
         """Batches of a split in which everything is scored exactly once."""
 
-    @property
+    @cached_property
     def cache(self) -> Path:
-        """This data set's cache folder."""
+        """This data set's cache folder, by the state in which the sources were first looked at."""
         key = json.dumps({"version": CACHE_VERSION, **self.cache_key()}, sort_keys=True, default=str)
         return self.cache_dir / f"{self.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 

@@ -18,7 +18,7 @@ import numpy as np
 from graves_lm.data.hershey_glyphs import Path
 from graves_lm.data.hershey_hand import Hand
 from graves_lm.data.hershey_motion import write
-from graves_lm.data.hershey_text import ALPHABET, PARTS, draw_line
+from graves_lm.data.hershey_text import ALPHABET, LONGEST, PARTS, SHORTEST, draw_line
 from graves_lm.data.strokes import StrokeLine, from_pen_strokes
 from graves_lm.errors import UserError
 
@@ -29,10 +29,23 @@ _WRITER, _LINE = 0, 1  # keep the random numbers of writers and lines apart
 class HersheyLines(Sequence[StrokeLine]):
     """`lines` lines by `writers` people, taking turns; `part` ("train", "val", "test") has its own people.
 
-    `lines[i]` depends on (seed, part, i, writers) alone.
+    A line has so many `characters`, from and to, give or take a long word. `lines[i]` depends on (seed,
+    part, i, writers, characters) alone.
     """
 
-    def __init__(self, lines: int, writers: int = 100, seed: int = 0, part: str = "train"):
+    def __init__(
+        self,
+        lines: int,
+        writers: int = 100,
+        seed: int = 0,
+        part: str = "train",
+        characters: tuple[int, int] = (SHORTEST, LONGEST),
+    ):
+        shortest, longest = characters
+        if not 1 <= shortest <= longest <= LONGEST:
+            raise UserError(
+                f"generated lines have from 1 to {LONGEST} characters, not from {shortest} to {longest}"
+            )
         if lines < 1 or writers < 1 or seed < 0:
             raise UserError(
                 "generated handwriting needs lines ≥ 1, writers ≥ 1 and seed ≥ 0, "
@@ -41,6 +54,7 @@ class HersheyLines(Sequence[StrokeLine]):
         if part not in PARTS:
             raise UserError(f"generated handwriting has the parts {', '.join(PARTS)}, not {part!r}")
         self.lines, self.writers, self.seed, self.part = lines, writers, seed, part
+        self.characters = (shortest, longest)
 
     def __len__(self) -> int:
         return self.lines
@@ -52,7 +66,7 @@ class HersheyLines(Sequence[StrokeLine]):
         part = list(PARTS).index(self.part)
         writer = index % self.writers
         rng = np.random.default_rng(np.random.SeedSequence((self.seed, part, _LINE, index)))
-        text = draw_line(rng, self.part)
+        text = draw_line(rng, self.part, *self.characters)
         strokes = write_line(text, hand(self.seed, part, writer), rng)
         name = f"{self.seed}-{self.part}-{writer:04d}"
         return StrokeLine(f"hershey-{name}-{index:06d}", from_pen_strokes(strokes), text, f"hershey-{name}")

@@ -90,17 +90,18 @@ def paragraphs(part: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(p for i, p in enumerate(prose) if i % 20 in chosen), tuple(SENTENCES)
 
 
-def draw_line(rng: np.random.Generator, part: str) -> str:
-    """A run of whole words, 20 to 40 characters, of a paragraph drawn by `rng`."""
+def draw_line(rng: np.random.Generator, part: str, shortest: int = SHORTEST, longest: int = LONGEST) -> str:
+    """A run of whole words of a paragraph drawn by `rng`: at least `shortest` characters where it has so
+    many, and no more than `longest` unless the words are long."""
     prose, shipped = paragraphs(part)
     source = shipped if rng.random() < _SHIPPED else prose
     words = source[rng.integers(len(source))].split(" ")
-    wanted = int(rng.integers(SHORTEST, LONGEST + 1))
+    wanted = int(rng.integers(shortest, longest + 1))
     # The latest start from which enough text is left.
     room = max((i for i in range(len(words)) if len(" ".join(words[i:])) >= wanted), default=0)
     line = ""
     for word in words[int(rng.integers(room + 1)) :]:
-        if len(line) >= SHORTEST and len(line) + 1 + len(word) > wanted:
+        if len(line) >= shortest and len(line) + 1 + len(word) > wanted:
             break
         line = f"{line} {word}".strip()
     return line

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import chain, islice
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -34,7 +34,6 @@ from graves_lm.data.iam_archive import (
 from graves_lm.data.iam_repair import repair_strokes, repair_text, split_joined_lines
 from graves_lm.data.iam_report import IamReport, SetCounts
 from graves_lm.data.iam_xml import parse_strokes, parse_transcript
-from graves_lm.data.line_store import LineStore, fingerprint
 from graves_lm.data.safe_xml import Malformed
 from graves_lm.data.strokes import Floats, StrokeLine, from_pen_strokes
 from graves_lm.errors import UserError
@@ -45,7 +44,7 @@ SPLITS: dict[str, dict[str, tuple[str, ...]]] = {
     "owner": {"train": ("trainset",), "val": ("testset_v",), "val_t": ("testset_t",), "test": ("testset_f",)},
 }
 OUTSIDE = "no set"  # lines whose form is in no split file
-REPAIRS_VERSION = 1  # part of the fingerprint: a cache of older repairs is out of date
+REPAIRS_VERSION = 1  # part of the key: a cache of older repairs is out of date
 _CHUNK = 64  # files handed to a process at once
 
 
@@ -58,27 +57,16 @@ class _Parsed(NamedTuple):
     repairs: Counter[str]
 
 
-def iam_fingerprint(source: str | os.PathLike[str], *, drop_suspect: bool = False) -> str:
-    """Digest of names and sizes of the source's files and of the settings; cheap, reads no strokes."""
-    sizes = {}
-    for path in locate(source).files():
-        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-        sizes[path.name] = [(p.name, p.stat().st_size) for p in files]
-    return fingerprint(data="iam-ondb", files=sizes, drop_suspect=drop_suspect, repairs=REPAIRS_VERSION)
+def iam_key(source: str | os.PathLike[str], *, drop_suspect: bool = False) -> dict[str, Any]:
+    """What `read_iam` depends on, as plain values, without reading a stroke: files, settings, repairs.
 
-
-def prepare_iam(
-    source: str | os.PathLike[str],
-    cache: str | os.PathLike[str],
-    *,
-    drop_suspect: bool = False,
-    workers: int | None = None,
-    progress: bool = True,
-) -> tuple[LineStore, IamReport]:
-    """Reads the database into the cache folder, one part per set; `report.txt` lies in it."""
-    parts, report = read_iam(source, drop_suspect=drop_suspect, workers=workers, progress=progress)
-    mark = iam_fingerprint(source, drop_suspect=drop_suspect)
-    return LineStore.write(cache, parts, mark, {"report.txt": report.table()}), report
+    Of the files it is names, sizes and times of change, and not where they lie.
+    """
+    files = {}
+    for place in locate(source).files():
+        found = [place] if place.is_file() else sorted(p for p in place.rglob("*") if p.is_file())
+        files[place.name] = [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in found]
+    return {"files": files, "drop_suspect": drop_suspect, "repairs": REPAIRS_VERSION}
 
 
 def read_iam(

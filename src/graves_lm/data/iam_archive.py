@@ -46,7 +46,7 @@ class IamSource(NamedTuple):
     suspects: Path | None
 
     def files(self) -> list[Path]:
-        """All that exist, for a fingerprint."""
+        """All that exist."""
         rest = [p for p in (self.form_writer, self.suspects) if p is not None]
         return [self.line_strokes, self.transcripts, *self.splits.values(), *rest]
 

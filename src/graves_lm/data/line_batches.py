@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.line_store import LineStore
 from graves_lm.data.strokes import Normalisation, StrokeLine
-from graves_lm.data.symbols import Symbols
 from graves_lm.errors import UserError
 
 GROUP = 32
@@ -44,7 +44,7 @@ class LineBatch(NamedTuple):
 
 
 def collate(
-    lines: Sequence[StrokeLine], normalisation: Normalisation, alphabet: Symbols | None = None
+    lines: Sequence[StrokeLine], normalisation: Normalisation, alphabet: Alphabet | None = None
 ) -> LineBatch:
     """Lines of at least two points as one batch.
 
@@ -54,7 +54,7 @@ def collate(
     length_B = np.array([len(line.strokes) for line in lines]) - 1
     T, B = int(length_B.max()), len(lines)
     point_TB3 = np.zeros((T + 1, B, 3), np.float32)
-    texts = [alphabet.encode(line.text, where=line.id) if alphabet else () for line in lines]
+    texts = [alphabet.encode(line.text, where=line.id) if alphabet is not None else () for line in lines]
     symbol_BU = np.full((B, max(map(len, texts))), -1)
     for row, (line, text) in enumerate(zip(lines, texts, strict=True)):
         point_TB3[1 : len(line.strokes), row] = normalisation.apply(line.strokes[1:])
@@ -89,7 +89,7 @@ class LineLoader:
         normalisation: Normalisation,
         batch_size: int,
         *,
-        alphabet: Symbols | None = None,
+        alphabet: Alphabet | None = None,
         rank: int = 0,
         world: int = 1,
         seed: int | None = None,

@@ -3,16 +3,13 @@
     points.npy    (N, 3) the strokes of all lines one after another; int16 when that is exact, else float32
     offsets.npy   (L+1,) int64; line i is points[offsets[i] : offsets[i+1]]
     lines.json    ids, texts and writers of the L lines
-    meta.json     format, version, fingerprint of source and settings, parts (name → first and last line)
+    meta.json     format, version, parts (name → first and last line)
 
-The folder is written beside its place and renamed into it when complete: there is never half a cache.
+It is a part of a data module's cache, which is there whole or not at all (see `base`).
 """
 
-import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -26,11 +23,6 @@ from graves_lm.errors import UserError
 
 FORMAT = "graves_lm.lines"
 VERSION = 1
-
-
-def fingerprint(**facts: Any) -> str:
-    """A short digest of everything a cache depends on: source files, their sizes, settings."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 class LineStore(Sequence[StrokeLine]):
@@ -78,17 +70,11 @@ class LineStore(Sequence[StrokeLine]):
     def __iter__(self) -> Iterator[StrokeLine]:
         return (self[i] for i in range(len(self)))
 
-    @classmethod
-    def write(
-        cls,
-        folder: str | os.PathLike[str],
-        parts: Mapping[str, Sequence[StrokeLine]],
-        fingerprint: str,
-        extra_files: Mapping[str, str] | None = None,
-    ) -> "LineStore":
-        """Writes the parts one after another; `extra_files` are texts kept beside them, such as a report."""
+    @staticmethod
+    def write(folder: str | os.PathLike[str], parts: Mapping[str, Sequence[StrokeLine]]) -> None:
+        """Writes the files of the parts, one part after another, into the folder, which is made."""
         folder = Path(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         lines = list(chain.from_iterable(parts.values()))
         lengths = [len(_checked(line)) for line in lines]
         points = _compact([line.strokes for line in lines])
@@ -96,7 +82,6 @@ class LineStore(Sequence[StrokeLine]):
         meta = {
             "format": FORMAT,
             "version": VERSION,
-            "fingerprint": fingerprint,
             "parts": {name: [ends[i], ends[i + 1]] for i, name in enumerate(parts)},
         }
         texts = {
@@ -104,19 +89,10 @@ class LineStore(Sequence[StrokeLine]):
             "texts": [line.text for line in lines],
             "writers": [line.writer for line in lines],
         }
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
-            np.save(temporary / "points.npy", points)
-            np.save(temporary / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
-            (temporary / "lines.json").write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
-            for name, text in (extra_files or {}).items():
-                (temporary / name).write_text(text, encoding="utf-8")
-            (temporary / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
-            temporary.chmod(0o755)  # mkdtemp makes it private; a cache may be shared
-            _replace(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        return cls.open(folder)
+        np.save(folder / "points.npy", points)
+        np.save(folder / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
+        (folder / "lines.json").write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
+        (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> "LineStore":
@@ -141,15 +117,6 @@ class LineStore(Sequence[StrokeLine]):
                 f"the cache {folder} cannot be used ({reason}): delete it and prepare the data again"
             ) from reason
 
-    @staticmethod
-    def is_current(folder: str | os.PathLike[str], fingerprint: str) -> bool:
-        """Whether the folder holds a complete cache of just this source and these settings."""
-        try:
-            meta = json.loads((Path(folder) / "meta.json").read_text(encoding="utf-8"))
-            return bool((meta["version"], meta["fingerprint"]) == (VERSION, fingerprint))
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
-
 
 def _checked(line: StrokeLine) -> Floats:
     if line.strokes.ndim != 2 or line.strokes.shape[1] != 3 or len(line.strokes) == 0:
@@ -166,14 +133,3 @@ def _compact(strokes: Iterable[Floats]) -> NDArray[Any]:
         return joined
     whole = joined.astype(np.int16)
     return whole if np.array_equal(whole, joined) else joined
-
-
-def _replace(temporary: Path, folder: Path) -> None:
-    """Renames `temporary` to `folder`; an older cache there first moves aside (folders do not overwrite)."""
-    if folder.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-        os.replace(folder, old / folder.name)
-        os.replace(temporary, folder)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.replace(temporary, folder)

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.base import SequenceDataModule
 from graves_lm.data.line_batches import LineLoader
 from graves_lm.data.line_store import LineStore
 from graves_lm.data.strokes import Normalisation, StrokeLine
-from graves_lm.data.symbols import Symbols
 from graves_lm.errors import UserError
 
 
@@ -33,7 +33,10 @@ class PenDataModule(SequenceDataModule):
     Args:
         batch_size, eval_batch_size: lines a batch on each process, training and evaluating.
         shuffle_seed: of the order of the training lines.
+        characters: "full", all that the texts have, or "paper", its 57 symbols (see `Alphabet.paper`).
     """
+
+    gives = ("normalisation", "alphabet")
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class PenDataModule(SequenceDataModule):
         batch_size: int = 32,
         eval_batch_size: int = 64,
         shuffle_seed: int = 1,
+        characters: str = "full",
     ):
         super().__init__(name, cache_dir, source, batch_size)
         for key, value, least in (
@@ -55,6 +59,9 @@ class PenDataModule(SequenceDataModule):
                 raise UserError(f"data.{key}={value}: a whole number, at least {least}, is needed")
         self.eval_batch_size = eval_batch_size
         self.shuffle_seed = shuffle_seed
+        if characters not in ("full", "paper"):
+            raise UserError(f"data.characters={characters}: full or paper")
+        self.characters = characters
 
     @abstractmethod
     def read(self) -> PenLines:
@@ -65,7 +72,7 @@ class PenDataModule(SequenceDataModule):
         for split in ("train", "val"):
             if not lines.splits[split]:
                 raise UserError(f"data={self.name}: no usable line in the {split} split; give more lines")
-        LineStore.write(folder / "lines", lines.splits, fingerprint=self.cache.name)
+        LineStore.write(folder / "lines", lines.splits)
         characters = Counter(c for part in lines.splits.values() for line in part for c in line.text)
         card = {
             "about": lines.about,
@@ -73,17 +80,20 @@ class PenDataModule(SequenceDataModule):
             "counts": {split: len(part) for split, part in lines.splits.items()},
             "points": {split: sum(len(x.strokes) - 1 for x in part) for split, part in lines.splits.items()},
             "normalisation": Normalisation.fit(line.strokes for line in lines.splits["train"]).to_plain(),
-            "alphabet": sorted(characters),
+            "characters": sorted(characters),
         }
         (folder / "card.json").write_text(json.dumps(card))
         for name, text in lines.files.items():
             (folder / name).write_text(text, encoding="utf-8")
 
     def setup(self, stage: str | None = None) -> None:
+        if hasattr(self, "store"):
+            return  # the trainer sets up once more, which must not undo `read_as`
         super().setup(stage)
         self.store = LineStore.open(self.cache / "lines")
         self.normalisation = Normalisation.from_plain(self.card["normalisation"])
-        self.alphabet: Symbols | None = Symbols("character", self.card["alphabet"])
+        paper = self.characters == "paper"
+        self.alphabet: Alphabet | None = Alphabet.paper() if paper else Alphabet(self.card["characters"])
 
     def facts(self) -> dict[str, Any]:
         return {"normalisation": self.normalisation, "alphabet": self.alphabet}
@@ -92,6 +102,18 @@ class PenDataModule(SequenceDataModule):
         # A density is a number in units: a network is always given, and scored in, those it learned.
         self.normalisation = facts["normalisation"]
         self.alphabet = facts.get("alphabet")
+        if self.alphabet is not None:
+            self._require_texts(self.alphabet)
+
+    def _require_texts(self, alphabet: Alphabet) -> None:
+        """Raises UserError for the first line without a text, or with one that cannot be spelled."""
+        for name, text in zip(self.store.ids, self.store.texts, strict=True):
+            if not text:
+                raise UserError(
+                    f"data={self.name}: line {name} has no text, and model=synthesis learns to write texts; "
+                    "give its text, or remove it"
+                )
+            alphabet.encode(text, where=f"data={self.name}, line {name}")
 
     @property
     def training_sequences(self) -> int:
@@ -112,7 +134,7 @@ class PenDataModule(SequenceDataModule):
             f"points of a line: {points.mean():.0f} on average, {points.min()} to {points.max()}",
             f"offsets (training): mean ({mean_x:.2f}, {mean_y:.2f}), std ({std_x:.2f}, {std_y:.2f})",
             f"padding: {share:.1%} of the computed steps, in batches of {self.batch_size} lines",
-            f"{len(self.card['alphabet'])} characters: {''.join(self.card['alphabet'])}",
+            f"{len(self.card['characters'])} characters: {''.join(self.card['characters'])}",
             f"cache: {self.cache}",
         ]
         return "\n".join(([self.card["report"]] if self.card["report"] else []) + about)

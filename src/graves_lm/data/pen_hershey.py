@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
 from typing import Any
@@ -23,25 +23,41 @@ class HersheyData(PenDataModule):
     Args:
         lines, writers: of the training split.
         eval_lines: of the validation and the test split each, by a tenth of the writers.
+        line_characters: the least and the most of a line.
         seed: of the writers, texts and movements; not that of training.
     """
 
-    def __init__(self, lines: int, writers: int, eval_lines: int, seed: int = 0, **settings: Any):
+    def __init__(
+        self,
+        lines: int,
+        writers: int,
+        eval_lines: int,
+        line_characters: Sequence[int] = (20, 40),
+        seed: int = 0,
+        **settings: Any,
+    ):
         super().__init__("hershey", **settings)
-        for key, value in (("lines", lines), ("writers", writers), ("eval_lines", eval_lines)):
-            if not isinstance(value, int) or value < 1:
-                raise UserError(f"data.{key}={value}: a whole number, at least 1, is needed")
+        for key, value, least in (
+            ("lines", lines, 1),
+            ("writers", writers, 1),
+            ("eval_lines", eval_lines, 1),
+            ("seed", seed, 0),
+        ):
+            if not isinstance(value, int) or value < least:
+                raise UserError(f"data.{key}={value}: a whole number, at least {least}, is needed")
         if self.source is not None:
             raise UserError("data=hershey is generated and takes no data.source; data=iam and data=ink do")
-        fewer = max(1, writers // 10)
+        if len(line_characters) != 2:
+            raise UserError(f"data.line_characters={line_characters}: two numbers, the least and the most")
+        fewer, size = max(1, writers // 10), (line_characters[0], line_characters[1])
         self._parts = {
-            "train": HersheyLines(lines, writers, seed, "train"),
-            "val": HersheyLines(eval_lines, fewer, seed, "val"),
-            "test": HersheyLines(eval_lines, fewer, seed, "test"),
+            "train": HersheyLines(lines, writers, seed, "train", size),
+            "val": HersheyLines(eval_lines, fewer, seed, "val", size),
+            "test": HersheyLines(eval_lines, fewer, seed, "test", size),
         }
 
     def cache_key(self) -> Mapping[str, Any]:
-        parts = {name: [p.lines, p.writers, p.seed] for name, p in self._parts.items()}
+        parts = {name: [p.lines, p.writers, p.seed, p.characters] for name, p in self._parts.items()}
         return {"data": self.name, "version": HERSHEY_VERSION, "parts": parts}
 
     def read(self) -> PenLines:
@@ -50,7 +66,8 @@ class HersheyData(PenDataModule):
             for part in self._parts.values()
             for start in range(0, part.lines, _CHUNK)
         ]
-        workers = min(len(os.sched_getaffinity(0)), len(chunks) // 4)  # so few lines are quicker made here
+        mine = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+        workers = min(len(mine), len(chunks) // 4)  # so few lines are quicker made here
         made: dict[str, list[StrokeLine]] = {name: [] for name in self._parts}
         total = sum(part.lines for part in self._parts.values())
         with tqdm(total=total, unit="line", desc="hershey", leave=False) as bar:

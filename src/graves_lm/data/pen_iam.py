@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
-from graves_lm.data.iam import SPLITS, iam_fingerprint, read_iam
+from graves_lm.data.iam import SPLITS, iam_key, read_iam
 from graves_lm.data.pen import PenDataModule, PenLines
 from graves_lm.errors import UserError, near_misses
 
@@ -31,8 +31,8 @@ class IamData(PenDataModule):
 
     def cache_key(self) -> Mapping[str, Any]:
         assert self.source is not None
-        mark = iam_fingerprint(self.source, drop_suspect=self.drop_suspect)
-        return {"data": self.name, "source": mark, "split": self.split}
+        source = iam_key(self.source, drop_suspect=self.drop_suspect)
+        return {"data": self.name, "source": source, "split": self.split}
 
     def read(self) -> PenLines:
         assert self.source is not None

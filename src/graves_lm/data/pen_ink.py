@@ -30,8 +30,12 @@ class InkData(PenDataModule):
         super().__init__("ink", **settings)
         if self.source is None:
             raise UserError("data=ink needs data.source=PATH, an ink file or a folder of them")
-        if not 0 < val_share < 1:
+        if y_axis not in (None, "up", "down"):
+            raise UserError(f"data.y_axis={y_axis}: up, down or null, the format's own")
+        if not isinstance(val_share, int | float) or not 0 < val_share < 1:
             raise UserError(f"data.val_share={val_share}: a share between 0 and 1 is needed")
+        if not isinstance(seed, int) or seed < 0:
+            raise UserError(f"data.seed={seed}: a whole number, at least 0, is needed")
         self.y_axis, self.val_share, self.seed = y_axis, val_share, seed
 
     def cache_key(self) -> Mapping[str, Any]:
@@ -51,7 +55,7 @@ class InkData(PenDataModule):
                 "and one to validate"
             )
         order = np.random.default_rng(self.seed).permutation(len(lines))
-        held_out = max(1, round(self.val_share * len(lines)))
+        held_out = min(max(1, round(self.val_share * len(lines))), len(lines) - 1)
         splits = {
             "train": [lines[i] for i in sorted(order[held_out:])],
             "val": [lines[i] for i in sorted(order[:held_out])],

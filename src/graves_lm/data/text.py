@@ -29,6 +29,8 @@ class TextDataModule(SequenceDataModule):
             validating or testing. 0 and `eval_batch_size=1` give the figure of one unbroken pass.
     """
 
+    gives = ("symbols",)
+
     def __init__(
         self,
         name: str,

@@ -35,7 +35,7 @@ def run(cfg: DictConfig) -> dict[str, float]:
     task = load_task(read_checkpoint(cfg.ckpt))
     if cfg.dynamic is not None and not isinstance(task, CharacterTask):
         raise UserError(f"dynamic= learns along a text; this checkpoint is of model={task.task_name}")
-    data: Any = prepare(_data_of(cfg, task))
+    data: Any = prepare(_data_of(cfg, task), type(task))
     data.read_as(task.facts)
     splits = data.card["counts"]
     split = cfg.split or ("test" if "test" in splits else "val")
@@ -69,11 +69,17 @@ def run(cfg: DictConfig) -> dict[str, float]:
 
 def _data_of(cfg: DictConfig, task: SequenceTask) -> DictConfig:
     """The data settings of the command line, filled up with those the checkpoint was trained on."""
-    given = {k: v for k, v in OmegaConf.to_container(cfg.data).items() if v is not None}  # type: ignore[union-attr]
+    plain: Any = OmegaConf.to_container(cfg.data)
+    given: dict[str, Any] = {k: v for k, v in plain.items() if v is not None}
     if "_target_" in given:
         return cfg.data
-    refuse_foreign_targets(task.config["data"])
-    return OmegaConf.merge(task.config["data"], given)  # type: ignore[return-value]
+    trained = task.config["data"]
+    refuse_foreign_targets(trained)
+    for key in given:
+        if key not in trained:
+            known = [name for name in trained if name != "_target_"]
+            raise UserError(f"data.{key}: this checkpoint's data have none; {near_misses(key, known)}")
+    return OmegaConf.merge(trained, given)  # type: ignore[return-value]
 
 
 @torch.inference_mode()

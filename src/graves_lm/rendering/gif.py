@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from graves_lm.rendering.layout import Style, place
+from graves_lm.rendering.layout import POINT_MS, Page, Style, place
 from graves_lm.rendering.png import Ink
 
 SHADES = 16  # enough for smooth edges, and a small file
@@ -19,23 +19,35 @@ def strokes_to_gif(
     line_height: int = 64,
     max_pixels: int = 500_000,
     max_frames: int = 100,
-    point_ms: float = 12.0,
+    point_ms: float = POINT_MS,
     hold_ms: int = 1500,
 ) -> bytes:
-    """A looping GIF of the lines (T, 3) being written, a point every `point_ms`, in `max_frames` at most.
+    """A looping GIF of the lines (T, 3) being written; `line_height` in pixels, the rest as `page_to_gif`."""
+    page = place(lines, style or Style())
+    return page_to_gif(page, line_height / page.line_height, max_pixels, max_frames, point_ms, hold_ms)
+
+
+def page_to_gif(
+    page: Page,
+    scale: float,
+    max_pixels: int = 500_000,
+    max_frames: int = 100,
+    point_ms: float = POINT_MS,
+    hold_ms: int = 1500,
+) -> bytes:
+    """A looping GIF of the page being written, a point every `point_ms`, in `max_frames` at most.
 
     The pen keeps its pace: where there are more points than frames, a frame shows several points and stays
-    as long. The finished page is held for `hold_ms`.
+    as long. The finished page is held for `hold_ms`. `scale` is in pixels per unit of the page; a page of
+    more than `max_pixels` is drawn smaller.
     """
-    style = style or Style()
-    page = place(lines, style)
-    ink = Ink(page, line_height, max_pixels)
+    ink = Ink(page, scale, max_pixels)
     points = sum(len(xy_N2) for xy_N2 in page.strokes)
     # A frame of less than 20 ms is slowed down by the viewers.
     frames_wanted = min(max_frames, max(1, int(points * point_ms / 20)))
     stops = np.linspace(0, points, frames_wanted + 1)[1:].round().astype(int)
 
-    paper, colour = np.array([255, 255, 255]), np.array(style.rgb)
+    paper, colour = np.array([255, 255, 255]), np.array(page.rgb)
     shares = np.linspace(0, 1, SHADES)[:, None]
     palette = (paper + shares * (colour - paper)).round().astype(np.uint8).tobytes()
 

@@ -10,22 +10,24 @@ from graves_lm.rendering.files import write
 from graves_lm.rendering.gif import strokes_to_gif
 from graves_lm.rendering.png import strokes_to_png
 from graves_lm.rendering.points import strokes_to_json
-from graves_lm.rendering.svg import strokes_to_svg
+from graves_lm.rendering.svg import strokes_to_animated_svg, strokes_to_svg
 
 FORMATS: dict[str, Callable[[Sequence[ArrayLike]], str | bytes]] = {
     ".svg": strokes_to_svg,
     ".png": strokes_to_png,
     ".gif": strokes_to_gif,
     ".json": strokes_to_json,
+    ".anim.svg": strokes_to_animated_svg,
 }
 
 
 def format_of(path: str | Path) -> str:
-    """The path's ending, one of `FORMATS`. Raises UserError for another."""
-    suffix = Path(path).suffix.lower()
-    if suffix not in FORMATS:
-        raise UserError(f"output={path}: handwriting is written as {', '.join(FORMATS)}; use one of them")
-    return suffix
+    """The path's ending, the longest that fits of `FORMATS`. Raises UserError for another."""
+    name = Path(path).name.lower()
+    found = [ending for ending in FORMATS if name.endswith(ending) and name != ending]
+    if not found:
+        raise UserError(f"{path}: handwriting is written as {', '.join(FORMATS)}; use one of them")
+    return max(found, key=len)
 
 
 def write_handwriting(path: str | Path, lines: Sequence[ArrayLike]) -> None:

@@ -15,6 +15,8 @@ from PIL import ImageColor
 
 from graves_lm.errors import UserError
 
+POINT_MS = 12.0  # between two points of a moving picture; a tablet takes 75 to 100 points a second
+
 
 @dataclass(frozen=True)
 class Style:
@@ -31,21 +33,27 @@ class Style:
     @property
     def rgb(self) -> tuple[int, int, int]:
         """The colour as red, green and blue up to 255."""
-        try:
-            red, green, blue, *_ = ImageColor.getrgb(self.colour)
-        except ValueError:
-            raise UserError(f"{self.colour!r} is not a colour: take a CSS name or #rrggbb") from None
-        return red, green, blue
+        return colour_rgb(self.colour)
+
+
+def colour_rgb(colour: str) -> tuple[int, int, int]:
+    """A CSS colour as red, green and blue up to 255. Raises UserError where it is none."""
+    try:
+        red, green, blue, *_ = ImageColor.getrgb(colour)
+    except ValueError:
+        raise UserError(f"{colour!r} is not a colour: take a CSS name or #rrggbb") from None
+    return red, green, blue
 
 
 class Page(NamedTuple):
-    """Strokes in place, in the data's units, the page's top left corner at (0, 0)."""
+    """Strokes in place, in one unit (the data's, or millimetres), the page's top left corner at (0, 0)."""
 
     strokes: list[NDArray[np.float64]]  # (N, 2) each
     width: float
     height: float
     line_height: float  # the median
     pen: float  # the width of a stroke
+    rgb: tuple[int, int, int] = (0, 0, 0)
 
 
 def positions(line: ArrayLike) -> NDArray[np.float64]:
@@ -56,6 +64,11 @@ def positions(line: ArrayLike) -> NDArray[np.float64]:
     if not np.isfinite(points_T3).all():
         raise UserError("the strokes hold numbers that are not finite, so there is nothing to draw")
     return points_T3[:, :2].cumsum(0)
+
+
+def split_strokes(xy_T2: NDArray[np.float64], line: ArrayLike) -> list[NDArray[np.float64]]:
+    """The places of a line's points, stroke by stroke: cut where the line (T, 3) says the pen is lifted."""
+    return np.split(xy_T2, np.flatnonzero(np.asarray(line)[:-1, 2] > 0.5) + 1)
 
 
 def place(lines: Sequence[ArrayLike], style: Style) -> Page:
@@ -71,9 +84,9 @@ def place(lines: Sequence[ArrayLike], style: Style) -> Page:
     strokes, top = [], margin
     for i, (_, height) in zip(kept, extents, strict=True):
         xy_T2 = places[i] - places[i].min(0) + (margin, top)
-        ends = np.flatnonzero(np.asarray(lines[i])[:-1, 2] > 0.5) + 1
-        strokes += np.split(xy_T2, ends)
+        strokes += split_strokes(xy_T2, lines[i])
         top += height + gap
     bottom = top - gap if kept else top
     width = float(extents[:, 0].max(initial=0)) + 2 * margin
-    return Page(strokes, width, float(bottom + margin), line_height, style.stroke_width * line_height)
+    pen = style.stroke_width * line_height
+    return Page(strokes, width, float(bottom + margin), line_height, pen, style.rgb)

@@ -7,22 +7,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw
 
+from graves_lm.errors import UserError
 from graves_lm.rendering.layout import Page, Style, place
 
 SUPERSAMPLING = 4  # Pillow draws without smoothing: draw larger, then average
+MAX_PIXELS = 20_000_000  # of a page, A4 at 400 dpi; sixteen bytes each while it is drawn
 MAX_SIDE = 16_384  # pixels; a GIF ends at 65,535, and many viewers well before
 
 
 class Ink:
     """A page drawn in pixels: how much of each is inked.
 
-    `line_height` is the height in pixels of the page's median line; a page that would have more than
-    `max_pixels` or a side above `MAX_SIDE` (a sampler may run away) is drawn smaller.
+    `scale` is in pixels per unit of the page; a page that would have more than `max_pixels` or a side above
+    `MAX_SIDE` (a sampler may run away) is drawn smaller.
     """
 
-    def __init__(self, page: Page, line_height: int, max_pixels: int):
+    def __init__(self, page: Page, scale: float, max_pixels: int):
         scale = min(
-            line_height / page.line_height,
+            scale,
             (max_pixels / (page.width * page.height)) ** 0.5,
             MAX_SIDE / max(page.width, page.height),
         )
@@ -48,19 +50,37 @@ def strokes_to_png(
     lines: Sequence[ArrayLike], style: Style | None = None, line_height: int = 96, max_pixels: int = 4_000_000
 ) -> bytes:
     """A PNG on white of the lines (T, 3); `line_height` in pixels."""
-    style = style or Style()
-    page = place(lines, style)
-    ink = Ink(page, line_height, max_pixels)
+    page = place(lines, style or Style())
+    return to_png(draw(page, line_height / page.line_height, max_pixels))
+
+
+def page_to_png(page: Page, dpi: float = 150.0) -> bytes:
+    """A PNG on white of a page in millimetres, with its resolution noted, so that it prints in its size.
+
+    Raises UserError where that is more than `MAX_PIXELS` pixels or a side above `MAX_SIDE`.
+    """
+    width, height = page.width * dpi / 25.4, page.height * dpi / 25.4
+    if not (0 < width * height <= MAX_PIXELS and max(width, height) <= MAX_SIDE):
+        raise UserError(
+            f"a page of {page.width:.0f} × {page.height:.0f} mm has {width:.0f} × {height:.0f} pixels at "
+            f"{dpi:g} dpi, too many or none for a picture: give another dpi, or a lower page"
+        )
+    return to_png(draw(page, dpi / 25.4, MAX_PIXELS), dpi)
+
+
+def draw(page: Page, scale: float, max_pixels: int) -> Image.Image:
+    """A picture of the page on white; `scale` in pixels per unit of the page, as `Ink` has it."""
+    ink = Ink(page, scale, max_pixels)
     for xy_N2 in page.strokes:
         ink.stroke(xy_N2)
     coverage = ink.coverage()
     picture = Image.new("RGB", coverage.size, "white")
-    picture.paste(style.rgb, mask=coverage)
-    return to_png(picture)
+    picture.paste(page.rgb, mask=coverage)
+    return picture
 
 
-def to_png(picture: Image.Image) -> bytes:
+def to_png(picture: Image.Image, dpi: float | None = None) -> bytes:
     """The picture's PNG file."""
     file = BytesIO()
-    picture.save(file, "PNG", optimize=True)
+    picture.save(file, "PNG", optimize=True, **({} if dpi is None else {"dpi": (dpi, dpi)}))
     return file.getvalue()

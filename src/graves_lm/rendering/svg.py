@@ -1,11 +1,24 @@
 """Strokes as SVG: the pen's centre line, one path a stroke."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from graves_lm.rendering.layout import Style, place
+from graves_lm.rendering.curves import smooth
+from graves_lm.rendering.layout import POINT_MS, Page, Style, place
+
+# While it is written, a stroke is one long dash that slides in from its start: the path counts as 1 long,
+# and the dash is a little longer, lest round ends show where the pen has not been. Before and after, there
+# is no dash, so viewers without animation show the page.
+ANIMATION = """<style>
+path{animation:write linear backwards}
+.dot{animation-name:land}
+@keyframes write{from{stroke-dasharray:1.02 2;stroke-dashoffset:1.03}to{stroke-dasharray:1.02 2}}
+@keyframes land{from{stroke-opacity:0}to{stroke-opacity:0}}
+@media (prefers-reduced-motion:reduce){path{animation:none}}
+</style>"""
 
 
 def strokes_to_svg(
@@ -16,31 +29,71 @@ def strokes_to_svg(
     `width_mm` gives the page a physical width, for a plotter or a printer; without it the picture fills
     the space it is shown in. A stroke of one point is a dot. The same strokes give the same text.
     """
-    style = style or Style()
-    page = place(lines, style)
+    return page_to_svg(place(lines, style or Style()), width_mm)
+
+
+def strokes_to_animated_svg(lines: Sequence[ArrayLike], style: Style | None = None) -> str:
+    """As `strokes_to_svg`, written before the reader's eyes."""
+    return page_to_svg(place(lines, style or Style()), point_ms=POINT_MS)
+
+
+def page_to_svg(
+    page: Page,
+    width_mm: float | None = None,
+    tolerance: float = 0.0,
+    point_ms: float | None = None,
+) -> str:
+    """An SVG document of the page, its coordinates in the page's unit.
+
+    Args:
+        width_mm: the page's physical width; `page.width` for a page in millimetres.
+        tolerance: draw curves that pass every point at this distance or less (and rounding), in the page's
+            unit; 0 draws straight lines through the points.
+        point_ms: animate the page: strokes appear one after another, each at an even pace for as long as
+            the pen took at a point every `point_ms`. None gives a still picture.
+    """
     # A thousandth of a line's height is finer than any screen shows.
     decimals = max(0, 3 - math.floor(math.log10(page.line_height)))
 
-    def number(value: float) -> str:
-        text = f"{value:.{decimals}f}"
-        return text.rstrip("0").rstrip(".") if "." in text else text
+    def numbers(values: NDArray[np.float64]) -> str:
+        texts = (f"{value:.{decimals}f}" for value in values.ravel().tolist())
+        return " ".join(t.rstrip("0").rstrip(".") if "." in t else t for t in texts)
 
     size = ""
     if width_mm is not None:
         size = f' width="{width_mm:g}mm" height="{width_mm * page.height / page.width:.6g}mm"'
-    paths = []
+    paths, drawn = [], 0
     for xy_N2 in page.strokes:
-        # The first point twice where there is no other: a segment of no length, which round caps make a dot.
-        points = xy_N2 if len(xy_N2) > 1 else xy_N2.repeat(2, axis=0)
-        paths.append(f'<path d="M{" ".join(number(v) for v in points.ravel())}"/>')
+        timing = "" if point_ms is None else _timing(drawn, len(xy_N2), point_ms)
+        paths.append(f'<path d="{_outline(xy_N2, tolerance, numbers)}"{timing}/>')
+        drawn += len(xy_N2)
+    frame = numbers(np.array([page.width, page.height]))
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg"{size} '
-            f'viewBox="0 0 {number(page.width)} {number(page.height)}">',
-            f'<g fill="none" stroke="#{bytes(style.rgb).hex()}" stroke-width="{number(page.pen)}" '
+            f'<svg xmlns="http://www.w3.org/2000/svg"{size} viewBox="0 0 {frame}">',
+            *([] if point_ms is None else [ANIMATION]),
+            f'<g fill="none" stroke="#{bytes(page.rgb).hex()}" stroke-width="{numbers(np.array([page.pen]))}" '
             'stroke-linecap="round" stroke-linejoin="round">',
             *paths,
             "</g>",
             "</svg>\n",
         ]
     )
+
+
+def _outline(
+    xy_N2: NDArray[np.float64], tolerance: float, numbers: Callable[[NDArray[np.float64]], str]
+) -> str:
+    """A stroke's path data."""
+    curves = smooth(xy_N2, tolerance) if tolerance else ()
+    if len(curves):
+        return f"M{numbers(xy_N2[0])}C{numbers(curves[:, 1:])}"
+    # The first point twice where there is no other: a segment of no length, which round caps make a dot.
+    return f"M{numbers(xy_N2 if len(xy_N2) > 1 else xy_N2.repeat(2, axis=0))}"
+
+
+def _timing(before: int, points: int, point_ms: float) -> str:
+    """The attributes of a stroke that is written after `before` points."""
+    delay, duration = before * point_ms / 1000, points * point_ms / 1000
+    kind = ' class="dot"' if points == 1 else ' pathLength="1"'
+    return f'{kind} style="animation-delay:{delay:.5g}s;animation-duration:{duration:.5g}s"'

@@ -9,11 +9,11 @@ from omegaconf import DictConfig, OmegaConf
 from graves_lm.errors import UserError, near_misses
 
 
-def make_sampler(trained: Mapping[str, Any], given: DictConfig) -> Any:
+def make_sampler(trained: Mapping[str, Any], given: DictConfig, kind: type = object) -> Any:
     """The sampler of a checkpoint's settings `trained`, with those `given` that are not null in their place.
 
     A `given` with a `_target_` of its own is a whole sampler. Raises UserError for a setting that the
-    checkpoint's sampler does not have.
+    checkpoint's sampler does not have, and for a sampler that is not of the wanted kind.
     """
     wanted: Any = {k: v for k, v in OmegaConf.to_container(given).items() if v is not None}  # type: ignore[union-attr]
     if "_target_" not in wanted:
@@ -24,4 +24,10 @@ def make_sampler(trained: Mapping[str, Any], given: DictConfig) -> Any:
                     f"sampler.{key}: the sampler of this checkpoint has none; {near_misses(key, known)}"
                 )
         wanted = {**trained, **wanted}
-    return instantiate(wanted)
+    sampler = instantiate(wanted)
+    if not isinstance(sampler, kind):
+        raise UserError(
+            f"sampler: {type(sampler).__name__} does not draw for this checkpoint, {kind.__name__} does; "
+            "leave sampler= out"
+        )
+    return sampler

@@ -21,11 +21,11 @@ CARD = "graves_lm"
 class SequenceTask(LightningModule):
     """A thin shell around a network. Subclasses compute nats; all else about training is here.
 
-    A subclass names the facts of the data that it takes (`takes`), what its sequences consist of (`unit`),
-    and adds to its `metrics` in `validation_step`. Its `training_step` returns, through `training_loss`,
-    nats *summed* over the batch (the unit of the paper's derivative clips); before each optimiser step the
-    derivatives are divided by the number of sequences or points that went into them, as
-    `optimization.unit` says.
+    A subclass names the facts of the data that it takes (`takes`), what its sequences consist of (`unit`)
+    and what draws its samples (`sampler_kind`), and adds to its `metrics` in `validation_step`. Its
+    `training_step` returns, through `training_loss`, nats *summed* over the batch (the unit of the paper's
+    derivative clips); before each optimiser step the derivatives are divided by the number of sequences or
+    points that went into them, as `optimization.unit` says.
 
     Args:
         network: the task's network.
@@ -38,6 +38,7 @@ class SequenceTask(LightningModule):
     task_name: ClassVar[str]
     takes: ClassVar[tuple[str, ...]]
     unit: ClassVar[str]
+    sampler_kind: ClassVar[type] = object
 
     def __init__(
         self,
@@ -95,7 +96,12 @@ class SequenceTask(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         grads = [w.grad for w in self.parameters() if w.grad is not None]
-        torch._foreach_mul_(grads, 1 / max(1, self._units))
+        units: float = self._units
+        if self.trainer.world_size > 1:
+            # The derivatives are the processes' average: the units must be too, and the same everywhere.
+            own = torch.tensor(float(units), device=self.device)
+            units = float(self.trainer.strategy.reduce(own, reduce_op="mean"))
+        torch._foreach_mul_(grads, 1 / max(1, units))
         self._units = 0
 
     def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None):

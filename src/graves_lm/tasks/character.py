@@ -43,6 +43,7 @@ class CharacterTask(SequenceTask):
     task_name = "character"
     takes = ("symbols",)
     unit = "symbols"
+    sampler_kind = TextSampler
     network: CharacterNetwork
     metrics: SymbolMetrics
 

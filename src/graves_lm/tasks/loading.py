@@ -9,12 +9,13 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.strokes import Normalisation
 from graves_lm.data.symbols import Symbols
 from graves_lm.errors import UserError
 from graves_lm.tasks.base import CARD, SequenceTask
 
-_FACTS: dict[str, Any] = {"symbols": Symbols, "alphabet": Symbols, "normalisation": Normalisation}
+_FACTS: dict[str, Any] = {"symbols": Symbols, "alphabet": Alphabet, "normalisation": Normalisation}
 _TRUSTED = ("graves_lm.", "torch.optim.")
 
 
@@ -37,7 +38,11 @@ def read_checkpoint(path: str | Path, task: str | None = None) -> dict[str, Any]
         raise UserError(f"ckpt={path}: not a readable checkpoint, perhaps truncated ({reason})") from error
     if not isinstance(checkpoint, dict) or CARD not in checkpoint:
         raise UserError(f"ckpt={path}: a file of torch, but not a checkpoint of graves_lm")
-    found = checkpoint[CARD]["task"]
+    card = checkpoint[CARD]
+    if "facts" not in card:  # saved when there were texts only
+        card["facts"] = {"symbols": card.pop("symbols")}
+        card["config"]["sampler"] = {"_target_": "graves_lm.sampling.text.TextSampler"}
+    found = card["task"]
     if task is not None and found != task:
         raise UserError(f"ckpt={path}: a checkpoint of model={found}, and this needs model={task}")
     return checkpoint
@@ -47,7 +52,7 @@ def load_task(checkpoint: dict[str, Any]) -> SequenceTask:
     """The task with its weights, on the CPU and in evaluation mode. See `read_checkpoint`."""
     card = checkpoint[CARD]
     model = OmegaConf.create(card["config"]["model"])
-    refuse_foreign_targets(card["config"]["model"])
+    refuse_foreign_targets([card["config"]["model"], card["config"]["sampler"]])
     facts = {name: _FACTS[name].from_plain(plain) for name, plain in card["facts"].items()}
     task = instantiate(model, _partial_=True)(**facts)
     try:

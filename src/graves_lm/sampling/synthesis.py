@@ -1,0 +1,196 @@
+"""Handwriting for given texts, sections 5.3–5.5: unbiased, biased and primed samples.
+
+Points are drawn one after another; each line stops by itself and leaves the batch. Each line has random
+numbers of its own, from (seed, line, candidate), so it is the same alone and among others.
+
+Shape legend: L lines that are being written, U characters, V = U + 1, M mixture components; a point is
+(dx, dy, end of stroke) in normalised units.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from graves_lm.errors import UserError
+from graves_lm.models.synthesis import SynthesisNetwork, SynthesisState, Text, past_the_end
+from graves_lm.sampling.noise import line_seed, point_noise
+
+LEAST_CAP = 200  # points; the first and last characters of a short text may take long
+
+
+class Prime(NamedTuple):
+    """A piece of real handwriting and its text, to be gone on from: `point_T3` and symbols (U,)."""
+
+    point_T3: Tensor
+    symbol_U: Sequence[int]
+
+
+@dataclass
+class WrittenLine:
+    """One line as drawn, and how well it went.
+
+    point_T3: without the prime, and from the first point on the pen put down for this text.
+    coverage_U: how many points the window spent on each character.
+    stopped: whether the stop rule ended it; False: the cap on its points did.
+    nats: of its points under the unbiased density.
+    """
+
+    point_T3: Tensor
+    coverage_U: Tensor
+    stopped: bool
+    nats: float
+
+    @property
+    def skipped(self) -> list[int]:
+        """Characters on which the window spent less than one point."""
+        return [u for u, points in enumerate(self.coverage_U.tolist()) if points < 1]
+
+    @property
+    def rank(self) -> tuple[bool, int, float]:
+        """Smaller is better: stopped by itself, nothing skipped, likely."""
+        return (not self.stopped, len(self.skipped), self.nats / max(1, len(self.point_T3)))
+
+
+@dataclass
+class _Row:
+    """A line that is being written."""
+
+    index: int
+    length: int  # U, without the prime
+    cap: int
+    points: list[Tensor] = field(default_factory=list)
+    coverage: list[Tensor] = field(default_factory=list)
+    nats: list[Tensor] = field(default_factory=list)
+
+
+class SynthesisSampler:
+    """Draws handwriting for texts.
+
+    Args:
+        bias: b ≥ 0 of (61)–(62), how much the likelier parts of the density are preferred: 0 is the network's
+            own, 1 is neat. Two numbers go from the first to the second along the text.
+        candidates: lines drawn for each text, of which the best is kept: one that ended by itself, skipped
+            no character and is likely.
+        points_per_character: the cap on a line's points. A character takes about 25.
+        batch_size: lines written side by side.
+    """
+
+    def __init__(
+        self,
+        bias: float | Sequence[float] = 0.0,
+        candidates: int = 1,
+        points_per_character: float = 75.0,
+        batch_size: int = 64,
+    ):
+        for key, value in (("candidates", candidates), ("batch_size", batch_size)):
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"sampler.{key}={value}: a whole number, at least 1, is needed")
+        if not isinstance(points_per_character, int | float) or not 1 <= points_per_character < math.inf:
+            raise UserError(f"sampler.points_per_character={points_per_character}: 1 or more is needed")
+        ends = list(bias) if isinstance(bias, Sequence) else [bias]
+        good = all(isinstance(b, int | float) and 0 <= b < math.inf for b in ends)
+        if not good or len(ends) not in (1, 2):
+            raise UserError(f"sampler.bias={bias}: a finite number of 0 or more, or two such, are needed")
+        self.bias = (float(ends[0]), float(ends[-1]))
+        self.candidates = candidates
+        self.points_per_character = points_per_character
+        self.batch_size = batch_size
+
+    def write(
+        self,
+        network: SynthesisNetwork,
+        texts: Sequence[Sequence[int]],
+        seed: int = 0,
+        prime: Prime | None = None,
+        first_line: int = 0,
+    ) -> list[WrittenLine]:
+        """The best candidate for each text of symbol indices, in the texts' order.
+
+        `first_line` is the number of the first text in its document, which the random numbers go by. Raises
+        UserError for an empty text.
+        """
+        if any(len(text) == 0 for text in texts):
+            raise UserError("the text is empty: give at least one character")
+        drawn: list[list[WrittenLine]] = [[] for _ in texts]
+        jobs = [(line, n) for line in range(len(texts)) for n in range(self.candidates)]
+        for start in range(0, len(jobs), self.batch_size):
+            some = jobs[start : start + self.batch_size]
+            seeds = [line_seed(seed, first_line + line, n) for line, n in some]
+            written = self._write_batch(network, [texts[line] for line, _ in some], seeds, prime)
+            for (line, _), result in zip(some, written, strict=True):
+                drawn[line].append(result)
+        return [min(candidates, key=lambda line: line.rank) for candidates in drawn]
+
+    @torch.inference_mode()
+    def _write_batch(
+        self,
+        network: SynthesisNetwork,
+        texts: Sequence[Sequence[int]],
+        seeds: Sequence[int],
+        prime: Prime | None,
+    ) -> list[WrittenLine]:
+        device = network.window.weight.device
+        before = list(prime.symbol_U) if prime else []
+        text = Text.of([before + list(t) for t in texts], device)
+        state, x_L3 = self._start(network, text, prime)
+        rows = [
+            _Row(i, len(t), LEAST_CAP + math.ceil(self.points_per_character * len(t)))
+            for i, t in enumerate(texts)
+        ]
+        lines: dict[int, WrittenLine] = {}
+        noise = point_noise(network.head.mixtures, seeds)
+        while rows:
+            distribution, state, phi_LV = network.step(x_L3, text, state)
+            done_L = past_the_end(phi_LV, text)
+            where_L = phi_LV[:, :-1].masked_fill(text.symbol_BU < 0, 0).argmax(1) - len(before)
+            share_L = where_L.clamp_min(0) / (text.length_B - len(before))
+            b_L = self.bias[0] + (self.bias[1] - self.bias[0]) * share_L
+            mine = [row.index for row in rows]
+            race_LM, z_L2, u_L = (n[mine].to(device) for n in next(noise))
+            x_L3 = distribution.biased(b_L).point(race_LM, z_L2, u_L)
+            nats_L = -distribution.log_prob(x_L3)
+            keep = []
+            for i, (row, done) in enumerate(zip(rows, done_L.tolist(), strict=True)):
+                if done or len(row.points) == row.cap:
+                    lines[row.index] = _finish(row, len(before), stopped=done)
+                    continue
+                row.points.append(x_L3[i])
+                row.coverage.append(phi_LV[i])
+                row.nats.append(nats_L[i])
+                keep.append(i)
+            if len(keep) < len(rows):
+                index = torch.tensor(keep, dtype=torch.long, device=device)
+                rows = [rows[i] for i in keep]
+                x_L3, text, state = x_L3[index], text.rows(index), state.rows(index)
+        return [lines[i] for i in range(len(texts))]
+
+    @staticmethod
+    def _start(network: SynthesisNetwork, text: Text, prime: Prime | None) -> tuple[SynthesisState, Tensor]:
+        """The state before the first drawn point, and the point it follows.
+
+        Primed, all but the last point of the prime have been read; the caller's first step reads that one.
+        """
+        L = len(text.length_B)
+        state = network.initial_state(L)
+        if prime is None:
+            return state, torch.zeros(L, 3, device=text.length_B.device)
+        point_TL3 = prime.point_T3.to(text.length_B.device).unsqueeze(1).expand(-1, L, -1)
+        _, state, _ = network(point_TL3[:-1], text, state)
+        return state, point_TL3[-1]
+
+
+def _finish(row: _Row, before: int, stopped: bool) -> WrittenLine:
+    if not row.points:
+        return WrittenLine(torch.zeros(0, 3), torch.zeros(row.length), stopped, 0.0)
+    phi_TV = torch.stack(row.coverage)[:, : before + row.length + 1].clamp_min(0)
+    share_TV = phi_TV / phi_TV.sum(1, keepdim=True).clamp_min(1e-12)
+    return WrittenLine(
+        torch.stack(row.points).cpu(),
+        share_TV[:, before : before + row.length].sum(0).cpu(),
+        stopped,
+        float(torch.stack(row.nats).double().sum()),
+    )

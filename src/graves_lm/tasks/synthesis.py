@@ -1,0 +1,155 @@
+"""Handwriting synthesis: the loss in nats given the text, figures as in the paper's Table 4, and writing."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from graves_lm.data.alphabet import Alphabet
+from graves_lm.data.line_batches import LineBatch, collate
+from graves_lm.data.strokes import Normalisation, StrokeLine
+from graves_lm.errors import UserError
+from graves_lm.metrics import SynthesisMetrics
+from graves_lm.models.synthesis import Attention, SynthesisNetwork, Text
+from graves_lm.nn.noise import NoNoise
+from graves_lm.nn.window import WindowParameters, window_weights
+from graves_lm.optim import Optimization
+from graves_lm.rendering.heatmap import density_heatmap
+from graves_lm.rendering.png import strokes_to_png, to_png
+from graves_lm.rendering.svg import strokes_to_svg
+from graves_lm.rendering.window import window_heatmap
+from graves_lm.sampling.synthesis import Prime, SynthesisSampler, WrittenLine
+from graves_lm.tasks.base import SequenceTask
+from graves_lm.tasks.pen import score, squared_error, to_line
+
+SHOWN = ("The quick brown fox jumps", "over the lazy dog, and sleeps", "Sphinx of black quartz, judge")
+"""The texts written at each validation."""
+
+
+class SynthesisTask(SequenceTask):
+    """Prediction of the next pen point for a given text, over whole lines.
+
+    Args:
+        network: makes a `SynthesisNetwork` for a number of symbols.
+        normalisation: between data units and the network's; stored in the checkpoint.
+        alphabet: the characters of the texts; stored in the checkpoint.
+        optimization, noise: see `SequenceTask`.
+    """
+
+    task_name = "synthesis"
+    takes = ("normalisation", "alphabet")
+    unit = "points"
+    network: SynthesisNetwork
+    metrics: SynthesisMetrics
+
+    def __init__(
+        self,
+        network: Callable[..., SynthesisNetwork],
+        normalisation: Normalisation,
+        alphabet: Alphabet,
+        optimization: Optimization | None = None,
+        noise: Callable[[nn.Module], NoNoise] | None = None,
+    ):
+        facts = {"normalisation": normalisation, "alphabet": alphabet}
+        made = network(symbols=len(alphabet))
+        super().__init__(made, SynthesisMetrics(), facts, optimization, noise)
+        self.normalisation, self.alphabet = normalisation, alphabet
+
+    def training_step(self, batch: LineBatch, batch_idx: int) -> Tensor:
+        B = batch.scored_TB.shape[1]
+        start = self.network.initial_state(B)
+        distribution, _, _ = self.noise(self.network, batch.point_TB3[:-1], text_of(batch), start)
+        nats = score(distribution, batch)
+        self.log("train/nll_per_point", nats.detach() / batch.size, prog_bar=True)
+        return self.training_loss(nats, sequences=B, points=batch.size)
+
+    def validation_step(self, batch: LineBatch, batch_idx: int) -> None:
+        B, text = batch.scored_TB.shape[1], text_of(batch)
+        distribution, _, attention = self.network(batch.point_TB3[:-1], text, self.network.initial_state(B))
+        self.metrics.update(score(distribution, batch), squared_error(distribution, batch), B, batch.size)
+        self.metrics.update_window(*window_figures(attention, text, batch.scored_TB))
+
+    def write(
+        self,
+        sampler: SynthesisSampler,
+        texts: Sequence[str],
+        seed: int = 0,
+        prime: StrokeLine | None = None,
+        first_line: int = 0,
+    ) -> list[tuple[StrokeLine, WrittenLine]]:
+        """Each text, one line long, as a line of handwriting in data units, and how well it went.
+
+        Args:
+            prime: a line with its text, whose writer's style is taken on.
+            first_line: the number of the first text in its document, which the random numbers go by.
+
+        Raises UserError for an empty text, a character that was not learned, and an unusable prime.
+        """
+        symbols = [self.alphabet.encode(text).tolist() for text in texts]
+        written = sampler.write(
+            self.network, symbols, seed, self._prime(prime) if prime else None, first_line
+        )
+        lines = [
+            StrokeLine(f"line-{first_line + i + 1}", to_line(w.point_T3, self.normalisation), text)
+            for i, (text, w) in enumerate(zip(texts, written, strict=True))
+        ]
+        return list(zip(lines, written, strict=True))
+
+    def _prime(self, line: StrokeLine) -> Prime:
+        return prime_of(line, self.normalisation, self.alphabet)
+
+    def illustrate(self, sampler: SynthesisSampler, data: Any, seed: int) -> dict[str, str | bytes]:
+        shown = [self.alphabet.spell(text, "skip") for text in SHOWN]
+        lines = [line.strokes for line, _ in self.write(sampler, [t for t in shown if t], seed)]
+        example = data.example()
+        batch = collate([example], self.normalisation, self.alphabet)
+        text = text_of(batch).to(self.device)
+        with torch.inference_mode():
+            distribution, _, attention = self.network(
+                batch.point_TB3[:-1].to(self.device), text, self.network.initial_state(1)
+            )
+            phi_TU = attention.weights(text)[:, 0].cpu()
+        return {
+            "handwriting.svg": strokes_to_svg(lines),
+            "handwriting.png": strokes_to_png(lines),
+            "density.png": to_png(density_heatmap(distribution[:, 0], batch.point_TB3[1:, 0])),
+            "window.png": to_png(window_heatmap(phi_TU, example.text)),
+        }
+
+
+def text_of(batch: LineBatch) -> Text:
+    """The batch's texts, as the network takes them."""
+    return Text(batch.symbol_BU, (batch.symbol_BU >= 0).sum(1))
+
+
+def window_figures(attention: Attention, text: Text, scored_TB: Tensor) -> tuple[Tensor, Tensor]:
+    """How many lines were read to the end, and by how many characters the window moved in all (mean over its
+    components)."""
+    last_1B1 = (scored_TB.sum(0) - 1)[None, :, None]
+    at_end = [v.take_along_dim(last_1B1, 0).squeeze(0) for v in attention]
+    phi_BV = window_weights(WindowParameters(*at_end), text.symbol_BU.shape[1] + 1)
+    # Past its own end a shorter text has no characters, but the window may be there all the same.
+    looked_at_B = phi_BV.argmax(1) + 1
+    return (looked_at_B >= text.length_B).sum(), at_end[2].mean(1).sum()
+
+
+def prime_of(line: StrokeLine, normalisation: Normalisation, alphabet: Alphabet) -> Prime:
+    """A line as what a sample goes on from; a space is set between its text and the sample's.
+
+    Raises UserError for a line without a text, of fewer than two points or of characters not learned, and
+    for one whose size is far from that of the lines learned from (its units are then others).
+    """
+    if not line.text.strip():
+        raise UserError(f"the prime {line.id} has no text: give one with its strokes")
+    if len(line.strokes) < 20:
+        raise UserError(f"the prime {line.id} has {len(line.strokes)} points: too short to show a style")
+    point_T3 = torch.from_numpy(normalisation.apply(line.strokes))
+    point_T3[0, :2] = 0
+    size = float(point_T3[1:, :2].std())
+    if not 0.2 < size < 5:
+        raise UserError(
+            f"the prime {line.id} is {size:.2g} times as large as the writing learned: its units are others; "
+            "scale it"
+        )
+    return Prime(point_T3, alphabet.encode(line.text.strip() + " ", where=f"prime {line.id}").tolist())

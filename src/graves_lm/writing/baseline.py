@@ -1,0 +1,118 @@
+"""Where a written line stands and how large it is, from the turning points of the pen.
+
+The pen turns at the bottoms of letters, most of which stand on the baseline while some hang below it (g, p, y)
+or end above it (quotes, hyphens); and at their tops, most of which lie at the height of an x.
+
+Shapes: T points of a line, N turning points, K coefficients of a baseline.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from graves_lm.rendering.layout import positions, split_strokes
+
+Floats = NDArray[np.float64]
+
+# All in heights of an x. What is known of lines of writing before one is seen: how far the pen misses the
+# baseline, and how much baselines climb (per x height of way), and bend (over the line's width).
+MISS, CLIMB, BEND = 0.09, 0.06, 0.5
+OUTLIER = 0.02  # the likelihood of a bottom that does not stand on the baseline, against one that does
+SWING = 0.3  # a turn after a shorter way up or down is a tremor
+CAPITALS = 1.65  # the height of a capital
+
+
+class Measure(NamedTuple):
+    """A line's place: lengths in data units, x from the line's first ink, y down from the line's first point."""
+
+    baseline: Floats  # (K,) y of the baseline: polynomial coefficients, the highest power first
+    width: float
+    x_height: float  # 0 where no letter shows it
+
+    def below(self, x: Floats) -> Floats:
+        """The baseline's y at x."""
+        return np.polyval(self.baseline, x)
+
+
+def measure(line: ArrayLike, text: str = "") -> Measure:
+    """Baseline and size of the line (T, 3), T > 0. The text tells capitals from small letters."""
+    xy_T2 = positions(line)
+    left, width = xy_T2[:, 0].min(), float(np.ptp(xy_T2[:, 0]))
+    bottoms_N2, tops_N2, size = turning_points([s - (left, 0) for s in split_strokes(xy_T2, line)])
+    if len(bottoms_N2) == 0:
+        return Measure(np.array([xy_T2[:, 1].max()]), width, 0.0)
+    for _ in range(2):  # the first size is rough
+        baseline = fit_baseline(bottoms_N2, width, size)
+        heights_N = np.polyval(baseline, tops_N2[:, 0]) - tops_N2[:, 1]
+        heights_N = heights_N[heights_N > 0.4 * size]
+        if len(heights_N) == 0:
+            return Measure(baseline, width, 0.0)
+        size = densest(heights_N, 0.12 * size)
+    if sum(c.islower() for c in text) < sum(c.isupper() or c.isdigit() for c in text):
+        size /= CAPITALS
+    return Measure(baseline, width, size)
+
+
+def turning_points(strokes: list[Floats]) -> tuple[Floats, Floats, float]:
+    """Bottoms (N, 2) and tops (N, 2) of the pen's ways up and down, and a typical such way."""
+    turns = [s[_turns(s[:, 1])] for s in strokes]
+    ways = np.sort(np.concatenate([np.abs(np.diff(t[:, 1])) for t in turns]))
+    if ways.sum() == 0:
+        return np.zeros((0, 2)), np.zeros((0, 2)), 0.0
+    # Half of all the way is made of pieces at least as long: tremors add up to little.
+    size = float(ways[np.searchsorted(np.cumsum(ways), ways.sum() / 2)])
+    bottoms, tops = [], []
+    for turn in turns:
+        way = np.diff(turn[:, 1], prepend=turn[:1, 1], append=turn[-1:, 1])
+        before, after = way[:-1], way[1:]
+        large = np.maximum(np.abs(before), np.abs(after)) > SWING * size
+        bottoms.append(turn[large & (before - after > 0)])
+        tops.append(turn[large & (before - after < 0)])
+    return np.concatenate(bottoms), np.concatenate(tops), size
+
+
+def _turns(y_N: Floats) -> NDArray[np.int64]:
+    """Indices where y stops growing or falling, and both ends."""
+    moving = np.flatnonzero(np.diff(y_N))
+    sign = np.sign(np.diff(y_N)[moving])
+    inner = moving[1:][sign[1:] != sign[:-1]]
+    return np.unique(np.concatenate([[0], inner, [len(y_N) - 1]]))
+
+
+def fit_baseline(bottoms_N2: Floats, width: float, size: float) -> Floats:
+    """Coefficients (4,) of the cubic on which most of the bottoms stand.
+
+    The most probable baseline, where bottoms miss it by a normal error or are outliers anywhere, and
+    baselines are level and straight unless the bottoms show otherwise (so that a single word has no slope).
+    The best straight line is searched for, then bent.
+    """
+    x_N, y_N = bottoms_N2.T / size
+    half = max(width / size, 1.0) / 2
+    u_N = x_N / half - 1
+    # The prior's spread of: y at the middle, half the rise over the width, the two bends.
+    spread = np.array([np.inf, CLIMB * half, BEND * min(1, half / 6), BEND * min(1, half / 6)])
+    A_NK = np.stack([np.ones_like(u_N), u_N, u_N**2, u_N**3], 1)
+
+    def score(residuals: Floats, rise: Floats) -> Floats:
+        likelihood = np.exp(-0.5 * (residuals / MISS) ** 2) + OUTLIER
+        return np.log(likelihood).sum(-1) - 0.5 * (rise / spread[1]) ** 2
+
+    rises = np.linspace(-3, 3, 61) * spread[1]
+    level_RN = y_N - rises[:, None] * u_N  # what is left of each bottom at each rise: the candidates
+    scores_RN = np.stack([score(level_RN - level_RN[:, n, None], rises) for n in range(len(y_N))], 1)
+    r, n = np.unravel_index(scores_RN.argmax(), scores_RN.shape)
+    c_K = np.array([level_RN[r, n], rises[r], 0.0, 0.0])
+    for miss in np.linspace(4, 1, 12) * MISS:  # wide at first, to find what bends away
+        weight_N = np.exp(-0.5 * ((y_N - A_NK @ c_K) / miss) ** 2)
+        weight_N *= 1 / (weight_N + OUTLIER) / miss**2
+        c_K = np.linalg.solve((A_NK.T * weight_N) @ A_NK + np.diag(spread**-2), (A_NK.T * weight_N) @ y_N)
+    bent = np.polynomial.Polynomial(c_K * size)(np.polynomial.Polynomial([-1, 1 / (half * size)]))
+    return np.pad(bent.coef, (0, 4 - len(bent.coef)))[::-1]
+
+
+def densest(values_N: Floats, width: float) -> float:
+    """Where the values lie densest: the mean of those about the peak, weighted as they were counted."""
+    for_each_NN = np.exp(-0.5 * ((values_N[:, None] - values_N) / width) ** 2)
+    weight_N = for_each_NN[for_each_NN.sum(1).argmax()]
+    return float((weight_N * values_N).sum() / weight_N.sum())
