@@ -26,3 +26,9 @@ def real_data() -> Path:
     """The folder of the licensed corpora; each test looks for its own in it."""
     root = os.environ.get("GRAVES_LM_DATA") or Path(__file__).parents[1] / ".." / "shared" / "data"
     return Path(root)
+
+
+@pytest.fixture(scope="session")
+def generated(tmp_path_factory) -> Path:
+    """A folder for runs on generated lines (see `tests.runs`); the first one prepares them there."""
+    return tmp_path_factory.mktemp("generated")

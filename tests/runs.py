@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from graves_lm.launch import CONF
 from graves_lm.training import run
+from tests.data.lines import wave, write_ink
 
 TEXT = "the quick brown fox jumps over the lazy dog, and the dog sleeps on.\n"
 
@@ -17,10 +18,35 @@ QUICK = (
     "+trainer.enable_progress_bar=false",
     "callbacks.progress=null",
     "checkpoint_every=1",
-    "sampler.length=5",
     "logger=csv",
 )
 """Overrides that make any run two steps long and quiet."""
+
+TEXT_RUN = (
+    "data=textfile",
+    "data.batch_size=4",
+    "data.length=10",
+    "data.warm_up=5",
+    "data.eval_batch_size=3",
+    "model.network.hidden_size=12",
+    "sampler.length=20",
+)
+"""A tiny character run on a text file."""
+
+PEN_RUN = (
+    "model=stroke",
+    "data.batch_size=4",
+    "data.eval_batch_size=3",
+    "model.network.layers=1",
+    "model.network.hidden_size=12",
+    "model.network.mixtures=3",
+    "sampler.lines=2",
+    "sampler.length=20",
+)
+"""A tiny stroke run."""
+
+HERSHEY = {"lines": 24, "writers": 3, "eval_lines": 5, "line_characters": "[2,4]", "seed": 0}
+"""A few short generated lines."""
 
 
 def write_text(folder: Path, repeats: int = 60) -> Path:
@@ -30,20 +56,34 @@ def write_text(folder: Path, repeats: int = 60) -> Path:
     return path
 
 
+def write_waves(folder: Path, count: int = 30) -> Path:
+    """A small file of ink that a tiny network can learn: 24 lines to train on, of 15 to 44 points."""
+    path = folder / "ink.json"
+    write_ink(path, [wave(f"wave-{i:02d}", 15 + i % 30) for i in range(count)])
+    return path
+
+
+def run_on(source: Path, cache: Path) -> tuple[str, ...]:
+    if source.is_dir():
+        return (
+            *PEN_RUN,
+            "data=hershey",
+            f"data.cache_dir={source}",
+            *(f"data.{k}={v}" for k, v in HERSHEY.items()),
+        )
+    places = (f"data.source={source}", f"data.cache_dir={cache}")
+    if source.suffix == ".json":
+        return (*PEN_RUN, "data=ink", "data.val_share=0.2", *places)
+    return (*TEXT_RUN, *places)
+
+
 def compose_run(run_dir: Path, source: Path, *overrides: str):
-    """The configuration of a tiny character run on `source`."""
+    """The configuration of a tiny run: of characters on a text file, of strokes on a file of ink, or, where
+    `source` is a folder, of strokes on generated lines that are kept in it."""
     settings = [
         "name=test",
         f"run_dir={run_dir}",
-        "data=textfile",
-        f"data.source={source}",
-        f"data.cache_dir={run_dir.parent / 'cache'}",
-        "data.batch_size=4",
-        "data.length=10",
-        "data.warm_up=5",
-        "data.eval_batch_size=3",
-        "model.network.hidden_size=12",
-        "sampler.length=20",
+        *run_on(source, run_dir.parent / "cache"),
         "logger=none",
         "trainer.log_every_n_steps=1",
         "+trainer.enable_progress_bar=false",

@@ -101,6 +101,30 @@ def test_batches_expand_and_validate():
         StrokeDistribution(**broken, validate_args=True)
 
 
+def test_part_of_a_batch():
+    d = StrokeDistribution(**random_parameters(0, (4, 5)))
+    x = d.sample()
+    whole = d.log_prob(x)
+    for index in (2, (1, 3), (slice(None), 0), slice(1, 3), torch.tensor([3, 0]), torch.eye(4, 5).bool()):
+        part = d[index]
+        assert part.batch_shape == whole[index].shape
+        assert torch.equal(part.log_prob(x[index]), whole[index])
+    with pytest.raises(IndexError):
+        d[0, 0, 0]  # a component is no distribution of the batch
+
+
+def test_other_units_scale_the_density():
+    """y = mean + std · x has the density of x, divided by the area of a unit."""
+    d = StrokeDistribution(**random_parameters(4, (6,)))
+    mean, std = torch.tensor([8.0, -0.5]).double(), torch.tensor([42.0, 0.3]).double()
+    x = d.draw(torch.Generator().manual_seed(0))
+    y = torch.cat([mean + std * x[:, :2], x[:, 2:]], -1)
+    scaled = d.in_units(mean, std)
+    assert torch.allclose(scaled.log_prob(y), d.log_prob(x) - std.log().sum(), rtol=1e-10)
+    assert torch.allclose(scaled.mean, torch.cat([mean + std * d.mean[:, :2], d.e[:, None]], -1))
+    assert torch.equal(scaled.rho, d.rho)
+
+
 def test_gradients_check_numerically():
     p = random_parameters(3, (2,))
     x = torch.tensor([[0.3, -0.4, 1.0], [-1.0, 0.2, 0.0]], dtype=torch.float64)
@@ -140,6 +164,44 @@ def test_the_generator_decides():
     assert not torch.equal(first, other)
     torch.manual_seed(5)
     assert torch.equal(d.sample((3,)), first)
+
+
+def test_points_of_given_random_numbers():
+    """The race chooses the component, z the place in it, u the pen; all by hand for ρ = 0.6."""
+    pi, rho = torch.tensor([0.2, 0.8]), 0.6
+    d = StrokeDistribution(
+        pi.log(),
+        torch.tensor([[1.0, 2.0], [-3.0, 4.0]]),
+        torch.tensor([[0.5, 2.0], [3.0, 1.0]]).log(),
+        torch.tensor([rho, rho]).atanh(),
+        torch.tensor(0.3 / 0.7).log(),
+    )
+    z = torch.tensor([0.7, -1.1])
+    second = rho * 0.7 - math.sqrt(1 - rho**2) * 1.1
+    first = torch.tensor([1.0 + 0.5 * 0.7, 2.0 + 2.0 * second])
+    other = torch.tensor([-3.0 + 3.0 * 0.7, 4.0 + 1.0 * second])
+    # The first to finish wins: times t/π of 0.15/0.2 < 0.8/0.8, and 0.25/0.2 > 0.8/0.8.
+    for time, expected in ((0.15, first), (0.25, other)):
+        for u, pen in ((0.29, 1.0), (0.31, 0.0)):
+            x = d.point(torch.tensor([time, 0.8]), z, torch.tensor(u))
+            assert torch.allclose(x, torch.cat([expected, torch.tensor([pen])]))
+
+
+def test_points_and_draws_are_of_one_distribution():
+    """The moments of `point` on plain random numbers are those of `draw`, and the closed form's."""
+    d = StrokeDistribution(**random_parameters(6)).expand((100_000,))
+    generator = torch.Generator().manual_seed(3)
+
+    def random(*shape):
+        return torch.empty(100_000, *shape, dtype=torch.float64)
+
+    race = random(3).exponential_(generator=generator)
+    z, u = random(2).normal_(generator=generator), random().uniform_(generator=generator)
+    points, draws = d.point(race, z, u), d.draw(torch.Generator().manual_seed(4))
+    assert not points.requires_grad
+    assert torch.allclose(points.mean(0), d.mean[0], atol=0.03)
+    assert torch.allclose(draws.mean(0), d.mean[0], atol=0.03)
+    assert torch.allclose(points.T.cov(), draws.T.cov(), atol=0.05)
 
 
 def test_parameters_are_recovered_by_maximum_likelihood():

@@ -143,22 +143,28 @@ def check_resumable(path: str, task: SequenceTask) -> None:
 def load_network(path: str, task: SequenceTask) -> None:
     """Begin with the network weights of another run, as the paper retrains: no noise, noise, adaptive.
 
+    Synthesis can also begin with stroke prediction's, whose network is its own without the window.
     Optimiser, schedule and noise widths begin anew. Raises UserError when the networks differ.
     """
-    checkpoint = read_checkpoint(path, task.task_name)
+    checkpoint = read_checkpoint(path)
+    origin = checkpoint[CARD]["task"]
+    if origin not in (task.task_name, *task.also_from):
+        raise UserError(f"weights={path}: of model={origin}, and this run is of model={task.task_name}")
     for name, fact in task.card()["facts"].items():
         # Normalised offsets are of one size whatever the pen, so a network can go on with another's.
-        if name != "normalisation" and checkpoint[CARD]["facts"][name] != fact:
+        if name != "normalisation" and checkpoint[CARD]["facts"].get(name, fact) != fact:
             raise UserError(f"weights={path}: its {name} is not that of the data; give the same data")
     prefix = "network."
     found = checkpoint["state_dict"]
     found = {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)}
     try:
-        task.network.load_state_dict(found)
+        missing, _ = task.network.load_state_dict(found, strict=origin == task.task_name)
     except RuntimeError as error:
         raise UserError(
             f"weights={path}: the networks differ in shape; give the same model.network settings"
         ) from error
+    if any(name.startswith("stack.") for name in missing):
+        raise UserError(f"weights={path}: the networks differ; give the same model.network settings")
 
 
 def final_figures(

@@ -1,12 +1,13 @@
 """Generated lines of handwriting for tests, of any length."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from graves_lm.data.line_store import LineStore
-from graves_lm.data.strokes import StrokeLine
+from graves_lm.data.strokes import StrokeLine, from_pen_strokes, to_pen_strokes
 
 
 def make_line(name: str, points: int, text: str = "") -> StrokeLine:
@@ -17,6 +18,27 @@ def make_line(name: str, points: int, text: str = "") -> StrokeLine:
     strokes[:, 2] = rng.random(points) < 0.05
     strokes[-1, 2] = 1
     return StrokeLine(name, strokes, text)
+
+
+def wave(name: str, points: int) -> StrokeLine:
+    """Loops of invented height and pace, the pen lifted every ten points: there is much to predict in it."""
+    rng = np.random.default_rng(list(name.encode()))
+    t = np.arange(points)
+    height, angle = rng.uniform(20, 40), rng.uniform(0.6, 0.9) * t + rng.uniform(0, 6)
+    xy = np.stack([12 * t + height * np.cos(angle), height * np.sin(angle)], 1) + rng.normal(
+        0, 0.5, (points, 2)
+    )
+    return StrokeLine(name, from_pen_strokes(np.split(xy, range(10, points, 10))), "wave")
+
+
+def write_ink(path: Path, lines: Sequence[StrokeLine]) -> Path:
+    """A JSON file of the lines."""
+    content = [
+        {"id": x.id, "text": x.text, "strokes": [s.tolist() for s in to_pen_strokes(x.strokes)]}
+        for x in lines
+    ]
+    path.write_text(json.dumps({"lines": content}))
+    return path
 
 
 def make_store(folder: Path, lengths: Iterable[int]) -> LineStore:

@@ -35,7 +35,7 @@ def run(cfg: DictConfig) -> dict[str, float]:
     task = load_task(read_checkpoint(cfg.ckpt))
     if cfg.dynamic is not None and not isinstance(task, CharacterTask):
         raise UserError(f"dynamic= learns along a text; this checkpoint is of model={task.task_name}")
-    data: Any = prepare(_data_of(cfg, task), type(task))
+    data: Any = prepare(data_of(cfg, task), type(task))
     data.read_as(task.facts)
     splits = data.card["counts"]
     split = cfg.split or ("test" if "test" in splits else "val")
@@ -67,7 +67,7 @@ def run(cfg: DictConfig) -> dict[str, float]:
     return figures
 
 
-def _data_of(cfg: DictConfig, task: SequenceTask) -> DictConfig:
+def data_of(cfg: DictConfig, task: SequenceTask) -> DictConfig:
     """The data settings of the command line, filled up with those the checkpoint was trained on."""
     plain: Any = OmegaConf.to_container(cfg.data)
     given: dict[str, Any] = {k: v for k, v in plain.items() if v is not None}

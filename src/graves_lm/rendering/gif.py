@@ -30,7 +30,7 @@ def strokes_to_gif(
 def page_to_gif(
     page: Page,
     scale: float,
-    max_pixels: int = 500_000,
+    max_pixels: int = 1_000_000,
     max_frames: int = 100,
     point_ms: float = POINT_MS,
     hold_ms: int = 1500,

@@ -1,5 +1,6 @@
 """Handwriting in a file of the format that its name says."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,7 +22,7 @@ FORMATS: dict[str, Callable[[Sequence[ArrayLike]], str | bytes]] = {
 }
 
 
-def format_of(path: str | Path) -> str:
+def format_of(path: str | os.PathLike[str]) -> str:
     """The path's ending, the longest that fits of `FORMATS`. Raises UserError for another."""
     name = Path(path).name.lower()
     found = [ending for ending in FORMATS if name.endswith(ending) and name != ending]
@@ -30,6 +31,6 @@ def format_of(path: str | Path) -> str:
     return max(found, key=len)
 
 
-def write_handwriting(path: str | Path, lines: Sequence[ArrayLike]) -> None:
+def write_handwriting(path: str | os.PathLike[str], lines: Sequence[ArrayLike]) -> None:
     """Write the lines (T, 3), in data units, in the format of the path's ending."""
     write(path, FORMATS[format_of(path)](lines))

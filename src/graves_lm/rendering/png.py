@@ -11,6 +11,7 @@ from graves_lm.errors import UserError
 from graves_lm.rendering.layout import Page, Style, place
 
 SUPERSAMPLING = 4  # Pillow draws without smoothing: draw larger, then average
+DPI = 150.0
 MAX_PIXELS = 20_000_000  # of a page, A4 at 400 dpi; sixteen bytes each while it is drawn
 MAX_SIDE = 16_384  # pixels; a GIF ends at 65,535, and many viewers well before
 
@@ -54,16 +55,18 @@ def strokes_to_png(
     return to_png(draw(page, line_height / page.line_height, max_pixels))
 
 
-def page_to_png(page: Page, dpi: float = 150.0) -> bytes:
+def page_to_png(page: Page, dpi: float | None = None) -> bytes:
     """A PNG on white of a page in millimetres, with its resolution noted, so that it prints in its size.
 
-    Raises UserError where that is more than `MAX_PIXELS` pixels or a side above `MAX_SIDE`.
+    `dpi` None stands for `DPI`, or less for a very long page. Raises UserError where the given one would make
+    more than `MAX_PIXELS` pixels or a side above `MAX_SIDE`.
     """
-    width, height = page.width * dpi / 25.4, page.height * dpi / 25.4
-    if not (0 < width * height <= MAX_PIXELS and max(width, height) <= MAX_SIDE):
+    most = 25.4 * min((MAX_PIXELS / page.width / page.height) ** 0.5, MAX_SIDE / max(page.width, page.height))
+    if dpi is None:
+        dpi = min(DPI, most)
+    if not 1 <= dpi <= most:
         raise UserError(
-            f"a page of {page.width:.0f} × {page.height:.0f} mm has {width:.0f} × {height:.0f} pixels at "
-            f"{dpi:g} dpi, too many or none for a picture: give another dpi, or a lower page"
+            f"dpi={dpi:g}: a page of {page.width:.0f} × {page.height:.0f} mm can be drawn at 1 to {most:.0f}"
         )
     return to_png(draw(page, dpi / 25.4, MAX_PIXELS), dpi)
 

@@ -1,7 +1,7 @@
 """Strokes as SVG: the pen's centre line, one path a stroke."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,11 +13,11 @@ from graves_lm.rendering.layout import POINT_MS, Page, Style, place
 # and the dash is a little longer, lest round ends show where the pen has not been. Before and after, there
 # is no dash, so viewers without animation show the page.
 ANIMATION = """<style>
-path{animation:write linear backwards}
-.dot{animation-name:land}
-@keyframes write{from{stroke-dasharray:1.02 2;stroke-dashoffset:1.03}to{stroke-dasharray:1.02 2}}
-@keyframes land{from{stroke-opacity:0}to{stroke-opacity:0}}
-@media (prefers-reduced-motion:reduce){path{animation:none}}
+.pen path{animation:pen-write linear backwards}
+.pen .dot{animation-name:pen-land}
+@keyframes pen-write{from{stroke-dasharray:1.02 2;stroke-dashoffset:1.03}to{stroke-dasharray:1.02 2}}
+@keyframes pen-land{from{stroke-opacity:0}to{stroke-opacity:0}}
+@media (prefers-reduced-motion:reduce){.pen path{animation:none}}
 </style>"""
 
 
@@ -54,25 +54,21 @@ def page_to_svg(
     """
     # A thousandth of a line's height is finer than any screen shows.
     decimals = max(0, 3 - math.floor(math.log10(page.line_height)))
-
-    def numbers(values: NDArray[np.float64]) -> str:
-        texts = (f"{value:.{decimals}f}" for value in values.ravel().tolist())
-        return " ".join(t.rstrip("0").rstrip(".") if "." in t else t for t in texts)
-
     size = ""
     if width_mm is not None:
         size = f' width="{width_mm:g}mm" height="{width_mm * page.height / page.width:.6g}mm"'
     paths, drawn = [], 0
     for xy_N2 in page.strokes:
         timing = "" if point_ms is None else _timing(drawn, len(xy_N2), point_ms)
-        paths.append(f'<path d="{_outline(xy_N2, tolerance, numbers)}"{timing}/>')
+        paths.append(f'<path d="{_outline(xy_N2, tolerance, decimals)}"{timing}/>')
         drawn += len(xy_N2)
-    frame = numbers(np.array([page.width, page.height]))
+    frame = _numbers([page.width, page.height], decimals)
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg"{size} viewBox="0 0 {frame}">',
             *([] if point_ms is None else [ANIMATION]),
-            f'<g fill="none" stroke="#{bytes(page.rgb).hex()}" stroke-width="{numbers(np.array([page.pen]))}" '
+            f'<g class="pen" fill="none" stroke="#{bytes(page.rgb).hex()}" '
+            f'stroke-width="{_numbers(page.pen, decimals)}" '
             'stroke-linecap="round" stroke-linejoin="round">',
             *paths,
             "</g>",
@@ -81,15 +77,22 @@ def page_to_svg(
     )
 
 
-def _outline(
-    xy_N2: NDArray[np.float64], tolerance: float, numbers: Callable[[NDArray[np.float64]], str]
-) -> str:
+def _outline(xy_N2: NDArray[np.float64], tolerance: float, decimals: int) -> str:
     """A stroke's path data."""
-    curves = smooth(xy_N2, tolerance) if tolerance else ()
-    if len(curves):
-        return f"M{numbers(xy_N2[0])}C{numbers(curves[:, 1:])}"
-    # The first point twice where there is no other: a segment of no length, which round caps make a dot.
-    return f"M{numbers(xy_N2 if len(xy_N2) > 1 else xy_N2.repeat(2, axis=0))}"
+    curves = smooth(xy_N2, tolerance) if tolerance else np.zeros((0, 4, 2))
+    if len(curves) == 0:
+        # The first point twice where there is no other: a segment of no length, which round caps make a dot.
+        return f"M{_numbers(xy_N2 if len(xy_N2) > 1 else xy_N2.repeat(2, axis=0), decimals)}"
+    # Relative numbers are shorter. They are differences of rounded places, so that no error adds up.
+    places_S42 = curves.round(decimals)
+    steps = places_S42[:, 1:] - places_S42[:, :1]
+    data = f"M{_numbers(xy_N2[0], decimals)}c{_numbers(steps, decimals)}"
+    return data.replace(" -", "-").replace("-0.", "-.").replace(" 0.", " .")
+
+
+def _numbers(values: ArrayLike, decimals: int) -> str:
+    texts = [f"{value:.{decimals}f}" for value in np.ravel(values).tolist()]
+    return " ".join(t.rstrip("0").rstrip(".") if "." in t else t for t in texts)
 
 
 def _timing(before: int, points: int, point_ms: float) -> str:

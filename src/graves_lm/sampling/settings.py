@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from graves_lm.errors import UserError, near_misses
 
 
-def make_sampler(trained: Mapping[str, Any], given: DictConfig, kind: type = object) -> Any:
+def make_sampler(trained: Mapping[str, Any], given: Any, kind: type = object) -> Any:
     """The sampler of a checkpoint's settings `trained`, with those `given` that are not null in their place.
 
     A `given` with a `_target_` of its own is a whole sampler. Raises UserError for a setting that the
     checkpoint's sampler does not have, and for a sampler that is not of the wanted kind.
     """
-    wanted: Any = {k: v for k, v in OmegaConf.to_container(given).items() if v is not None}  # type: ignore[union-attr]
+    plain: Any = OmegaConf.to_container(OmegaConf.create(given))
+    wanted = {key: value for key, value in plain.items() if value is not None}
     if "_target_" not in wanted:
         for key in wanted:
             if key not in trained:

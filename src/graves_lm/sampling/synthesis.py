@@ -18,6 +18,7 @@ from torch import Tensor
 from graves_lm.errors import UserError
 from graves_lm.models.synthesis import SynthesisNetwork, SynthesisState, Text, past_the_end
 from graves_lm.sampling.noise import line_seed, point_noise
+from graves_lm.sampling.packed import PackedSynthesis
 
 LEAST_CAP = 200  # points; the first and last characters of a short text may take long
 
@@ -30,7 +31,7 @@ class Prime(NamedTuple):
 
 
 @dataclass
-class WrittenLine:
+class DrawnLine:
     """One line as drawn, and how well it went.
 
     point_T3: without the prime, and from the first point on the pen put down for this text.
@@ -77,6 +78,9 @@ class SynthesisSampler:
             no character and is likely.
         points_per_character: the cap on a line's points. A character takes about 25.
         batch_size: lines written side by side.
+        prime: the line whose style is taken on, for who calls `write` to find (see `writing.prime`): an ink
+            file, or the name of a line of the data; None: a style of the network's own.
+        prime_text: its text, where the file has none.
     """
 
     def __init__(
@@ -85,6 +89,8 @@ class SynthesisSampler:
         candidates: int = 1,
         points_per_character: float = 75.0,
         batch_size: int = 64,
+        prime: str | None = None,
+        prime_text: str | None = None,
     ):
         for key, value in (("candidates", candidates), ("batch_size", batch_size)):
             if not isinstance(value, int) or value < 1:
@@ -99,6 +105,7 @@ class SynthesisSampler:
         self.candidates = candidates
         self.points_per_character = points_per_character
         self.batch_size = batch_size
+        self.prime, self.prime_text = prime, prime_text
 
     def write(
         self,
@@ -107,7 +114,7 @@ class SynthesisSampler:
         seed: int = 0,
         prime: Prime | None = None,
         first_line: int = 0,
-    ) -> list[WrittenLine]:
+    ) -> list[DrawnLine]:
         """The best candidate for each text of symbol indices, in the texts' order.
 
         `first_line` is the number of the first text in its document, which the random numbers go by. Raises
@@ -115,7 +122,7 @@ class SynthesisSampler:
         """
         if any(len(text) == 0 for text in texts):
             raise UserError("the text is empty: give at least one character")
-        drawn: list[list[WrittenLine]] = [[] for _ in texts]
+        drawn: list[list[DrawnLine]] = [[] for _ in texts]
         jobs = [(line, n) for line in range(len(texts)) for n in range(self.candidates)]
         for start in range(0, len(jobs), self.batch_size):
             some = jobs[start : start + self.batch_size]
@@ -132,7 +139,7 @@ class SynthesisSampler:
         texts: Sequence[Sequence[int]],
         seeds: Sequence[int],
         prime: Prime | None,
-    ) -> list[WrittenLine]:
+    ) -> list[DrawnLine]:
         device = network.window.weight.device
         before = list(prime.symbol_U) if prime else []
         text = Text.of([before + list(t) for t in texts], device)
@@ -141,10 +148,11 @@ class SynthesisSampler:
             _Row(i, len(t), LEAST_CAP + math.ceil(self.points_per_character * len(t)))
             for i, t in enumerate(texts)
         ]
-        lines: dict[int, WrittenLine] = {}
+        lines: dict[int, DrawnLine] = {}
         noise = point_noise(network.head.mixtures, seeds)
+        packed = PackedSynthesis(network)
         while rows:
-            distribution, state, phi_LV = network.step(x_L3, text, state)
+            distribution, state, phi_LV = packed.step(x_L3, text, state)
             done_L = past_the_end(phi_LV, text)
             where_L = phi_LV[:, :-1].masked_fill(text.symbol_BU < 0, 0).argmax(1) - len(before)
             share_L = where_L.clamp_min(0) / (text.length_B - len(before))
@@ -183,12 +191,12 @@ class SynthesisSampler:
         return state, point_TL3[-1]
 
 
-def _finish(row: _Row, before: int, stopped: bool) -> WrittenLine:
+def _finish(row: _Row, before: int, stopped: bool) -> DrawnLine:
     if not row.points:
-        return WrittenLine(torch.zeros(0, 3), torch.zeros(row.length), stopped, 0.0)
+        return DrawnLine(torch.zeros(0, 3), torch.zeros(row.length), stopped, 0.0)
     phi_TV = torch.stack(row.coverage)[:, : before + row.length + 1].clamp_min(0)
     share_TV = phi_TV / phi_TV.sum(1, keepdim=True).clamp_min(1e-12)
-    return WrittenLine(
+    return DrawnLine(
         torch.stack(row.points).cpu(),
         share_TV[:, before : before + row.length].sum(0).cpu(),
         stopped,

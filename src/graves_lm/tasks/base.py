@@ -27,6 +27,8 @@ class SequenceTask(LightningModule):
     derivative clips); before each optimiser step the derivatives are divided by the number of sequences or
     points that went into them, as `optimization.unit` says.
 
+    `also_from` names tasks whose networks are parts of this one's, so that it can begin with their weights.
+
     Args:
         network: the task's network.
         metrics: the figures of a validation, by name.
@@ -39,6 +41,7 @@ class SequenceTask(LightningModule):
     takes: ClassVar[tuple[str, ...]]
     unit: ClassVar[str]
     sampler_kind: ClassVar[type] = object
+    also_from: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,

@@ -32,7 +32,7 @@ def density_picture(
     In data units: normalised offsets have no mean, so there a line would be written on the spot.
     """
     in_data_units = distribution[:, 0].in_units(*map(torch.tensor, (normalisation.mean, normalisation.std)))
-    return to_png(density_heatmap(in_data_units, normalisation.invert(batch.point_TB3[1:, 0])))
+    return to_png(density_heatmap(in_data_units, normalisation.invert(batch.point_TB3[1:, 0].numpy())))
 
 
 def to_line(point_T3: ArrayLike, normalisation: Normalisation) -> Floats:

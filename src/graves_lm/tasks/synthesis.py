@@ -19,7 +19,7 @@ from graves_lm.rendering.heatmap import density_heatmap
 from graves_lm.rendering.png import strokes_to_png, to_png
 from graves_lm.rendering.svg import strokes_to_svg
 from graves_lm.rendering.window import window_heatmap
-from graves_lm.sampling.synthesis import Prime, SynthesisSampler, WrittenLine
+from graves_lm.sampling.synthesis import DrawnLine, Prime, SynthesisSampler
 from graves_lm.tasks.base import SequenceTask
 from graves_lm.tasks.pen import score, squared_error, to_line
 
@@ -40,6 +40,8 @@ class SynthesisTask(SequenceTask):
     task_name = "synthesis"
     takes = ("normalisation", "alphabet")
     unit = "points"
+    sampler_kind = SynthesisSampler
+    also_from = ("stroke",)
     network: SynthesisNetwork
     metrics: SynthesisMetrics
 
@@ -77,7 +79,7 @@ class SynthesisTask(SequenceTask):
         seed: int = 0,
         prime: StrokeLine | None = None,
         first_line: int = 0,
-    ) -> list[tuple[StrokeLine, WrittenLine]]:
+    ) -> list[tuple[StrokeLine, DrawnLine]]:
         """Each text, one line long, as a line of handwriting in data units, and how well it went.
 
         Args:

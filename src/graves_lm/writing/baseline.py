@@ -1,14 +1,15 @@
 """Where a written line stands and how large it is, from the turning points of the pen.
 
-The pen turns at the bottoms of letters, most of which stand on the baseline while some hang below it (g, p, y)
-or end above it (quotes, hyphens); and at their tops, most of which lie at the height of an x.
+The pen turns at the bottoms of letters, most of which stand on the baseline while some hang below it (g,
+p, y) or end above it (quotes, hyphens); and at their tops, most of which lie at the height of an x.
 
-Shapes: T points of a line, N turning points, K coefficients of a baseline.
+Shapes: T points of a line, N turning points, R rises tried, C candidates, K coefficients of a baseline.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike, NDArray
 
 from graves_lm.rendering.layout import positions, split_strokes
@@ -21,30 +22,32 @@ MISS, CLIMB, BEND = 0.09, 0.06, 0.5
 OUTLIER = 0.02  # the likelihood of a bottom that does not stand on the baseline, against one that does
 SWING = 0.3  # a turn after a shorter way up or down is a tremor
 CAPITALS = 1.65  # the height of a capital
+SEARCHED = 64  # candidates that a search looks at; a runaway line has thousands
 
 
 class Measure(NamedTuple):
-    """A line's place: lengths in data units, x from the line's first ink, y down from the line's first point."""
+    """A line's place, in data units: x from the leftmost ink, y down from where the first offset starts."""
 
-    baseline: Floats  # (K,) y of the baseline: polynomial coefficients, the highest power first
+    baseline: Polynomial  # its y at an x
     width: float
     x_height: float  # 0 where no letter shows it
 
-    def below(self, x: Floats) -> Floats:
-        """The baseline's y at x."""
-        return np.polyval(self.baseline, x)
-
 
 def measure(line: ArrayLike, text: str = "") -> Measure:
-    """Baseline and size of the line (T, 3), T > 0. The text tells capitals from small letters."""
+    """Baseline and size of the line (T, 3). The text tells capitals from small letters.
+
+    Raises UserError where the strokes are not finite.
+    """
     xy_T2 = positions(line)
+    if len(xy_T2) == 0:
+        return Measure(Polynomial([0.0]), 0.0, 0.0)
     left, width = xy_T2[:, 0].min(), float(np.ptp(xy_T2[:, 0]))
     bottoms_N2, tops_N2, size = turning_points([s - (left, 0) for s in split_strokes(xy_T2, line)])
     if len(bottoms_N2) == 0:
-        return Measure(np.array([xy_T2[:, 1].max()]), width, 0.0)
+        return Measure(Polynomial([xy_T2[:, 1].max()]), width, 0.0)
     for _ in range(2):  # the first size is rough
         baseline = fit_baseline(bottoms_N2, width, size)
-        heights_N = np.polyval(baseline, tops_N2[:, 0]) - tops_N2[:, 1]
+        heights_N = baseline(tops_N2[:, 0]) - tops_N2[:, 1]
         heights_N = heights_N[heights_N > 0.4 * size]
         if len(heights_N) == 0:
             return Measure(baseline, width, 0.0)
@@ -80,8 +83,8 @@ def _turns(y_N: Floats) -> NDArray[np.int64]:
     return np.unique(np.concatenate([[0], inner, [len(y_N) - 1]]))
 
 
-def fit_baseline(bottoms_N2: Floats, width: float, size: float) -> Floats:
-    """Coefficients (4,) of the cubic on which most of the bottoms stand.
+def fit_baseline(bottoms_N2: Floats, width: float, size: float) -> Polynomial:
+    """The cubic on which most of the bottoms stand.
 
     The most probable baseline, where bottoms miss it by a normal error or are outliers anywhere, and
     baselines are level and straight unless the bottoms show otherwise (so that a single word has no slope).
@@ -99,20 +102,21 @@ def fit_baseline(bottoms_N2: Floats, width: float, size: float) -> Floats:
         return np.log(likelihood).sum(-1) - 0.5 * (rise / spread[1]) ** 2
 
     rises = np.linspace(-3, 3, 61) * spread[1]
-    level_RN = y_N - rises[:, None] * u_N  # what is left of each bottom at each rise: the candidates
-    scores_RN = np.stack([score(level_RN - level_RN[:, n, None], rises) for n in range(len(y_N))], 1)
-    r, n = np.unravel_index(scores_RN.argmax(), scores_RN.shape)
-    c_K = np.array([level_RN[r, n], rises[r], 0.0, 0.0])
+    level_RN = y_N - rises[:, None] * u_N  # where each bottom would have the line's middle, at each rise
+    level_RC = level_RN[:, :: len(y_N) // SEARCHED + 1]
+    scores_RC = np.stack([score(level_RN - level_R[:, None], rises) for level_R in level_RC.T], 1)
+    r, c = np.unravel_index(scores_RC.argmax(), scores_RC.shape)
+    c_K = np.array([level_RC[r, c], rises[r], 0.0, 0.0])
     for miss in np.linspace(4, 1, 12) * MISS:  # wide at first, to find what bends away
         weight_N = np.exp(-0.5 * ((y_N - A_NK @ c_K) / miss) ** 2)
         weight_N *= 1 / (weight_N + OUTLIER) / miss**2
         c_K = np.linalg.solve((A_NK.T * weight_N) @ A_NK + np.diag(spread**-2), (A_NK.T * weight_N) @ y_N)
-    bent = np.polynomial.Polynomial(c_K * size)(np.polynomial.Polynomial([-1, 1 / (half * size)]))
-    return np.pad(bent.coef, (0, 4 - len(bent.coef)))[::-1]
+    return Polynomial(c_K * size)(Polynomial([-1, 1 / (half * size)]))
 
 
 def densest(values_N: Floats, width: float) -> float:
     """Where the values lie densest: the mean of those about the peak, weighted as they were counted."""
-    for_each_NN = np.exp(-0.5 * ((values_N[:, None] - values_N) / width) ** 2)
-    weight_N = for_each_NN[for_each_NN.sum(1).argmax()]
+    peaks_C = values_N[:: len(values_N) // SEARCHED + 1]
+    weight_CN = np.exp(-0.5 * ((peaks_C[:, None] - values_N) / width) ** 2)
+    weight_N = weight_CN[weight_CN.sum(1).argmax()]
     return float((weight_N * values_N).sum() / weight_N.sum())

@@ -1,0 +1,119 @@
+"""The sample command: a checkpoint of any task in; text on the terminal, or files of handwriting, out."""
+
+import sys
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from graves_lm.errors import UserError
+from graves_lm.evaluation.command import data_of
+from graves_lm.rendering.handwriting import FORMATS, write_handwriting
+from graves_lm.sampling.settings import make_sampler
+from graves_lm.sampling.strokes import StrokeSampler
+from graves_lm.sampling.synthesis import SynthesisSampler
+from graves_lm.sampling.text import TextSampler
+from graves_lm.tasks.character import CharacterTask
+from graves_lm.tasks.loading import load_task, read_checkpoint
+from graves_lm.tasks.stroke import StrokeTask
+from graves_lm.tasks.synthesis import SynthesisTask
+from graves_lm.training import prepare
+from graves_lm.writing.output import check_output
+from graves_lm.writing.prime import find_prime
+from graves_lm.writing.writer import Writer
+
+_ONLY = {"prompt": "character", "text": "synthesis", "text_file": "synthesis"}
+
+
+def run(cfg: DictConfig) -> None:
+    """Draw what `cfg` (conf/sample.yaml) asks for."""
+    if cfg.ckpt is None:
+        raise UserError("give ckpt=PATH, a checkpoint that graves_lm.train wrote")
+    if not isinstance(cfg.seed, int):
+        raise UserError(f"seed={cfg.seed}: a whole number is needed")
+    task = load_task(read_checkpoint(cfg.ckpt))
+    for key, model in _ONLY.items():
+        if cfg[key] and task.task_name != model:
+            raise UserError(f"{key}= is for model={model}; this checkpoint is of model={task.task_name}")
+    sampler = make_sampler(task.config["sampler"], cfg.sampler, task.sampler_kind)
+    if isinstance(task, CharacterTask):
+        stream_text(task, sampler, cfg)
+    elif isinstance(task, StrokeTask):
+        draw(task, sampler, cfg)
+    elif isinstance(task, SynthesisTask):
+        write(task, sampler, cfg)
+
+
+def stream_text(task: CharacterTask, sampler: TextSampler, cfg: DictConfig) -> None:
+    """Text to the terminal as it is drawn, and to `output` when one is given."""
+    if cfg.output is not None and not Path(cfg.output).absolute().parent.is_dir():
+        raise UserError(f"output={cfg.output}: its folder does not exist; make it first")
+    task.symbols.encode(cfg.prompt, where="prompt")  # an unknown symbol is found before anything is shown
+    # Bytes of the command line that are not UTF-8 arrive as lone surrogates, which no terminal can show.
+    written = [cfg.prompt.encode(errors="surrogateescape").decode(errors="replace")]
+    sys.stdout.write(written[0])
+    for piece in task.write(sampler, prompt=cfg.prompt, seed=cfg.seed):
+        written.append(piece)
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+    if cfg.output is not None:
+        Path(cfg.output).write_text("".join(written), encoding="utf-8")
+
+
+def draw(task: StrokeTask, sampler: StrokeSampler, cfg: DictConfig) -> None:
+    """Lines without a text, to the outputs."""
+    outputs = outputs_of(cfg)
+    lines = task.write(sampler, cfg.seed)
+    for path in outputs:
+        write_handwriting(path, lines)
+        print(path)
+
+
+def write(task: SynthesisTask, sampler: SynthesisSampler, cfg: DictConfig) -> None:
+    """The text on pages, to the outputs; what went wrong with a line, to standard error."""
+    text, outputs, page, prime = text_of(cfg), outputs_of(cfg), instantiate(cfg.page), None
+    if sampler.prime is not None:
+        data = prepare(data_of(cfg, task), type(task)) if cfg.data.source is not None else None
+        prime = find_prime(sampler.prime, sampler.prime_text, data)
+    written = Writer(task).write(
+        text,
+        seed=cfg.seed,
+        width=cfg.width,
+        prime=prime,
+        one_hand=cfg.one_hand,
+        on_unknown=cfg.on_unknown,
+        page=page,
+        sampler=sampler,
+        progress=True,
+    )
+    for warning in written.warnings:
+        print(f"graves_lm sample: {warning}", file=sys.stderr)
+    for path in outputs:
+        for file in written.save(path):
+            print(file)
+
+
+def text_of(cfg: DictConfig) -> str:
+    """`text`, or the text in `text_file`."""
+    if bool(cfg.text) == bool(cfg.text_file):
+        raise UserError('give either text="…" or text_file=PATH: what is to be written')
+    if cfg.text:
+        return str(cfg.text)
+    try:
+        return Path(cfg.text_file).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"text_file={cfg.text_file}: cannot be read as UTF-8 text ({error})") from error
+
+
+def outputs_of(cfg: DictConfig) -> list[Path]:
+    """Where handwriting goes: `output`, or every format in the run directory. Found to be writable before
+    any work."""
+    if cfg.output is None:
+        Path(cfg.run_dir).mkdir(parents=True, exist_ok=True)
+    outputs = [Path(cfg.run_dir) / f"handwriting{ending}" for ending in FORMATS]
+    if cfg.output is not None:
+        outputs = [Path(cfg.output)]
+    for path in outputs:
+        check_output(path)
+    return outputs

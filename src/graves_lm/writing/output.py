@@ -1,0 +1,86 @@
+"""Pages of handwriting in files."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+from graves_lm.errors import UserError
+from graves_lm.rendering.files import write
+from graves_lm.rendering.gif import page_to_gif
+from graves_lm.rendering.handwriting import format_of
+from graves_lm.rendering.layout import POINT_MS
+from graves_lm.rendering.layout import Page as Drawing
+from graves_lm.rendering.png import page_to_png
+from graves_lm.rendering.svg import page_to_svg
+from graves_lm.writing.page import WrittenPage
+
+CURVES = 0.05  # mm that a curve may leave a point by: less than a hand trembles
+
+
+def svg(drawing: Drawing, tolerance: float = CURVES) -> str:
+    """A page as SVG, in millimetres, for a screen, a printer or a plotter.
+
+    The pen's way is drawn in curves that leave no point by more than `tolerance` mm; 0 gives straight lines
+    through the points.
+    """
+    return page_to_svg(drawing, drawing.width, tolerance)
+
+
+def animated_svg(drawing: Drawing, tolerance: float = CURVES, point_ms: float = POINT_MS) -> str:
+    """As `svg`, written before the reader's eyes, a point every `point_ms`."""
+    return page_to_svg(drawing, drawing.width, tolerance, point_ms)
+
+
+def png(drawing: Drawing, dpi: float | None = None) -> bytes:
+    """A page as PNG; None: at 150 dots per inch, or less for a very long page. Raises UserError for too many."""
+    return page_to_png(drawing, dpi)
+
+
+def gif(drawing: Drawing, dpi: float = 72.0, point_ms: float = POINT_MS) -> bytes:
+    """A page being written, a point every `point_ms`, as GIF; a very long page in fewer dots per inch."""
+    return page_to_gif(drawing, dpi / 25.4, point_ms=point_ms)
+
+
+PAGE_FORMATS: dict[str, Callable[..., str | bytes]] = {
+    ".svg": svg,
+    ".anim.svg": animated_svg,
+    ".png": png,
+    ".gif": gif,
+}
+
+
+def check_output(path: str | os.PathLike[str]) -> None:
+    """Raise UserError where handwriting could not be saved: to be asked before hours of work, not after."""
+    path = Path(path)
+    format_of(path)
+    try:
+        if path.is_dir():
+            raise UserError(f"cannot write {path}: it is a folder; add a file's name")
+        if not path.parent.is_dir():
+            raise UserError(f"cannot write {path}: its folder does not exist; make it first")
+        TemporaryFile(dir=path.parent).close()  # permissions alone do not tell (a full or locked disk)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}; choose another path") from None
+
+
+def save_pages(pages: Iterable[WrittenPage], path: str | os.PathLike[str], **options: Any) -> Iterator[Path]:
+    """Write each page, as it comes, to a file of the format of the path's ending; yields the paths written.
+
+    One page has the path's own name; of several, name.svg becomes name-1.svg, name-2.svg and so on.
+    `options` are those of the format's function above.
+    """
+    path, ending = Path(path), format_of(path)
+    stem, ending = path.name[: -len(ending)], path.name[-len(ending) :]
+    render = PAGE_FORMATS[ending.lower()]
+    coming = iter(pages)
+    page = next(coming, None)
+    number = 1
+    while page is not None:
+        after = next(coming, None)
+        several = number > 1 or after is not None
+        target = path.with_name(f"{stem}-{number}{ending}") if several else path
+        write(target, render(page.drawing, **options))
+        yield target
+        page, number = after, number + 1

@@ -1,0 +1,181 @@
+"""Written lines on pages of paper: each on its baseline, all in one size.
+
+Lengths are millimetres from a page's top left corner, y down, where nothing else is said.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from itertools import chain, islice
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graves_lm.errors import UserError
+from graves_lm.rendering.layout import Page, colour_rgb, positions, split_strokes
+from graves_lm.writing.baseline import Measure, measure
+
+ABOVE, BELOW = 0.7, 0.3  # of a line's height, over and under its baseline, on the first and last line
+TALL, DEEP = 0.9, 0.55  # what stands higher or hangs lower, in line heights, would run into other lines
+FIRST = 20  # lines whose size and width decide on the scale of all: about a page
+LONG = 1.25  # times the upper quartile of the widths: a line gone astray, which shall not decide
+TABLET = 130.0  # data units: the height of an x in common writing, for lines without letters
+ADVANCE = 1.3  # heights of an x: the width of a character and the space after it, on average
+
+
+@dataclass(frozen=True)
+class PageSettings:
+    """The paper and how it is written on. A4, in a hand of the size of a letter to a friend.
+
+    Args:
+        width: of the paper.
+        height: of the paper; None for one page as long as the writing.
+        margin_left, margin_right, margin_top, margin_bottom: without writing.
+        line_height: from baseline to baseline. The size of the letters follows it.
+        x_height: the height of an x, as a share of the line height. The letters are smaller where the lines
+            would be too wide.
+        straighten: the share of a baseline's slope and bends that is taken out.
+        stroke_width: of the pen.
+        colour: a CSS colour: a name, "#rrggbb", "rgb(…)" or "hsl(…)".
+    """
+
+    width: float = 210.0
+    height: float | None = 297.0
+    margin_left: float = 20.0
+    margin_right: float = 20.0
+    margin_top: float = 20.0
+    margin_bottom: float = 20.0
+    line_height: float = 12.0
+    x_height: float = 0.28
+    straighten: float = 0.8
+    stroke_width: float = 0.4
+    colour: str = "black"
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "colour" or (field.name == "height" and value is None):
+                continue
+            low = 0 if field.name.startswith("margin") or field.name == "straighten" else 1e-3
+            high = 1 if field.name in ("straighten", "x_height") else math.inf
+            if not (isinstance(value, int | float) and low <= value <= high and math.isfinite(value)):
+                raise UserError(f"page setting {field.name}={value}: give a number from {low:g} to {high:g}")
+        colour_rgb(self.colour)
+        if self.text_width < self.line_height:
+            raise UserError(
+                f"page of width {self.width:g} mm: its margins leave {self.text_width:g} mm for writing, "
+                f"less than a line's height of {self.line_height:g} mm"
+            )
+        if self.height is not None and self.height < self.margin_top + self.line_height + self.margin_bottom:
+            raise UserError(
+                f"page of height {self.height:g} mm: its margins leave no room for a line of "
+                f"{self.line_height:g} mm"
+            )
+
+    @property
+    def text_width(self) -> float:
+        """The room of a line."""
+        return self.width - self.margin_left - self.margin_right
+
+    @property
+    def characters(self) -> int:
+        """About as many characters of an average hand fill a line."""
+        return max(1, int(self.text_width / (ADVANCE * self.x_height * self.line_height)))
+
+
+class WrittenLine(NamedTuple):
+    """A line of text as the pen wrote it."""
+
+    text: str
+    strokes: NDArray[np.float32]  # (T, 3), data units
+    blank: int = 0  # empty lines before it
+
+
+class PlacedLine(NamedTuple):
+    """Where a line stands on its page."""
+
+    number: int  # in the whole document, from 1
+    text: str
+    baseline: float  # from the page's top
+    shrink: float  # 1, or smaller where the line would run over the margin or into other lines
+
+
+class WrittenPage(NamedTuple):
+    """A page: the drawing and the lines on it."""
+
+    drawing: Page
+    lines: tuple[PlacedLine, ...]
+
+
+def paginate(lines: Iterable[WrittenLine], settings: PageSettings) -> Iterator[WrittenPage]:
+    """The pages, one after another; about a page is held in memory (`height=None`: all, as one page).
+
+    All lines have one scale, which the first ones decide. Each starts at the left margin with its first
+    ink. Empty lines at the top of a page are left out. Raises UserError for strokes that are not finite.
+    """
+    measured = ((line, measure(line.strokes, line.text)) for line in lines)
+    first = list(islice(measured, FIRST))
+    scale = common_scale([m for _, m in first], settings)
+    top = settings.margin_top + ABOVE * settings.line_height
+    strokes: list[NDArray[np.float64]] = []
+    placed: list[PlacedLine] = []
+    for number, (line, size) in enumerate(chain(first, measured), 1):
+        y = placed[-1].baseline + (1 + line.blank) * settings.line_height if placed else top
+        if y > _lowest(settings):
+            yield _page(strokes, placed, settings)
+            strokes, placed, y = [], [], top
+        drawn, shrink = place_line(line, size, scale, settings)
+        strokes += [s + np.array([settings.margin_left, y]) for s in drawn]
+        placed.append(PlacedLine(number, line.text, y, shrink))
+    if placed:
+        yield _page(strokes, placed, settings)
+
+
+def _lowest(settings: PageSettings) -> float:
+    """The lowest baseline of a page."""
+    if settings.height is None:
+        return math.inf
+    rounding = 1e-9 * settings.height
+    return settings.height - settings.margin_bottom - BELOW * settings.line_height + rounding
+
+
+def _page(
+    strokes: list[NDArray[np.float64]], placed: list[PlacedLine], settings: PageSettings
+) -> WrittenPage:
+    height = settings.height
+    if height is None:
+        height = placed[-1].baseline + BELOW * settings.line_height + settings.margin_bottom
+    rgb = colour_rgb(settings.colour)
+    drawing = Page(strokes, settings.width, height, settings.line_height, settings.stroke_width, rgb)
+    return WrittenPage(drawing, tuple(placed))
+
+
+def common_scale(sizes: list[Measure], settings: PageSettings) -> float:
+    """Millimetres per data unit: the letters in the wanted size, or smaller, so that the lines fit."""
+    heights = [m.x_height for m in sizes if m.x_height > 0]
+    scale = settings.x_height * settings.line_height / (float(np.median(heights)) if heights else TABLET)
+    widths = np.array([m.width for m in sizes if m.width > 0])
+    if len(widths):
+        usual = widths[widths <= LONG * np.quantile(widths, 0.75)]
+        scale = min(scale, settings.text_width / float(usual.max()))
+    return scale
+
+
+def place_line(
+    line: WrittenLine, size: Measure, scale: float, settings: PageSettings
+) -> tuple[list[NDArray[np.float64]], float]:
+    """The line's strokes with its first ink at x = 0 and its baseline at y = 0, and what it was shrunk by."""
+    xy_T2 = positions(line.strokes)
+    if len(xy_T2) == 0:
+        return [], 1.0
+    xy_T2[:, 0] -= xy_T2[:, 0].min()
+    base_T = size.baseline(xy_T2[:, 0])
+    # What is left of a slope turns about the line's middle, where it comes least near to other lines.
+    middle = (base_T.min() + base_T.max()) / 2
+    xy_T2[:, 1] -= middle + settings.straighten * (base_T - middle)
+    xy_T2 *= scale
+    room = np.array([settings.text_width, TALL * settings.line_height, DEEP * settings.line_height])
+    taken = np.array([xy_T2[:, 0].max(), -xy_T2[:, 1].min(), xy_T2[:, 1].max()])
+    shrink = float(1 / np.maximum(taken / room, 1).max())
+    return split_strokes(xy_T2 * shrink, line.strokes), shrink

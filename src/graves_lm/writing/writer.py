@@ -1,0 +1,112 @@
+"""From a text of any length to handwriting: what `graves_lm.load` returns."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from graves_lm.data.strokes import StrokeLine
+from graves_lm.errors import UserError
+from graves_lm.sampling.settings import make_sampler
+from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
+from graves_lm.tasks.loading import load_task, read_checkpoint
+from graves_lm.tasks.synthesis import SynthesisTask
+from graves_lm.writing.handwriting import Handwriting
+from graves_lm.writing.page import PageSettings, WrittenLine
+from graves_lm.writing.wrap import TextLine, wrap
+
+
+class Writer:
+    """A trained synthesis network that writes texts.
+
+    >>> graves_lm.load("best.ckpt").write("Dear reader,", bias=0.75).save("letter.svg")  # doctest: +SKIP
+    """
+
+    def __init__(self, task: SynthesisTask):
+        self.task = task
+
+    def write(
+        self,
+        text: str,
+        *,
+        seed: int = 0,
+        width: int | None = None,
+        prime: StrokeLine | None = None,
+        one_hand: bool = True,
+        on_unknown: str = "error",
+        page: PageSettings | None = None,
+        sampler: SynthesisSampler | None = None,
+        progress: bool = False,
+        **settings: Any,
+    ) -> Handwriting:
+        """`text`, wrapped into lines, as handwriting.
+
+        Args:
+            seed: the same one gives the same handwriting.
+            width: characters a line; None: as many as the page holds in a hand of common size.
+            prime: a line whose writer's style is taken on.
+            one_hand: without a prime, let the first line be that of all others: a page is by one hand.
+            on_unknown: "error", "skip" or "replace", see `Alphabet.spell`.
+            page: paper, margins, pen; None: as the defaults say.
+            sampler: what draws; None: the one the network was trained with, and `settings` (bias=0.5,
+                candidates=3, …) in place of its own.
+
+            progress: show a bar of lines written.
+
+        Raises UserError for an empty text, unknown characters, bad settings, an unusable prime.
+        """
+        if sampler is None:
+            sampler = make_sampler(self.task.config["sampler"], settings)
+        elif settings:
+            raise UserError(f"{next(iter(settings))}: set it on the sampler that is given")
+        page = page or PageSettings()
+        wrapped = list(wrap(self.task.alphabet.spell(text, on_unknown), width or page.characters))
+        lines: list[WrittenLine] = []
+        trouble: list[str] = []
+        drawn = self.lines(iter(wrapped), sampler, seed, prime, one_hand)
+        for line, strokes, how in tqdm(drawn, "writing", len(wrapped), unit="line", disable=not progress):
+            lines.append(WrittenLine(line.text, strokes.strokes, line.blank))
+            trouble += warnings(len(lines), line.text, how)
+        return Handwriting(lines, page, trouble)
+
+    def lines(
+        self,
+        lines: Iterator[TextLine],
+        sampler: SynthesisSampler,
+        seed: int = 0,
+        prime: StrokeLine | None = None,
+        one_hand: bool = True,
+    ) -> Iterator[tuple[TextLine, StrokeLine, DrawnLine]]:
+        """Line after line as they are drawn, some at a time."""
+        number = 0
+        while some := list(islice(lines, 1 if one_hand and prime is None else sampler.batch_size)):
+            texts = [line.text for line in some]
+            for line, (strokes, how) in zip(
+                some, self.task.write(sampler, texts, seed, prime, number), strict=True
+            ):
+                yield line, strokes, how
+                if one_hand and prime is None and how.stopped and len(strokes.strokes) >= 50:
+                    prime = strokes
+            number += len(some)
+
+
+def warnings(number: int, text: str, how: DrawnLine) -> list[str]:
+    """What went wrong with a line, for people."""
+    found = []
+    if not how.stopped:
+        found.append(f"line {number}: reached the cap of {len(how.point_T3)} points before its end")
+    if skipped := [text[u] for u in how.skipped if text[u] != " "]:
+        found.append(f"line {number}: perhaps left out {' '.join(map(repr, skipped))}")
+    return found
+
+
+def load(path: str | Path) -> Writer:
+    """The writer of a checkpoint that `graves_lm.train model=synthesis` wrote.
+
+    Raises UserError for a missing or damaged file and a checkpoint of another task.
+    """
+    task = load_task(read_checkpoint(path, task="synthesis"))
+    assert isinstance(task, SynthesisTask)
+    return Writer(task)
