@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import linear
 
 from graves_lm.nn.lstm import LSTMState
-from graves_lm.nn.window import WindowState
+from graves_lm.nn.window import SoftWindow, WindowState
 from graves_lm.nn.window_lstm import window_lstm, window_lstm_step
 
 T, B, I, H, K, C = 9, 3, 3, 4, 2, 5  # noqa: E741
@@ -121,9 +121,9 @@ def test_values_and_all_gradients_equal_the_equations_step_by_step(steps, peepho
 
     for a, b in ((ours.h_TBH, h), (ours.w_TBC, w), (ours.components.kappa, kappas), (ours.state.c_BH, c)):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
-    for (name, a), b in zip([*p.items(), *enumerate(given)], zip(got, expected, strict=True), strict=True):
-        del a
-        torch.testing.assert_close(*b, rtol=1e-9, atol=1e-10, msg=lambda m, name=name: f"{name}: {m}")
+    names = [*p, "x", "h0", "c0", "kappa0", "w0"]
+    for name, a, b in zip(names, got, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10, msg=lambda m, name=name: f"{name}: {m}")
 
 
 def test_the_clip_and_every_path_are_active_in_that_comparison():
@@ -179,8 +179,6 @@ def test_a_sequence_equals_repeated_steps_and_chunks():
 
 
 def real_window(p):
-    from graves_lm.nn.window import SoftWindow
-
     window = SoftWindow(H, K).double()
     with torch.no_grad():
         window.weight.copy_(torch.cat([p["W_p" + n] for n in "abk"]))

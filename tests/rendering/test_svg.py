@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from graves_lm.errors import UserError
-from graves_lm.rendering.layout import Style
-from graves_lm.rendering.svg import strokes_to_svg
+from graves_lm.rendering.layout import Page, Style
+from graves_lm.rendering.svg import page_to_svg, strokes_to_animated_svg, strokes_to_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 # Two strokes and a dot; y grows downwards.
@@ -72,3 +72,34 @@ def test_refusals():
         strokes_to_svg([LINE * np.nan])
     with pytest.raises(ValueError, match="shape"):
         strokes_to_svg([LINE[:, :2]])
+
+
+PAGE = Page([np.array([(20.0, 30.0), (24, 28), (28, 30.5)]), np.array([(31.0, 22.25)])], 210, 297, 10, 0.4)
+
+
+def test_a_page_in_millimetres():
+    root, paths = read(page_to_svg(PAGE, PAGE.width))
+    assert (root.attrib["width"], root.attrib["height"]) == ("210mm", "297mm")
+    assert root.attrib["viewBox"] == "0 0 210 297"
+    assert root.find(f"{SVG}g").attrib["stroke-width"] == "0.4"
+    assert root.find(f"{SVG}g").attrib["fill"] == "none"
+    assert np.allclose(paths[0], PAGE.strokes[0])
+    assert np.allclose(paths[1], PAGE.strokes[1].repeat(2, 0))
+
+
+def test_strokes_appear_one_after_another():
+    root, paths = read(page_to_svg(PAGE, point_ms=50))
+    assert len(paths) == 2
+    line, dot = root.iter(f"{SVG}path")
+    assert line.attrib["pathLength"] == "1"
+    assert line.attrib["style"] == "animation-delay:0s;animation-duration:0.15s"
+    assert dot.attrib["style"] == "animation-delay:0.15s;animation-duration:0.05s"
+    assert dot.attrib["class"] == "dot"
+    assert "pathLength" not in dot.attrib  # it has no length to be counted in
+    style = root.find(f"{SVG}style").text
+    for name in ("pen-write", "pen-land"):
+        assert f"@keyframes {name}" in style
+    # The same drawing, but for the times: a viewer without animation shows all of it.
+    still, _ = read(page_to_svg(PAGE))
+    assert [p.attrib["d"] for p in still.iter(f"{SVG}path")] == [p.attrib["d"] for p in (line, dot)]
+    assert strokes_to_animated_svg([LINE]).count("animation-delay") == 3

@@ -1,13 +1,20 @@
 """Training as a whole: it learns, in the paper's units, and stops when it must."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 
 from graves_lm.errors import TrainingDiverged, UserError
+from graves_lm.launch import CONF
 from graves_lm.tasks.loading import load_task, read_checkpoint
-from tests.runs import compose_run, train, write_text
+from graves_lm.training import run
+from tests.data.lines import make_line, write_ink
+from tests.runs import compose_run, run_on, train, write_text, write_waves
 
 
 def test_a_small_network_learns_a_small_text(tmp_path):
@@ -130,3 +137,142 @@ def test_the_last_weights_are_the_best_ones_when_no_validation_came_after_them(t
     record = train(tmp_path / "run", source, "trainer.max_steps=13", "trainer.val_check_interval=10")
     assert record["steps"] == 13
     assert torch.load(record["checkpoint"], weights_only=True)["global_step"] == 13
+
+
+# --- stages and other units, with strokes ---------------------------------------------------------
+
+STILL = ("optimizer.lr=1e-12", "optimizer.warmup_steps=0", "callbacks.samples=null")
+
+
+def last_of(folder):
+    return folder / "checkpoints" / "last.ckpt"
+
+
+def steps_and_weights(path):
+    checkpoint = torch.load(path, weights_only=True)
+    weights = {k: v for k, v in checkpoint["state_dict"].items() if k.startswith("network.")}
+    return checkpoint["global_step"], weights
+
+
+def test_a_checkpoint_of_another_noise_begins_a_new_stage(tmp_path):
+    """Its weights are taken, its steps are not; `ckpt=last` then goes on within the new stage."""
+    source = write_waves(tmp_path)
+    train(tmp_path / "first", source, "trainer.max_steps=5", "callbacks.samples=null")
+    first, second = last_of(tmp_path / "first"), last_of(tmp_path / "second")
+    stage = ["noise=adaptive", f"ckpt={first}", *STILL]
+    assert train(tmp_path / "second", source, "trainer.max_steps=3", *stage)["steps"] == 3
+    (_, before), (steps, after) = steps_and_weights(first), steps_and_weights(second)
+    assert steps == 3
+    assert before.keys() == after.keys()
+    for name, weight in before.items():
+        torch.testing.assert_close(after[name], weight, rtol=0, atol=1e-8)
+    assert any(k.startswith("noise.") for k in torch.load(second, weights_only=True)["state_dict"])
+    more = ["trainer.max_steps=5", "noise=adaptive", "ckpt=last", *STILL]
+    assert train(tmp_path / "second", source, *more)["steps"] == 5
+    # Naming the stage's own checkpoint goes on with it too.
+    more = ["trainer.max_steps=6", "noise=adaptive", f"ckpt={second}", *STILL]
+    assert train(tmp_path / "third", source, *more)["steps"] == 6
+
+
+def test_a_new_stage_on_lines_of_another_size(tmp_path):
+    """Normalised, the offsets of any pen are of one size: the weights go on, in the new lines' units."""
+    train(tmp_path / "first", write_waves(tmp_path), "trainer.max_steps=2", "callbacks.samples=null")
+    (tmp_path / "other").mkdir()
+    other = write_ink(tmp_path / "other" / "ink.json", [make_line(f"l{i}", 20) for i in range(10)])
+    begin = f"weights={last_of(tmp_path / 'first')}"
+    record = train(tmp_path / "second", other, "trainer.max_steps=1", begin, *STILL)
+    (_, before), (_, after) = (steps_and_weights(last_of(tmp_path / name)) for name in ("first", "second"))
+    assert all(torch.allclose(after[k], before[k], rtol=0, atol=1e-8) for k in before)
+    units = [
+        read_checkpoint(path)["graves_lm"]["facts"]["normalisation"]
+        for path in (last_of(tmp_path / "first"), record["checkpoint"])
+    ]
+    assert units[0] != units[1]
+    # Resuming is another matter: its figures would be of two units.
+    with pytest.raises(UserError, match="its normalisation is not that of the data"):
+        train(tmp_path / "third", other, f"ckpt={last_of(tmp_path / 'first')}", *STILL)
+
+
+def test_weights_with_other_symbols_are_refused(tmp_path):
+    train(tmp_path / "first", write_text(tmp_path), "trainer.max_steps=1")
+    other = tmp_path / "text2.txt"
+    other.write_text("abc\n" * 200)
+    with pytest.raises(UserError, match="its symbols is not that of the data"):
+        train(tmp_path / "second", other, f"weights={last_of(tmp_path / 'first')}")
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    source = write_waves(tmp_path)
+    train(tmp_path / "text", write_text(tmp_path), "trainer.max_steps=1")
+    for key in ("ckpt", "weights"):
+        with pytest.raises(UserError, match="of model=character"):
+            train(tmp_path / "ink", source, f"{key}={last_of(tmp_path / 'text')}")
+
+
+@pytest.mark.parametrize(
+    ("write", "other", "refusal"),
+    [
+        (write_waves, "model=character", "model=character does not go with data=ink, which has no symbols"),
+        (
+            write_text,
+            "model=stroke",
+            "model=stroke does not go with data=textfile, which has no normalisation",
+        ),
+    ],
+)
+def test_data_of_another_kind_are_refused_before_any_is_read(tmp_path, write, other, refusal):
+    source = write(tmp_path)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        name = "ink" if source.suffix == ".json" else "textfile"
+        places = [f"data.source={source}", f"data.cache_dir={tmp_path / 'cache'}", f"run_dir={tmp_path}"]
+        cfg = compose("train", [other, f"data={name}", *places])
+    with pytest.raises(UserError, match=refusal):
+        run(cfg)
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("write", "sampler", "refusal"),
+    [
+        (write_waves, "sampler=text", "TextSampler does not draw for model=stroke"),
+        (write_text, "sampler=strokes", "StrokeSampler does not draw for model=character"),
+        (write_waves, "sampler=from_checkpoint", "does not draw for model=stroke"),
+    ],
+)
+def test_a_sampler_of_another_kind_is_refused(tmp_path, write, sampler, refusal):
+    """And not after an epoch, when the first sample is drawn."""
+    source = write(tmp_path)
+    name = ["model=stroke", "data=ink"] if source.suffix == ".json" else ["data=textfile"]
+    places = [f"data.source={source}", f"data.cache_dir={tmp_path / 'cache'}", f"run_dir={tmp_path / 'run'}"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("train", [*name, *places, sampler])
+    with pytest.raises(UserError, match=refusal):
+        run(cfg)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_with_batches_twice_as_large(tmp_path):
+    """They take the same lines at the same steps, and divide by what both have seen."""
+    source = write_waves(tmp_path)
+    settings = ["trainer.max_steps=14", "trainer.max_epochs=5", "callbacks.samples=null"]
+    settings += [
+        "optimizer=sgd",
+        "optimizer.unit=point",
+        "optimizer.lr=1e-2",
+    ]  # Adam would hide a wrong scale
+    alone = train(tmp_path / "alone", source, *settings, "data.batch_size=6")
+    command = [sys.executable, "-m", "graves_lm.train", "name=test", f"run_dir={tmp_path / 'two'}"]
+    command += [*run_on(source, tmp_path / "cache"), *settings, "data.batch_size=3", "logger=none"]
+    command += ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.precision=32-true"]
+    command += ["checkpoint_every=1", "callbacks.progress=null", "+trainer.enable_progress_bar=false"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    together = json.loads((tmp_path / "two" / "metrics.json").read_text())
+    assert together["steps"] == alone["steps"] == 14
+    for name in ("val/nll_per_line", "val/nll_per_point", "val/sse"):
+        assert together[name] == pytest.approx(alone[name], rel=1e-3)
+    (_, ours), (_, theirs) = (steps_and_weights(last_of(tmp_path / name)) for name in ("two", "alone"))
+    for name, weight in theirs.items():
+        torch.testing.assert_close(ours[name], weight, rtol=1e-3, atol=1e-4)

@@ -29,8 +29,9 @@ _WRITER, _LINE = 0, 1  # keep the random numbers of writers and lines apart
 class HersheyLines(Sequence[StrokeLine]):
     """`lines` lines by `writers` people, taking turns; `part` ("train", "val", "test") has its own people.
 
-    A line has so many `characters`, from and to, give or take a long word. `lines[i]` depends on (seed,
-    part, i, writers, characters) alone.
+    A line has so many `characters`, from and to, give or take a long word; `people` names
+    the part whose people write, when it is not this one. `lines[i]` depends on (seed,
+    part, i, writers, characters, people) alone.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class HersheyLines(Sequence[StrokeLine]):
         seed: int = 0,
         part: str = "train",
         characters: tuple[int, int] = (SHORTEST, LONGEST),
+        people: str | None = None,
     ):
         shortest, longest = characters
         if not 1 <= shortest <= longest <= LONGEST:
@@ -55,6 +57,7 @@ class HersheyLines(Sequence[StrokeLine]):
             raise UserError(f"generated handwriting has the parts {', '.join(PARTS)}, not {part!r}")
         self.lines, self.writers, self.seed, self.part = lines, writers, seed, part
         self.characters = (shortest, longest)
+        self.people = people or part
 
     def __len__(self) -> int:
         return self.lines
@@ -63,13 +66,14 @@ class HersheyLines(Sequence[StrokeLine]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(self.lines))]
         index = range(self.lines)[index]
-        part = list(PARTS).index(self.part)
+        part, people = (list(PARTS).index(p) for p in (self.part, self.people))
         writer = index % self.writers
         rng = np.random.default_rng(np.random.SeedSequence((self.seed, part, _LINE, index)))
         text = draw_line(rng, self.part, *self.characters)
-        strokes = write_line(text, hand(self.seed, part, writer), rng)
-        name = f"{self.seed}-{self.part}-{writer:04d}"
-        return StrokeLine(f"hershey-{name}-{index:06d}", from_pen_strokes(strokes), text, f"hershey-{name}")
+        strokes = write_line(text, hand(self.seed, people, writer), rng)
+        name = f"{self.seed}-{self.part}-{writer:04d}-{index:06d}"
+        person = f"{self.seed}-{self.people}-{writer:04d}"
+        return StrokeLine(f"hershey-{name}", from_pen_strokes(strokes), text, f"hershey-{person}")
 
 
 @lru_cache(maxsize=4096)

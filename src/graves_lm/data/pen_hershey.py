@@ -24,6 +24,7 @@ class HersheyData(PenDataModule):
         lines, writers: of the training split.
         eval_lines: of the validation and the test split each, by a tenth of the writers.
         line_characters: the least and the most of a line.
+        same_writers: let the training writers write the validation and test lines too.
         seed: of the writers, texts and movements; not that of training.
     """
 
@@ -33,6 +34,7 @@ class HersheyData(PenDataModule):
         writers: int,
         eval_lines: int,
         line_characters: Sequence[int] = (20, 40),
+        same_writers: bool = False,
         seed: int = 0,
         **settings: Any,
     ):
@@ -52,12 +54,16 @@ class HersheyData(PenDataModule):
         fewer, size = max(1, writers // 10), (line_characters[0], line_characters[1])
         self._parts = {
             "train": HersheyLines(lines, writers, seed, "train", size),
-            "val": HersheyLines(eval_lines, fewer, seed, "val", size),
-            "test": HersheyLines(eval_lines, fewer, seed, "test", size),
         }
+        people = "train" if same_writers else None
+        for part in ("val", "test"):
+            eval_writers = writers if same_writers else fewer
+            self._parts[part] = HersheyLines(eval_lines, eval_writers, seed, part, size, people)
 
     def cache_key(self) -> Mapping[str, Any]:
-        parts = {name: [p.lines, p.writers, p.seed, p.characters] for name, p in self._parts.items()}
+        parts = {
+            name: [p.lines, p.writers, p.seed, p.characters, p.people] for name, p in self._parts.items()
+        }
         return {"data": self.name, "version": HERSHEY_VERSION, "parts": parts}
 
     def read(self) -> PenLines:

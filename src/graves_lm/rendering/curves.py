@@ -33,40 +33,49 @@ def smooth(xy_N2: Floats, tolerance: float) -> Floats:
     parts = []
     for first, last in zip(corners[-2::-1], corners[:0:-1], strict=True):
         part = points_N2[first : last + 1]
-        parts.append((part, _direction(part[:3]), _direction(part[:-4:-1])))
+        parts.append((part, _end_direction(part[:3]), _end_direction(part[:-4:-1])))
     while parts:
         part, leaving, arriving = parts.pop()
-        segment, worst = _fit(part, leaving, arriving, tolerance)
-        if worst is None:
+        segment = _fit(part, leaving, arriving, tolerance)
+        if segment is not None:
             segments.append(segment)
         else:
+            mid = len(part) // 2
             # One direction for both sides, so that the curve goes on without a kink.
-            on = _direction(part[worst - 1 : worst + 2])
-            parts += [(part[worst:], on, arriving), (part[: worst + 1], leaving, -on)]
+            on = _unit(part[mid + 1] - part[mid - 1], part[mid] - part[mid - 1])
+            parts += [(part[mid:], on, arriving), (part[: mid + 1], leaving, -on)]
     return np.stack(segments)
 
 
-def _direction(points: Floats) -> Floats:
-    """The unit vector from the first of the points to the last, or to the second where these coincide."""
-    way = points[-1] - points[0]
-    if not way.any():
-        way = points[1] - points[0]
+def _unit(way: Floats, otherwise: Floats) -> Floats:
+    """The direction of the way, or the other one where it has none."""
+    way = way if way.any() else otherwise
     return way / np.hypot(*way)
 
 
-def _fit(part: Floats, leaving: Floats, arriving: Floats, tolerance: float) -> tuple[Floats, int | None]:
-    """The best segment through the part's ends, and the inner point to cut at where it is not good enough."""
+def _end_direction(points: Floats) -> Floats:
+    """The direction at the first of two or three points: that of a parabola through them."""
+    step = points[1] - points[0]
+    if len(points) < 3:
+        return _unit(step, step)
+    way = 4 * step - (points[2] - points[0])
+    # Where the pen picks up speed, the parabola may start sideways.
+    return _unit(way if way @ step > 0.8 * np.hypot(*way) * np.hypot(*step) else step, step)
+
+
+def _fit(part: Floats, leaving: Floats, arriving: Floats, tolerance: float) -> Floats | None:
+    """A segment between the part's ends that is near enough to its points; None where none was found."""
     chords = np.hypot(*np.diff(part, axis=0).T)
     u = np.concatenate([[0.0], np.cumsum(chords)]) / chords.sum()
     for _ in range(_TRIES):
         segment = _solve(part, u, leaving, arriving, float(chords.sum()))
         errors = np.hypot(*(_bezier(segment, u) - part).T)
         if errors.max() <= tolerance:
-            return segment, None
+            return segment
         if errors.max() > 4 * tolerance or len(part) < 4:
             break
         u = _nearer(segment, part, u)
-    return segment, int(errors[1:-1].argmax()) + 1
+    return None
 
 
 def _solve(part: Floats, u: Floats, leaving: Floats, arriving: Floats, length: float) -> Floats:

@@ -64,9 +64,9 @@ def page_to_png(page: Page, dpi: float | None = None) -> bytes:
     most = 25.4 * min((MAX_PIXELS / page.width / page.height) ** 0.5, MAX_SIDE / max(page.width, page.height))
     if dpi is None:
         dpi = min(DPI, most)
-    if not 1 <= dpi <= most:
+    if not 0 < dpi <= most:
         raise UserError(
-            f"dpi={dpi:g}: a page of {page.width:.0f} × {page.height:.0f} mm can be drawn at 1 to {most:.0f}"
+            f"dpi={dpi:g}: a page of {page.width:.0f} × {page.height:.0f} mm has {most:.4g} at most"
         )
     return to_png(draw(page, dpi / 25.4, MAX_PIXELS), dpi)
 

@@ -39,9 +39,6 @@ def read_checkpoint(path: str | Path, task: str | None = None) -> dict[str, Any]
     if not isinstance(checkpoint, dict) or CARD not in checkpoint:
         raise UserError(f"ckpt={path}: a file of torch, but not a checkpoint of graves_lm")
     card = checkpoint[CARD]
-    if "facts" not in card:  # saved when there were texts only
-        card["facts"] = {"symbols": card.pop("symbols")}
-        card["config"]["sampler"] = {"_target_": "graves_lm.sampling.text.TextSampler"}
     found = card["task"]
     if task is not None and found != task:
         raise UserError(f"ckpt={path}: a checkpoint of model={found}, and this needs model={task}")

@@ -18,11 +18,12 @@ Floats = NDArray[np.float64]
 
 # All in heights of an x. What is known of lines of writing before one is seen: how far the pen misses the
 # baseline, and how much baselines climb (per x height of way), and bend (over the line's width).
-MISS, CLIMB, BEND = 0.09, 0.06, 0.5
-OUTLIER = 0.02  # the likelihood of a bottom that does not stand on the baseline, against one that does
+MISS, CLIMB, BEND = 0.09, 0.04, 0.5
+SHORT = 8.0  # half a line of two or three words: a shorter one has hardly a bend
+OUTLIER = 0.03  # the likelihood of a bottom that does not stand on the baseline, against one that does
 SWING = 0.3  # a turn after a shorter way up or down is a tremor
 CAPITALS = 1.65  # the height of a capital
-SEARCHED = 64  # candidates that a search looks at; a runaway line has thousands
+SEARCHED = 32  # candidates that a search looks at; a runaway line has thousands
 
 
 class Measure(NamedTuple):
@@ -51,7 +52,7 @@ def measure(line: ArrayLike, text: str = "") -> Measure:
         heights_N = heights_N[heights_N > 0.4 * size]
         if len(heights_N) == 0:
             return Measure(baseline, width, 0.0)
-        size = densest(heights_N, 0.12 * size)
+        size = densest(heights_N, 0.2 * size)
     if sum(c.islower() for c in text) < sum(c.isupper() or c.isdigit() for c in text):
         size /= CAPITALS
     return Measure(baseline, width, size)
@@ -94,20 +95,24 @@ def fit_baseline(bottoms_N2: Floats, width: float, size: float) -> Polynomial:
     half = max(width / size, 1.0) / 2
     u_N = x_N / half - 1
     # The prior's spread of: y at the middle, half the rise over the width, the two bends.
-    spread = np.array([np.inf, CLIMB * half, BEND * min(1, half / 6), BEND * min(1, half / 6)])
+    bend = BEND * min(1, half / SHORT) ** 2
+    spread = np.array([np.inf, CLIMB * half, bend, bend])
     A_NK = np.stack([np.ones_like(u_N), u_N, u_N**2, u_N**3], 1)
 
-    def score(residuals: Floats, rise: Floats) -> Floats:
-        likelihood = np.exp(-0.5 * (residuals / MISS) ** 2) + OUTLIER
-        return np.log(likelihood).sum(-1) - 0.5 * (rise / spread[1]) ** 2
-
-    rises = np.linspace(-3, 3, 61) * spread[1]
-    level_RN = y_N - rises[:, None] * u_N  # where each bottom would have the line's middle, at each rise
+    rises_R = np.linspace(-5, 5, 101) * spread[1]
+    level_RN = y_N - rises_R[:, None] * u_N  # where each bottom would have the line's middle, at each rise
     level_RC = level_RN[:, :: len(y_N) // SEARCHED + 1]
-    scores_RC = np.stack([score(level_RN - level_R[:, None], rises) for level_R in level_RC.T], 1)
-    r, c = np.unravel_index(scores_RC.argmax(), scores_RC.shape)
-    c_K = np.array([level_RC[r, c], rises[r], 0.0, 0.0])
-    for miss in np.linspace(4, 1, 12) * MISS:  # wide at first, to find what bends away
+    cost_RC = np.stack(
+        [
+            np.minimum(((level_RN - level_R[:, None]) / MISS) ** 2, -2 * np.log(OUTLIER)).sum(1)
+            for level_R in level_RC.T
+        ],
+        1,
+    )
+    cost_RC += (rises_R[:, None] / spread[1]) ** 2
+    r, c = np.unravel_index(cost_RC.argmin(), cost_RC.shape)
+    c_K = np.array([level_RC[r, c], rises_R[r], 0.0, 0.0])
+    for miss in np.linspace(4, 1, 8) * MISS:  # wide at first, to find what bends away
         weight_N = np.exp(-0.5 * ((y_N - A_NK @ c_K) / miss) ** 2)
         weight_N *= 1 / (weight_N + OUTLIER) / miss**2
         c_K = np.linalg.solve((A_NK.T * weight_N) @ A_NK + np.diag(spread**-2), (A_NK.T * weight_N) @ y_N)

@@ -34,7 +34,7 @@ def animated_svg(drawing: Drawing, tolerance: float = CURVES, point_ms: float = 
 
 
 def png(drawing: Drawing, dpi: float | None = None) -> bytes:
-    """A page as PNG; None: at 150 dots per inch, or less for a very long page. Raises UserError for too many."""
+    """A page as PNG, at 150 dpi unless given, or less for a very long page. Raises UserError for too many."""
     return page_to_png(drawing, dpi)
 
 

@@ -1,0 +1,142 @@
+"""Handwriting drawn for texts: each line by itself, ended by the window, told when it went wrong."""
+
+import math
+
+import pytest
+import torch
+
+from graves_lm.errors import UserError
+from graves_lm.models.synthesis import SynthesisNetwork, Text
+from graves_lm.sampling.noise import line_seed, point_noise
+from graves_lm.sampling.packed import PackedSynthesis
+from graves_lm.sampling.synthesis import DrawnLine, Prime, SynthesisSampler
+
+TEXTS = [[0, 1, 2], [3, 1], [2, 2, 0, 1, 3, 3, 1], [0], [1, 2, 3, 0, 1]]
+
+
+@pytest.fixture(scope="module")
+def network() -> SynthesisNetwork:
+    torch.manual_seed(3)
+    # A window of ten points a character, so that lines end soon.
+    return SynthesisNetwork(4, layers=2, hidden_size=12, mixtures=3, points_per_character=10.0)
+
+
+def test_lines_end_by_the_window_and_take_as_long_as_it_moves(network):
+    lines = SynthesisSampler().write(network, TEXTS, seed=1)
+    assert all(line.stopped for line in lines)
+    assert all(line.point_T3.isfinite().all() for line in lines)
+    for line, text in zip(lines, TEXTS, strict=True):
+        assert 4 * len(text) < len(line.point_T3) < 25 * len(text) + 25
+        assert len(line.coverage_U) == len(text)
+    assert len(lines[2].point_T3) > len(lines[3].point_T3)
+
+
+def test_a_line_is_the_same_alone_and_among_others(network):
+    together = SynthesisSampler().write(network, TEXTS, seed=7)
+    small = SynthesisSampler(batch_size=2).write(network, TEXTS, seed=7)
+    for i, text in enumerate(TEXTS):
+        alone = SynthesisSampler().write(network, [text], seed=7, first_line=i)[0]
+        for other in (alone, small[i]):
+            assert torch.allclose(together[i].point_T3, other.point_T3, atol=1e-3)
+            assert torch.equal(together[i].point_T3[:, 2], other.point_T3[:, 2])
+
+
+def test_the_seed_decides(network):
+    one, same, other = (SynthesisSampler().write(network, TEXTS[:1], seed=s)[0] for s in (1, 1, 2))
+    assert torch.equal(one.point_T3, same.point_T3)
+    assert not torch.equal(one.point_T3, other.point_T3)
+
+
+def test_a_window_that_does_not_move_hits_the_cap_and_says_so(network):
+    slow = SynthesisNetwork(4, 1, 8, 2, points_per_character=1e6)
+    line = SynthesisSampler(points_per_character=3.0).write(slow, [[0, 1, 2, 3]], seed=0)[0]
+    assert not line.stopped
+    assert len(line.point_T3) == 200 + 4 * 3
+    assert line.skipped == [2, 3]  # the window looks at where it stands and a little ahead
+
+
+def test_the_best_candidate_is_kept(network):
+    one = SynthesisSampler().write(network, TEXTS, seed=5)
+    best = SynthesisSampler(candidates=6).write(network, TEXTS, seed=5)
+    for kept, first in zip(best, one, strict=True):  # the first candidate is the one drawn alone
+        assert kept.rank[:2] <= first.rank[:2]
+        assert kept.rank[:2] < first.rank[:2] or kept.rank[2] < first.rank[2] + 1e-4
+    assert sum(kept.rank < first.rank for kept, first in zip(best, one, strict=True)) >= 3
+    good, cut = DrawnLine(torch.zeros(5, 3), torch.ones(2), True, 9.0), torch.ones(2)
+    assert good.rank < DrawnLine(torch.zeros(5, 3), cut, False, -9.0).rank
+    assert good.rank < DrawnLine(torch.zeros(5, 3), torch.tensor([1.0, 0.2]), True, -9.0).rank
+
+
+def test_an_unbounded_bias_takes_the_mode_of_the_likeliest_component(network):
+    line = SynthesisSampler(bias=200.0).write(network, [[1, 2]], seed=0)[0]
+    text, state, x_B3 = Text.of([[1, 2]]), network.initial_state(1), torch.zeros(1, 3)
+    for point_3 in line.point_T3[:15]:
+        with torch.no_grad():
+            distribution, state, _ = network.step(x_B3, text, state)
+        j = distribution.pi_logits.argmax(-1)
+        assert torch.allclose(distribution.mu[0, j].squeeze(0), point_3[:2], atol=1e-4)
+        x_B3 = point_3.unsqueeze(0)
+
+
+def test_a_bias_along_the_line_goes_from_one_to_the_other(network, monkeypatch):
+    seen = []
+    original = PackedSynthesis.step
+
+    def step(self, *args):
+        distribution, state, phi = original(self, *args)
+        biased = distribution.biased
+        monkeypatch.setattr(distribution, "biased", lambda b: seen.append(float(b)) or biased(b), raising=False)
+        return distribution, state, phi
+
+    monkeypatch.setattr(PackedSynthesis, "step", step)
+    SynthesisSampler(bias=[0.0, 2.0]).write(network, [[0, 1, 2, 3, 1]], seed=0)
+    assert seen[0] == 0
+    assert seen[-1] > 1
+    assert all(0 <= b <= 2 for b in seen)
+
+
+def test_priming_is_feeding_the_prime(network):
+    """The points drawn after a prime are those of a network that was fed it point by point."""
+    prime = Prime(torch.cat([torch.zeros(1, 3), torch.randn(29, 3)]), [3, 0])
+    prime.point_T3[:, 2] = (prime.point_T3[:, 2] > 1).float()
+    target = [1, 2]
+    line = SynthesisSampler().write(network, [target], seed=4, prime=prime)[0]
+    text, state = Text.of([[3, 0, *target]]), network.initial_state(1)
+    noise = point_noise(network.head.mixtures, [line_seed(4, 0, 0)])
+    with torch.no_grad():
+        for point_3 in prime.point_T3:
+            distribution, state, _ = network.step(point_3.unsqueeze(0), text, state)
+        for drawn_3 in line.point_T3[:10]:
+            x_B3 = distribution.point(*next(noise))
+            assert torch.allclose(x_B3[0], drawn_3, atol=1e-4)
+            distribution, state, _ = network.step(x_B3, text, state)
+    assert len(line.coverage_U) == len(target)
+
+
+def test_lines_have_unrelated_random_numbers():
+    assert len({line_seed(1, line, n) for line in range(50) for n in range(4)}) == 200
+    assert line_seed(1, 0) != line_seed(-1, 0)
+    race, z, u = next(point_noise(5, [1, 2]))
+    assert race.shape == (2, 5) and z.shape == (2, 2) and u.shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"bias": -1}, "sampler.bias=-1: a finite number of 0 or more"),
+        ({"bias": math.nan}, "sampler.bias=nan"),
+        ({"bias": [0, 1, 2]}, "or two such"),
+        ({"bias": "neat"}, "sampler.bias=neat"),
+        ({"candidates": 0}, "sampler.candidates=0"),
+        ({"batch_size": 0}, "sampler.batch_size=0"),
+        ({"points_per_character": 0}, "sampler.points_per_character=0"),
+    ],
+)
+def test_bad_settings_are_refused(settings, message):
+    with pytest.raises(UserError, match=message.replace("[", r"\[")):
+        SynthesisSampler(**settings)
+
+
+def test_an_empty_text_is_refused(network):
+    with pytest.raises(UserError, match="the text is empty"):
+        SynthesisSampler().write(network, [[0], []])

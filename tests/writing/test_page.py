@@ -1,0 +1,198 @@
+"""Lines stand on their baselines, in one size, within the margins, on as many pages as needed."""
+
+import tracemalloc
+from dataclasses import replace
+from itertools import islice, pairwise
+
+import numpy as np
+import pytest
+
+from graves_lm.errors import UserError
+from graves_lm.writing.page import PageSettings, WrittenLine, paginate
+from graves_lm.writing.wrap import wrap
+from tests.writing.letters import letter, person, written
+
+SMALL = PageSettings(100, 60, 12, 8, 10, 6, line_height=8)
+
+
+def inks(page) -> list[np.ndarray]:
+    """The ink (N, 2) of each line of a page, told apart by which baseline is nearest to its middle."""
+    baselines = np.array([line.baseline for line in page.lines])
+    found = [[] for _ in page.lines]
+    for xy in page.drawing.strokes:
+        middle = np.median(xy[:, 1]) + 0.1 * page.drawing.line_height
+        found[np.abs(baselines - middle).argmin()].append(xy)
+    return [np.concatenate(parts) for parts in found]
+
+
+def test_letters_stand_on_the_baselines():
+    settings = PageSettings(straighten=1)
+    (page,) = paginate(letter(), settings)
+    first = settings.margin_top + 0.7 * settings.line_height
+    rows = [0, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 14]
+    assert len(page.lines) == len(rows)
+    for line, row, ink in zip(page.lines, rows, inks(page), strict=True):
+        assert line.baseline == pytest.approx(first + row * settings.line_height)
+        # The pen stays longest about the baseline and the height of an x.
+        near = np.abs(ink[:, 1] - line.baseline) < 0.1 * settings.line_height
+        assert near.mean() > 0.2
+        for half in (ink[:, 0] < np.median(ink[:, 0]), ink[:, 0] > np.median(ink[:, 0])):
+            assert np.quantile(ink[half, 1], 0.85) == pytest.approx(line.baseline, abs=2.0)
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_margins_and_neighbours_are_left_alone(number):
+    settings = replace(SMALL, height=120)
+    for page in paginate(letter(number=number), settings):
+        every = inks(page)
+        assert max(ink[:, 0].max() for ink in every) <= 92 + 1e-6
+        assert [ink[:, 0].min() for ink in every] == pytest.approx([12] * len(every), abs=8)
+        assert min(ink[:, 0].min() for ink in every) == pytest.approx(12)
+        assert every[0][:, 1].min() > settings.margin_top - 1
+        assert every[-1][:, 1].max() < settings.height - settings.margin_bottom + 1
+        assert (page.drawing.width, page.drawing.height) == (100, 120)
+
+
+def test_each_line_begins_at_the_margin():
+    for line in letter():
+        (page,) = paginate([line], SMALL)
+        assert min(xy[:, 0].min() for xy in page.drawing.strokes) == pytest.approx(12)
+
+
+def test_one_scale_for_all_lines():
+    lines = list(letter())
+    pages = list(paginate(lines, SMALL))
+    assert len(pages) > 1
+    strokes = iter([xy for page in pages for xy in page.drawing.strokes])
+    scales = []
+    for line in lines:
+        count = int(line.strokes[:, 2].sum())
+        ink = np.concatenate(list(islice(strokes, count)))
+        scales.append(np.ptp(ink[:, 0]) / np.ptp(line.strokes[:, 0].astype(float).cumsum()))
+    assert next(strokes, None) is None
+    assert scales == pytest.approx([scales[0]] * len(scales), rel=1e-6)
+    assert all(line.shrink == 1 for page in pages for line in page.lines)
+
+
+def test_letters_have_the_wanted_size():
+    settings = PageSettings(width=2000, line_height=10, x_height=0.3, straighten=1)
+    for number in range(6):
+        hand = person(number)
+        line = written("a narrow canoe on some warm sea", hand)
+        (page,) = paginate([line], settings)
+        (ink,) = inks(page)
+        # 2000 mm are wide enough, so that the height of an x decides.
+        scale = np.ptp(ink[:, 0]) / np.ptp(line.strokes[:, 0].cumsum())
+        assert scale * hand.x_height * hand.size == pytest.approx(3, rel=0.2)
+
+
+def test_a_long_line_is_shrunk_alone_and_says_so():
+    lines = list(letter())
+    long = lines[4].strokes * np.array([3, 1, 1], np.float32)
+    lines[4] = lines[4]._replace(strokes=long)
+    placed = [line for page in paginate(lines, SMALL) for line in page.lines]
+    assert [line.number for line in placed if line.shrink < 1] == [5]
+    assert 0.25 < placed[4].shrink < 0.5
+    pages = list(paginate(lines, SMALL))
+    assert max(xy[:, 0].max() for page in pages for xy in page.drawing.strokes) == pytest.approx(92)
+
+
+def test_pages_break_between_lines():
+    # 44 mm for writing are five lines of 8 mm.
+    lines = list(letter())
+    pages = list(paginate(lines, SMALL))
+    flat = [line for page in pages for line in page.lines]
+    assert [line.text for line in flat] == [line.text for line in lines]
+    assert [line.number for line in flat] == list(range(1, len(lines) + 1))
+    for page in pages:
+        assert page.lines[0].baseline == pytest.approx(10 + 0.7 * 8)
+        assert page.lines[-1].baseline <= 60 - 6 - 0.3 * 8
+    # As many as fit: the next line would have run into the margin.
+    for page, after in pairwise(pages):
+        blank = lines[after.lines[0].number - 1].blank
+        assert page.lines[-1].baseline + (1 + blank) * 8 > 60 - 6 - 0.3 * 8
+
+
+def test_a_page_as_long_as_the_writing():
+    (page,) = paginate(letter(), replace(SMALL, height=None))
+    assert page.drawing.height == pytest.approx(10 + 15 * 8 + 6)
+
+
+@pytest.mark.parametrize("straighten", [0, 0.5, 1])
+def test_straightening_takes_out_a_share_of_the_slope(straighten):
+    line = written("Some say the bridge was built in a day", person(3, slope=0.08))
+    (page,) = paginate([line], PageSettings(straighten=straighten))
+    (ink,) = inks(page)
+    xy = line.strokes[:, :2].astype(float).cumsum(0)
+    scale = np.ptp(ink[:, 0]) / np.ptp(xy[:, 0])
+    removed = (xy - xy[0])[:, 1] * scale - (ink - ink[0])[:, 1]
+    slope = np.polyfit(ink[:, 0], removed, 1)[0]
+    assert slope == pytest.approx(0.08 * straighten, abs=0.006)
+
+
+def test_little_or_strange_ink():
+    odd = [
+        WrittenLine("", np.zeros((0, 3), np.float32)),
+        WrittenLine(".", np.array([[0, 0, 1]], np.float32)),
+        WrittenLine("-", np.array([[0, 0, 0], [60, 0, 1]], np.float32)),
+        WrittenLine("?", np.array([[0, 0, 0], [1e7, -1e7, 0], [3, 1e7, 1]], np.float32)),
+    ]
+    assert list(paginate([], SMALL)) == []
+    (page,) = paginate(odd, SMALL)
+    ink = np.concatenate(page.drawing.strokes)
+    assert np.isfinite(ink).all()
+    assert (ink >= 0).all()
+    assert (ink <= (100, 60)).all()
+
+
+def test_100_000_characters_page_by_page():
+    asked = [0]
+
+    def lines():
+        for line in wrap("word " * 20_000, 40):
+            asked[0] += 1
+            strokes = np.zeros((900, 3), np.float32)  # 27 MB in all
+            strokes[1:, 0] = 6
+            yield WrittenLine(line.text, strokes)
+
+    pages = paginate(lines(), PageSettings())
+    first = next(pages)
+    assert asked[0] <= len(first.lines) + 1
+    tracemalloc.start()
+    count = len(first.lines) + sum(len(page.lines) for page in pages)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert asked[0] == count == 2500
+    assert peak < 2_000_000
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"width": 0},
+        {"width": float("nan")},
+        {"height": -1},
+        {"height": 45},
+        {"margin_left": -1},
+        {"margin_left": 180},
+        {"line_height": 0},
+        {"line_height": float("inf")},
+        {"x_height": 1.5},
+        {"straighten": 2},
+        {"stroke_width": 0},
+        {"colour": "bluish"},
+        {"line_height": "10"},
+    ],
+)
+def test_settings_that_cannot_be(setting):
+    with pytest.raises(UserError) as error:
+        PageSettings(**setting)
+    assert "\n" not in str(error.value)
+    assert str(next(iter(setting.values()))) in str(error.value) or "height" in str(error.value)
+
+
+def test_strokes_that_are_not_finite():
+    line = next(letter())
+    line.strokes[3, 0] = np.nan
+    with pytest.raises(UserError, match="not finite"):
+        list(paginate([line], SMALL))
