@@ -8,14 +8,21 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
+from PIL import Image
 
 from graves_lm.launch import quote_literal
-from tests.runs import QUICK, TEXT, write_text
+from graves_lm.rendering.handwriting import FORMATS
+from graves_lm.rendering.points import read_points
+from graves_lm.tasks.stroke import StrokeTask
+from tests.data.test_iam import write_tree
+from tests.runs import PEN_RUN, QUICK, TEXT, write_text, write_waves
 
 ODD_PROMPT = """a,b='c' "d" {e: [f]} ${run_dir} \\${g} é 日 \\\\ #!~ """
 TINY = (
@@ -26,7 +33,17 @@ TINY = (
     "data.eval_batch_size=2",
     "model.network.hidden_size=8",
     "model.network.layers=1",
+    "sampler.length=5",
     *QUICK,
+    "run_dir=run",
+)
+TINY_STROKES = (
+    *PEN_RUN,
+    "data=ink",
+    "data.source=ink.json",
+    "sampler.length=30",
+    *QUICK,
+    "trainer.val_check_interval=2",
     "run_dir=run",
 )
 
@@ -100,6 +117,23 @@ def run_process(command: list[str], folder: Path) -> subprocess.CompletedProcess
 @pytest.fixture(scope="module")
 def ckpt(trained) -> Path:
     return trained / "run" / "checkpoints" / "last.ckpt"
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory) -> Path:
+    """The folder of a tiny run on ink, made by the command."""
+    folder = tmp_path_factory.mktemp("drawn")
+    write_waves(folder)
+    result = run_process([sys.executable, "-m", "graves_lm.train", *TINY_STROKES], folder)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "metrics: run/metrics.json" in result.stdout
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stroke_ckpt(drawn) -> Path:
+    return drawn / "run" / "checkpoints" / "last.ckpt"
 
 
 # --- what works -----------------------------------------------------------------------------------
@@ -327,10 +361,6 @@ def damaged(kind: str, whole: Path, target: Path) -> None:
         target.mkdir()
     elif kind == "code":
         torch.save({"graves_lm": Path("/")}, target)
-    elif kind == "another task":
-        checkpoint = torch.load(whole, weights_only=True)
-        checkpoint["graves_lm"]["task"] = "prediction"
-        torch.save(checkpoint, target)
 
 
 CHECKPOINTS = {
@@ -341,7 +371,6 @@ CHECKPOINTS = {
     "tensors": "not a checkpoint of graves_lm",
     "folder": "no such file",
     "code": "not a readable checkpoint",
-    "another task": "a checkpoint of model=prediction, and this needs model=character",
     "gone": "no such file",
 }
 
@@ -356,11 +385,20 @@ def test_checkpoints_that_cannot_be_used(call, ckpt, trained, command, kind):
     assert CHECKPOINTS[kind] in message
 
 
-def test_a_checkpoint_that_asks_for_foreign_code_is_refused(call, ckpt):
+@pytest.mark.parametrize("part", ["model", "sampler", "data"])
+def test_a_checkpoint_that_asks_for_foreign_code_is_refused(call, ckpt, part):
     checkpoint = torch.load(ckpt, weights_only=True)
-    checkpoint["graves_lm"]["config"]["model"]["network"]["_target_"] = "os.system"
+    node = checkpoint["graves_lm"]["config"][part]
+    (node["network"] if part == "model" else node)["_target_"] = "os.system"
     torch.save(checkpoint, call.folder / "it.ckpt")
-    assert "asks to call os.system; refused" in call.refuse("sample", "ckpt=it.ckpt")
+    command = "evaluate" if part == "data" else "sample"
+    assert "asks to call os.system; refused" in call.refuse(command, "ckpt=it.ckpt")
+
+
+def test_training_on_from_a_checkpoint_of_another_model_is_refused(call, stroke_ckpt):
+    source = write_text(call.folder)
+    message = call.refuse("train", *TINY, f"data.source={source}", f"ckpt={stroke_ckpt}")
+    assert message == f"ckpt={stroke_ckpt}: a checkpoint of model=stroke, and this needs model=character"
 
 
 def test_a_checkpoint_is_needed(call):
@@ -371,7 +409,7 @@ def test_a_checkpoint_is_needed(call):
 def test_resuming_on_other_data_or_another_network_is_refused(call, ckpt, trained):
     (call.folder / "other.txt").write_text("abc\n" * 300)
     other = call.refuse("train", *TINY, "data.source=other.txt", f"ckpt={ckpt}")
-    assert "its symbols are not those of the data" in other
+    assert "its symbols is not that of the data" in other
     same = f"data.source={trained / 'text.txt'}"
     assert "model settings differ" in call.refuse(
         "train", *TINY, same, "model.network.layers=2", f"ckpt={ckpt}"
@@ -381,15 +419,228 @@ def test_resuming_on_other_data_or_another_network_is_refused(call, ckpt, traine
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["split=tests"], "split=tests: did you mean 'test'?"),
+        (["split=tests"], "split=tests: data=textfile has none; did you mean 'test'?"),
         (["precision=16"], "precision=16: 32-true or bf16-mixed"),
         (["dynamic=sdg"], "dynamic=sdg: no such option of 'dynamic'; did you mean 'sgd'"),
         (["data=textfile", "data.source=other.txt"], "the text's symbol set is not the checkpoint's"),
         (["data.source=gone.txt"], "data.source=gone.txt: no such file"),
         (["data.lenght=5"], "data.lenght: no such setting under 'data'"),
+        (["data=hershey"], "model=character does not go with data=hershey, which has no symbols"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_evaluate_refuses(call, ckpt, arguments, expected):
+def test_evaluate_refuses(call, trained, ckpt, arguments, expected):
     (call.folder / "other.txt").write_text("abc\n" * 300)
-    assert expected in call.refuse("evaluate", f"ckpt={ckpt}", "run_dir=eval", *arguments)
+    source = [] if arguments[0].startswith("data") else [f"data.source={trained / 'text.txt'}"]
+    assert expected in call.refuse("evaluate", f"ckpt={ckpt}", "run_dir=eval", *source, *arguments)
+
+
+# --- strokes --------------------------------------------------------------------------------------
+
+
+def check_picture(path: Path) -> None:
+    """Asserts that the file is a whole picture, or whole strokes, of the kind that its name says."""
+    if path.name.endswith(".svg"):
+        assert ElementTree.fromstring(path.read_text()).tag.endswith("svg")
+    elif path.suffix == ".json":
+        assert all(len(line) > 1 for line in read_points(path))
+    else:
+        with Image.open(path) as picture:
+            picture.load()
+            assert picture.format == path.suffix[1:].upper()
+
+
+def test_train_writes_figures_and_pictures_of_strokes(drawn, stroke_ckpt):
+    metrics = json.loads((drawn / "run" / "metrics.json").read_text())
+    assert metrics["steps"] == 2
+    assert {"val/nll_per_line", "val/nll_per_point", "val/sse"} <= metrics.keys()
+    assert metrics["val/nll_per_line"] > metrics["val/nll_per_point"] > 0
+    assert torch.load(stroke_ckpt, weights_only=True)["global_step"] == 2
+    files = sorted((drawn / "run" / "samples").iterdir())
+    kinds = ("density.png", "handwriting.png", "handwriting.svg")
+    assert [p.name for p in files] == [
+        f"{when}-{kind}" for when in ("best", "step-0000002") for kind in kinds
+    ]
+    for path in files:
+        check_picture(path)
+
+
+def test_sample_draws_in_every_format(call, stroke_ckpt):
+    outcome = call("sample", f"ckpt={stroke_ckpt}", "sampler.lines=3", "sampler.length=12", "run_dir=out")
+    assert (outcome.status, outcome.err) == (0, "")
+    files = [call.folder / "out" / f"handwriting{ending}" for ending in FORMATS]
+    assert outcome.out.splitlines() == [str(path.relative_to(call.folder)) for path in files]
+    assert {".svg", ".png", ".gif", ".json"} <= FORMATS.keys()
+    for path in files:
+        check_picture(path)
+    lines = read_points(call.folder / "out" / "handwriting.json")
+    assert [len(line) for line in lines] == [13, 13, 13]  # the first point, and those drawn
+    assert sorted((call.folder / "out").iterdir()) == sorted(files)
+
+
+@pytest.mark.parametrize("ending", ["svg", "png", "gif", "json"])
+def test_sample_draws_into_the_given_file(call, stroke_ckpt, ending):
+    arguments = (f"ckpt={stroke_ckpt}", "sampler.length=12", f"output=it.{ending}")
+    outcome = call("sample", *arguments, "seed=3")
+    assert (outcome.status, outcome.out, outcome.err) == (0, f"it.{ending}\n", "")
+    content = (call.folder / f"it.{ending}").read_bytes()
+    check_picture(call.folder / f"it.{ending}")
+    assert [p.name for p in call.folder.iterdir()] == [f"it.{ending}"]
+    call("sample", *arguments, "seed=3")
+    assert (call.folder / f"it.{ending}").read_bytes() == content  # the seed decides
+    call("sample", *arguments, "seed=4")
+    assert (call.folder / f"it.{ending}").read_bytes() != content
+
+
+def test_bias_changes_what_is_drawn(call, stroke_ckpt):
+    for name, more in {"plain": [], "biased": ["sampler.bias=3"], "strong": ["sampler.bias=30"]}.items():
+        arguments = ["sampler.length=30", "sampler.lines=4", f"output={name}.json", *more]
+        assert call("sample", f"ckpt={stroke_ckpt}", *arguments).status == 0
+    spread = [
+        np.concatenate(read_points(call.folder / f"{name}.json"))[:, :2].std()
+        for name in ("plain", "biased", "strong")
+    ]
+    assert spread == sorted(spread, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["output=it.xyz"], "it.xyz: handwriting is written as .svg, .png, .gif, .json"),
+        (["output=it"], "it: handwriting is written as"),
+        (["prompt=hello"], "prompt= is for model=character; this checkpoint is of model=stroke"),
+        (["text=hello"], "text= is for model=synthesis; this checkpoint is of model=stroke"),
+        (["sampler.bias=-1"], "sampler.bias=-1: a finite number of 0 or more"),
+        (["sampler.bias=nan"], "sampler.bias=nan: a finite number of 0 or more"),
+        (["sampler.lines=0"], "sampler.lines=0: a whole number, at least 1"),
+        (["sampler.length=0.5"], "sampler.length=0.5: a whole number, at least 1"),
+        (
+            ["sampler.temperature=0.5"],
+            "sampler.temperature: the sampler of this checkpoint has none; known: bias",
+        ),
+        (["sampler=text"], "sampler: TextSampler does not draw for this checkpoint, StrokeSampler does"),
+        (["seed=1.5"], "seed=1.5: a whole number is needed"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_sample_refuses_before_it_draws(call, stroke_ckpt, monkeypatch, arguments, expected):
+    monkeypatch.setattr(StrokeTask, "write", lambda *_: pytest.fail("drawn for nothing"))
+    assert expected in call.refuse("sample", f"ckpt={stroke_ckpt}", "run_dir=out", *arguments)
+    assert call.last.out == ""
+    assert [p for p in call.folder.rglob("*") if p.is_file()] == []
+
+
+def test_a_stroke_sampler_draws_no_text(call, ckpt):
+    message = call.refuse("sample", f"ckpt={ckpt}", "sampler=strokes")
+    assert message.startswith("sampler: StrokeSampler does not draw for this checkpoint, TextSampler does")
+
+
+def evaluated(call, *arguments: str) -> dict:
+    outcome = call("evaluate", *arguments, "run_dir=eval")
+    assert outcome.status == 0, outcome.err
+    return json.loads((call.folder / "eval" / "metrics.json").read_text())
+
+
+def test_evaluate_scores_the_lines_of_the_checkpoint(call, drawn, stroke_ckpt):
+    """On the one held-out split there is; however many lines a batch."""
+    figures = []
+    for more in ([], ["data.eval_batch_size=1"], ["data.eval_batch_size=64"]):
+        record = evaluated(call, f"ckpt={stroke_ckpt}", f"data.source={drawn / 'ink.json'}", *more)
+        assert (record.pop("ckpt"), record.pop("dynamic")) == (str(stroke_ckpt), None)
+        assert record.keys() == {"val/nll_per_line", "val/nll_per_point", "val/sse"}
+        assert f"data=ink, val, static: val/nll_per_line {record['val/nll_per_line']:.4f}" in call.last.out
+        figures.append(record)
+    assert figures[1] == pytest.approx(figures[0], rel=1e-5)
+    assert figures[2] == pytest.approx(figures[0], rel=1e-5)
+    assert [p.name for p in (call.folder / "eval").iterdir() if p.is_file()] == ["metrics.json"]
+
+
+def test_evaluate_on_other_pens(call, stroke_ckpt):
+    """Scored in the units the network has learned; the test split where there is one."""
+    write_tree(call.folder / "iam")
+    iam = [f"ckpt={stroke_ckpt}", "data=iam", "data.source=iam"]
+    assert "val/sse" in evaluated(call, *iam)
+    assert "data=iam, val, static:" in call.last.out
+    owner = evaluated(call, *iam, "data.split=owner")
+    assert "test/sse" in owner
+    assert "val_t/sse" in evaluated(call, *iam, "data.split=owner", "split=val_t")
+    generated = ["data=hershey", "data.lines=2", "data.writers=1", "data.eval_lines=2"]
+    assert "test/nll_per_line" in evaluated(call, f"ckpt={stroke_ckpt}", *generated)
+    assert "data=hershey, test, static:" in call.last.out
+    assert [name.split("-")[0] for name in sorted(call.caches())] == ["hershey", "iam", "iam"]
+
+
+def test_evaluate_draws_pictures_on_request(call, drawn, stroke_ckpt):
+    source = f"data.source={drawn / 'ink.json'}"
+    evaluated(call, f"ckpt={stroke_ckpt}", source, "pictures=true")
+    files = sorted((call.folder / "eval" / "pictures").iterdir())
+    assert [p.name for p in files] == ["density.png", "handwriting.png", "handwriting.svg"]
+    for path in files:
+        check_picture(path)
+        assert str(path.relative_to(call.folder)) in call.last.out
+
+
+def test_evaluate_draws_a_text_on_request(call, trained, ckpt):
+    evaluated(call, f"ckpt={ckpt}", f"data.source={trained / 'text.txt'}", "pictures=true")
+    assert len((call.folder / "eval" / "pictures" / "text.txt").read_text()) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["dynamic=sgd"], "dynamic= learns along a text; this checkpoint is of model=stroke"),
+        (["split=test"], "split=test: data=ink has none; known: train, val"),
+        (["data=stdlib"], "model=stroke does not go with data=stdlib, which has no normalisation"),
+        (["data.warm_up=5"], "data.warm_up: this checkpoint's data have none; known: "),
+        (["data=iam"], "data=iam needs data.source=DIR"),
+        (["data.source=gone.json"], "gone.json does not exist"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_evaluate_refuses_strokes(call, drawn, stroke_ckpt, arguments, expected):
+    source = [] if "data" in arguments[0].partition("=")[0] else [f"data.source={drawn / 'ink.json'}"]
+    message = call.refuse("evaluate", f"ckpt={stroke_ckpt}", "run_dir=eval", *source, *arguments)
+    assert expected in message
+    assert call.caches() == [] or "split" in arguments[0]
+
+
+def test_prepare_shows_what_became_of_the_database(call, monkeypatch):
+    """A table, and where every line that was touched is named; the second time nothing is read."""
+    write_tree(call.folder / "iam")
+    next(call.folder.rglob("a01-000u-02.xml")).write_text("<broken")
+    outcome = call("prepare", "data=iam", "data.source=iam")
+    assert outcome.status == 0, outcome.err
+    assert outcome.out.startswith("8 lines read, 8 kept, ")
+    assert "trainset " in outcome.out
+    assert " train        6 lines" in outcome.out
+    (report,) = (line for line in outcome.out.splitlines() if line.startswith("every line that was touched"))
+    named = Path(report.rpartition(": ")[2])
+    assert "a01-000u-02" in (call.folder / named).read_text()
+    monkeypatch.setattr("graves_lm.data.pen_iam.read_iam", lambda *_, **__: pytest.fail("read again"))
+    again = call("prepare", "data=iam", "data.source=iam")
+    assert (again.status, again.out, again.err) == (0, outcome.out, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["data=iam"], "data=iam needs data.source=DIR"),
+        (["data=iam", "data.source=gone"], "data.source=gone does not exist"),
+        (["data=iam", "data.source=gone", "data.split=both"], "data.split=both: known: owner, paper"),
+        (["data=hershey", "data.source=x"], "data=hershey is generated and takes no data.source"),
+        (["data=hershey", "data.lines=0"], "data.lines=0: a whole number, at least 1"),
+        (["data=ink", "data.source=gone.json"], "gone.json does not exist"),
+        (["data=ink", "data.source=gone.json", "data.val_share=2"], "data.val_share=2: a share between"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_prepare_refuses_pen_data(call, arguments, expected):
+    assert expected in call.refuse("prepare", *arguments)
+    assert call.caches() == []
+
+
+def test_train_refuses_data_of_another_kind(call):
+    write_waves(call.folder)
+    message = call.refuse("train", "model=character", "data=ink", "data.source=ink.json", "run_dir=run")
+    assert message.startswith("model=character does not go with data=ink, which has no symbols")
+    assert call.caches() == []

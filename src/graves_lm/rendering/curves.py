@@ -70,7 +70,7 @@ def _fit(part: Floats, leaving: Floats, arriving: Floats, tolerance: float) -> F
     for _ in range(_TRIES):
         segment = _solve(part, u, leaving, arriving, float(chords.sum()))
         errors = np.hypot(*(_bezier(segment, u) - part).T)
-        if errors.max() <= tolerance:
+        if len(part) == 2 or errors.max() <= tolerance:
             return segment
         if errors.max() > 4 * tolerance or len(part) < 4:
             break
