@@ -34,16 +34,16 @@ TEXT_RUN = (
 """A tiny character run on a text file."""
 
 PEN_RUN = (
-    "model=stroke",
     "data.batch_size=4",
     "data.eval_batch_size=3",
     "model.network.layers=1",
     "model.network.hidden_size=12",
     "model.network.mixtures=3",
-    "sampler.lines=2",
-    "sampler.length=20",
 )
-"""A tiny stroke run."""
+"""A tiny run on pen data."""
+
+STROKE_RUN = ("model=stroke", "sampler.lines=2", "sampler.length=20")
+"""With `PEN_RUN`, and unless it is one of synthesis: stroke prediction."""
 
 HERSHEY = {"lines": 24, "writers": 3, "eval_lines": 5, "line_characters": "[2,4]", "seed": 0}
 """A few short generated lines."""
@@ -63,17 +63,18 @@ def write_waves(folder: Path, count: int = 30) -> Path:
     return path
 
 
-def run_on(source: Path, cache: Path) -> tuple[str, ...]:
+def run_on(source: Path, cache: Path, *overrides: str) -> tuple[str, ...]:
+    pen = PEN_RUN if "model=synthesis" in overrides else (*STROKE_RUN, *PEN_RUN)
     if source.is_dir():
         return (
-            *PEN_RUN,
+            *pen,
             "data=hershey",
             f"data.cache_dir={source}",
             *(f"data.{k}={v}" for k, v in HERSHEY.items()),
         )
     places = (f"data.source={source}", f"data.cache_dir={cache}")
     if source.suffix == ".json":
-        return (*PEN_RUN, "data=ink", "data.val_share=0.2", *places)
+        return (*pen, "data=ink", "data.val_share=0.2", *places)
     return (*TEXT_RUN, *places)
 
 
@@ -83,7 +84,7 @@ def compose_run(run_dir: Path, source: Path, *overrides: str):
     settings = [
         "name=test",
         f"run_dir={run_dir}",
-        *run_on(source, run_dir.parent / "cache"),
+        *run_on(source, run_dir.parent / "cache", *overrides),
         "logger=none",
         "trainer.log_every_n_steps=1",
         "+trainer.enable_progress_bar=false",

@@ -17,12 +17,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from PIL import Image
 
+from graves_lm.data.ink import read_ink
 from graves_lm.launch import quote_literal
 from graves_lm.rendering.handwriting import FORMATS
-from graves_lm.rendering.points import read_points
 from graves_lm.tasks.stroke import StrokeTask
 from tests.data.test_iam import write_tree
-from tests.runs import PEN_RUN, QUICK, TEXT, write_text, write_waves
+from tests.runs import PEN_RUN, QUICK, STROKE_RUN, TEXT, write_text, write_waves
 
 ODD_PROMPT = """a,b='c' "d" {e: [f]} ${run_dir} \\${g} é 日 \\\\ #!~ """
 TINY = (
@@ -38,6 +38,7 @@ TINY = (
     "run_dir=run",
 )
 TINY_STROKES = (
+    *STROKE_RUN,
     *PEN_RUN,
     "data=ink",
     "data.source=ink.json",
@@ -443,7 +444,7 @@ def check_picture(path: Path) -> None:
     if path.name.endswith(".svg"):
         assert ElementTree.fromstring(path.read_text()).tag.endswith("svg")
     elif path.suffix == ".json":
-        assert all(len(line) > 1 for line in read_points(path))
+        assert all(len(line.strokes) > 1 for line in read_ink(path)[0])
     else:
         with Image.open(path) as picture:
             picture.load()
@@ -473,8 +474,8 @@ def test_sample_draws_in_every_format(call, stroke_ckpt):
     assert {".svg", ".png", ".gif", ".json"} <= FORMATS.keys()
     for path in files:
         check_picture(path)
-    lines = read_points(call.folder / "out" / "handwriting.json")
-    assert [len(line) for line in lines] == [13, 13, 13]  # the first point, and those drawn
+    lines, _ = read_ink(call.folder / "out" / "handwriting.json")
+    assert [len(line.strokes) for line in lines] == [13, 13, 13]  # the first point, and those drawn
     assert sorted((call.folder / "out").iterdir()) == sorted(files)
 
 
@@ -497,7 +498,7 @@ def test_bias_changes_what_is_drawn(call, stroke_ckpt):
         arguments = ["sampler.length=30", "sampler.lines=4", f"output={name}.json", *more]
         assert call("sample", f"ckpt={stroke_ckpt}", *arguments).status == 0
     spread = [
-        np.concatenate(read_points(call.folder / f"{name}.json"))[:, :2].std()
+        np.concatenate([line.strokes for line in read_ink(call.folder / f"{name}.json")[0]])[:, :2].std()
         for name in ("plain", "biased", "strong")
     ]
     assert spread == sorted(spread, reverse=True)
@@ -552,7 +553,6 @@ def test_evaluate_scores_the_lines_of_the_checkpoint(call, drawn, stroke_ckpt):
         figures.append(record)
     assert figures[1] == pytest.approx(figures[0], rel=1e-5)
     assert figures[2] == pytest.approx(figures[0], rel=1e-5)
-    assert [p.name for p in (call.folder / "eval").iterdir() if p.is_file()] == ["metrics.json"]
 
 
 def test_evaluate_on_other_pens(call, stroke_ckpt):
@@ -637,6 +637,11 @@ def test_prepare_shows_what_became_of_the_database(call, monkeypatch):
 def test_prepare_refuses_pen_data(call, arguments, expected):
     assert expected in call.refuse("prepare", *arguments)
     assert call.caches() == []
+
+
+def test_train_needs_data_by_name(call):
+    message = call.refuse("train", "data=from_checkpoint", "run_dir=run")
+    assert message == "data=from_checkpoint is for evaluate alone: name the data"
 
 
 def test_train_refuses_data_of_another_kind(call):

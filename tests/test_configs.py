@@ -16,8 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.launch import CONF
 from graves_lm.training import run
+from tests.data.test_iam import write_tree
 from tests.data.test_text import write_ptb
-from tests.runs import QUICK, write_text
+from tests.runs import QUICK, write_text, write_waves
 
 COMMANDS = sorted(path.stem for path in CONF.glob("*.yaml"))
 OPTIONS = {
@@ -30,11 +31,19 @@ SMALL = (
     "model.network.hidden_size=8",
     "model.network.layers=1",
     "data.batch_size=3",
-    "data.length=10",
-    "data.warm_up=5",
     "data.eval_batch_size=2",
     *QUICK,
 )
+SMALL_BY_MODEL = {
+    "character": ("data.length=10", "data.warm_up=5", "sampler.length=5"),
+    "stroke": ("model.network.mixtures=2", "sampler.lines=2", "sampler.length=5"),
+    "synthesis": ("model.network.mixtures=2", "sampler.points_per_character=1"),
+}
+FIGURES = {
+    "character": {"val/bpc", "val/perplexity", "val/error_rate"},
+    "stroke": {"val/nll_per_line", "val/nll_per_point", "val/sse"},
+    "synthesis": {"val/nll_per_line", "val/nll_per_point", "val/sse"},
+}
 
 
 @cache
@@ -72,9 +81,23 @@ def resolved(cfg: DictConfig) -> dict:
     return OmegaConf.to_container(run_config, resolve=True)
 
 
+def model_of(option: str) -> str:
+    """The model that learns from a data option: its own, or the simplest that takes what the data give."""
+    if option.endswith("_default"):
+        return option.removesuffix("_default")
+    gives = get_class(composed("train", f"data={option}").data._target_).gives
+    return "character" if "symbols" in gives else "stroke"
+
+
 def data_source(option: str, folder: Path) -> list[str]:
-    """The overrides with which a data option finds a small corpus of its own kind."""
+    """The overrides with which a data option finds, or makes, a small corpus of its own kind."""
     target = composed("train", f"data={option}").data.get("_target_", "").rpartition(".")[2]
+    if target == "HersheyData":
+        return ["data.lines=6", "data.writers=2", "data.eval_lines=2", "data.line_characters=[2,4]"]
+    if target == "IamData":
+        return [f"data.source={write_tree(folder / 'iam')}"]
+    if target == "InkData":
+        return [f"data.source={write_waves(folder, 8)}"]
     if target == "PennTreebank":
         text = " the cat sat <unk> \n the N sat \n" * 40
         files = {f"ptb.{s}.txt": text.encode() for s in ("train", "valid", "test")}
@@ -93,19 +116,27 @@ TRAINABLE = [
 ]
 
 
-def train(folder: Path, *overrides: str) -> dict:
+def train(folder: Path, *overrides: str, model: str = "character", run_name: str = "run") -> dict:
     """A tiny run; its metrics.json."""
-    run_dir = folder / "run"
+    run_dir = folder / run_name
     run_dir.mkdir()
-    settings = ["name=test", f"run_dir={run_dir}", f"data.cache_dir={folder / 'cache'}", *SMALL, *overrides]
+    settings = ["name=test", f"run_dir={run_dir}", f"data.cache_dir={folder / 'cache'}", *SMALL]
+    settings += SMALL_BY_MODEL[model]
+    if not any(override.startswith("experiment=") for override in overrides):
+        settings.append(f"model={model}")  # an experiment says which itself
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("train", settings)
+        cfg = compose("train", [*settings, *overrides])
     monitored = run(cfg)
     record = json.loads((run_dir / "metrics.json").read_text())
     assert monitored == record[cfg.monitor]
-    assert 0 < record["val/bpc"] < 20
-    assert record["val/perplexity"] == pytest.approx(2 ** record["val/bpc"], rel=1e-5)
-    assert 0 <= record["val/error_rate"] <= 1
+    assert record.keys() >= FIGURES[model]
+    if model == "character":
+        assert 0 < record["val/bpc"] < 20
+        assert record["val/perplexity"] == pytest.approx(2 ** record["val/bpc"], rel=1e-5)
+        assert 0 <= record["val/error_rate"] <= 1
+    else:
+        assert record["val/nll_per_line"] > record["val/nll_per_point"] > 0  # nothing is learned yet
+        assert record["val/sse"] > 0
     assert record["seed"] == cfg.seed
     return record
 
@@ -151,6 +182,7 @@ def test_data_options_build(option, tmp_path):
     data.prepare_data()
     data.setup()
     assert data.card["counts"]["train"] > 0
+    assert tuple(data.facts()) == data.gives
 
 
 @pytest.mark.parametrize("option", OPTIONS["trainer"])
@@ -181,11 +213,44 @@ def test_parts_of_a_run_build(group, option, tmp_path):
     cfg.run_dir, cfg.name = str(tmp_path / "run"), "test"
     part = cfg[group]
     nodes = {group: part} if "_target_" in part else {k: v for k, v in part.items() if v is not None}
+    if option == "primed":
+        part.prime = "a line"  # the one setting that must be given
     built = {name: instantiate(node) for name, node in nodes.items()}
     for name, thing in built.items():
         target = get_object(nodes[name]["_target_"])
         assert not isinstance(target, type) or isinstance(thing, target)
-    assert bool(built) == (option != "none")
+    assert bool(built) == (option not in ("none", "from_checkpoint"))
+
+
+@pytest.mark.parametrize("group", ["data", "sampler"])
+def test_settings_of_the_checkpoint_name_nothing_and_change_nothing(group):
+    """`from_checkpoint` only lists what can be set without naming an option, as null; every such setting
+    is one of some option's."""
+    listed = OmegaConf.to_container(OmegaConf.load(CONF / group / "from_checkpoint.yaml"))
+    assert set(listed.values()) == {None}
+    assert "_target_" not in listed
+    known = {
+        key
+        for option in OPTIONS[group]
+        if option != "from_checkpoint"
+        for key in composed("train", f"{group}={option}")[group]
+    }
+    assert listed.keys() < known
+
+
+@pytest.mark.parametrize("option", OPTIONS["model"])
+def test_models_bring_their_own_data_optimiser_sampler_and_figure(option):
+    cfg = composed("train", f"model={option}")
+    kind = get_class(cfg.model._target_)
+    assert kind.task_name == option
+    assert set(kind.takes) <= set(get_class(cfg.data._target_).gives)
+    assert issubclass(get_class(cfg.sampler._target_), kind.sampler_kind)
+    assert cfg.monitor in FIGURES[option]
+    # The data are there on every machine: nothing has to be given.
+    assert cfg.data.source is None
+    # And the command line still has the last word.
+    other = "textfile" if option == "character" else "ink"
+    assert composed("train", f"model={option}", f"data={other}").hydra.runtime.choices.data == other
 
 
 @pytest.mark.parametrize("option", [o for o in OPTIONS["dynamic"] if o != "none"])
@@ -217,7 +282,7 @@ def test_experiments_override_what_they_say(option):
 
 @pytest.mark.parametrize("option", TRAINABLE)
 def test_training_on_each_data_option(option, tmp_path):
-    record = train(tmp_path, f"data={option}", *data_source(option, tmp_path))
+    record = train(tmp_path, f"data={option}", *data_source(option, tmp_path), model=model_of(option))
     assert record["steps"] == 2
     run_dir = tmp_path / "run"
     assert (run_dir / "csv" / "metrics.csv").read_text().count("\n") > 1
@@ -226,14 +291,34 @@ def test_training_on_each_data_option(option, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("group", "option"),
-    [e for e in EVERY if e[0] in ("noise", "optimizer", "callbacks", "model")],
+    ("group", "option"), [e for e in EVERY if e[0] in ("noise", "optimizer", "callbacks")]
 )
 def test_training_with_each_option(group, option, tmp_path):
     record = train(tmp_path, "data=textfile", *data_source("textfile", tmp_path), f"{group}={option}")
     assert record["steps"] == 2
     # Adaptive noise has a standard deviation for every weight; the other kinds add none.
     assert record["weights"] > 500
+
+
+@pytest.mark.parametrize("noise", OPTIONS["noise"])
+def test_training_strokes_with_each_noise(noise, tmp_path):
+    """The networks differ in what they take and return."""
+    source = data_source("ink", tmp_path)
+    assert train(tmp_path, "data=ink", *source, f"noise={noise}", model="stroke")["steps"] == 2
+
+
+@pytest.mark.parametrize("option", OPTIONS["experiment"])
+def test_training_with_each_experiment(option, tmp_path):
+    """Its recipe on a tiny network and a small corpus of the experiment's kind. Where the experiment is a
+    later stage, it begins with the checkpoint of the one before."""
+    cfg = composed("train", f"experiment={option}")
+    model, source = cfg.hydra.runtime.choices.model, data_source(cfg.hydra.runtime.choices.data, tmp_path)
+    before = []
+    if option.endswith("_adaptive"):
+        first = f"experiment={option.removesuffix('_adaptive')}"
+        record = train(tmp_path, first, *source, model=model, run_name="first")
+        before = [f"ckpt={record['checkpoint']}"]
+    assert train(tmp_path, f"experiment={option}", *source, *before, model=model)["steps"] == 2
 
 
 @pytest.mark.parametrize("option", [o for o in OPTIONS["logger"] if o != "none"])

@@ -170,7 +170,7 @@ def test_warnings():
     handwriting = Handwriting(lines, SMALL, ["line 1: hit the cap of points"])
     first, second = handwriting.warnings
     assert first == "line 1: hit the cap of points"
-    assert re.fullmatch(r"line 3: drawn \d\d% smaller than the others, to fit the page", second)
+    assert re.fullmatch(r"line 3: drawn \d\d% smaller than its page asks for, to fit it", second)
     assert "2 warnings" in repr(handwriting)
 
 

@@ -85,8 +85,8 @@ class Alphabet:
                 name = unicodedata.name(character, "unnamed")
                 raise UserError(
                     f"{where}: {character!r} ({name}) at position {position + 1} is not among the "
-                    f"{len(self)} characters the network has learned: {self.summary()}; change it, or say "
-                    "on_unknown=replace or on_unknown=skip"
+                    f"{len(self)} characters the network has learned: {self.summary()}; change it "
+                    "(for a text to be written, on_unknown=replace or skip does)"
                 )
         return np.array([self._index[c] for c in text], dtype=np.int64)
 

@@ -45,7 +45,7 @@ class PenDataModule(SequenceDataModule):
         cache_dir: str | Path = "data",
         source: str | Path | None = None,
         batch_size: int = 32,
-        eval_batch_size: int = 64,
+        eval_batch_size: int = 32,
         shuffle_seed: int = 1,
         characters: str = "full",
     ):

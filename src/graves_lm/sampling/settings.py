@@ -16,6 +16,8 @@ def make_sampler(trained: Mapping[str, Any], given: Any, kind: type = object) ->
     checkpoint's sampler does not have, and for a sampler that is not of the wanted kind.
     """
     plain: Any = OmegaConf.to_container(OmegaConf.create(given))
+    if missing := [key for key, value in plain.items() if value == "???"]:
+        raise UserError(f"sampler.{missing[0]} is needed by this sampler: give it")
     wanted = {key: value for key, value in plain.items() if value is not None}
     if "_target_" not in wanted:
         for key in wanted:

@@ -15,13 +15,12 @@ from graves_lm.models.synthesis import Attention, SynthesisNetwork, Text
 from graves_lm.nn.noise import NoNoise
 from graves_lm.nn.window import WindowParameters, window_weights
 from graves_lm.optim import Optimization
-from graves_lm.rendering.heatmap import density_heatmap
 from graves_lm.rendering.png import strokes_to_png, to_png
 from graves_lm.rendering.svg import strokes_to_svg
 from graves_lm.rendering.window import window_heatmap
 from graves_lm.sampling.synthesis import DrawnLine, Prime, SynthesisSampler
 from graves_lm.tasks.base import SequenceTask
-from graves_lm.tasks.pen import score, squared_error, to_line
+from graves_lm.tasks.pen import density_picture, score, squared_error, to_line
 
 SHOWN = ("The quick brown fox jumps", "over the lazy dog, and sleeps", "Sphinx of black quartz, judge")
 """The texts written at each validation."""
@@ -115,7 +114,7 @@ class SynthesisTask(SequenceTask):
         return {
             "handwriting.svg": strokes_to_svg(lines),
             "handwriting.png": strokes_to_png(lines),
-            "density.png": to_png(density_heatmap(distribution[:, 0], batch.point_TB3[1:, 0])),
+            "density.png": density_picture(distribution, batch, self.normalisation),
             "window.png": to_png(window_heatmap(phi_TU, example.text)),
         }
 

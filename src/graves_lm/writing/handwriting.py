@@ -65,10 +65,10 @@ class Handwriting:
 
     @property
     def warnings(self) -> list[str]:
-        """What went wrong in the writing, and which lines had to be drawn smaller than the others."""
+        """What went wrong in the writing, and which lines had to be drawn smaller to fit."""
         placed = chain.from_iterable(page.lines for page in self.pages)
         shrunk = [
-            f"line {line.number}: drawn {1 - line.shrink:.0%} smaller than the others, to fit the page"
+            f"line {line.number}: drawn {1 - line.shrink:.0%} smaller than its page asks for, to fit it"
             for line in placed
             if line.shrink < 0.995
         ]
@@ -88,8 +88,8 @@ class Handwriting:
         return output.gif(self.pages[page].drawing, **options)
 
     def json(self) -> str:
-        """The points of all lines, in data units, as `rendering.points` describes."""
-        return strokes_to_json(self.strokes)
+        """The points and texts of all lines, in data units, as `rendering.points` describes."""
+        return strokes_to_json(self.strokes, [line.text for line in self.lines])
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> list[Path]:
         """Write files in the format of the path's ending, and return the paths written.

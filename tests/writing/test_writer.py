@@ -1,0 +1,154 @@
+"""From a text to handwriting, as Python and the sample command do it."""
+
+import json
+
+import pytest
+import torch
+
+import graves_lm
+from graves_lm.data.alphabet import Alphabet
+from graves_lm.data.ink import read_ink
+from graves_lm.data.strokes import Normalisation
+from graves_lm.errors import UserError
+from graves_lm.models.synthesis import SynthesisNetwork
+from graves_lm.sampling.synthesis import SynthesisSampler
+from graves_lm.tasks.synthesis import SynthesisTask, prime_of
+from graves_lm.writing.page import PageSettings
+from graves_lm.writing.prime import find_prime
+from graves_lm.writing.wrap import wrap
+from graves_lm.writing.writer import Writer
+from tests.data.lines import make_line, write_ink
+
+SAMPLER = {
+    "_target_": "graves_lm.sampling.synthesis.SynthesisSampler",
+    "bias": 0.5,
+    "candidates": 1,
+    "points_per_character": 75.0,
+}
+
+
+@pytest.fixture(scope="module")
+def writer() -> Writer:
+    torch.manual_seed(0)
+
+    def network(symbols):
+        return SynthesisNetwork(symbols, layers=1, hidden_size=10, mixtures=2, points_per_character=6.0)
+
+    task = SynthesisTask(network, Normalisation((8.0, 0.0), (42.0, 36.0)), Alphabet(" abcde"))
+    task.config = {"sampler": SAMPLER}
+    return Writer(task.eval())
+
+
+def test_a_text_becomes_lines_on_a_page(writer):
+    written = writer.write("a bad cab\n\nadd a bed", width=5, seed=2)
+    assert written.text == "a bad\ncab\n\nadd a\nbed"
+    assert len(written.strokes) == 4
+    assert all(len(line) > 10 for line in written.strokes)
+    assert written.svg().startswith("<svg")
+    assert written._repr_svg_().startswith("<svg")
+    again = writer.write("a bad cab\n\nadd a bed", width=5, seed=2)
+    assert all((a == b).all() for a, b in zip(written.strokes, again.strokes, strict=True))
+
+
+def test_settings_of_the_sampler_and_the_page(writer):
+    page = PageSettings(width=100.0, height=None)
+    written = writer.write("a bad cab", bias=5.0, candidates=2, page=page)
+    assert written.settings is page
+    with pytest.raises(UserError, match=r"sampler.bais: .* did you mean 'bias'"):
+        writer.write("a", bais=1)
+    with pytest.raises(UserError, match="bias: set it on the sampler"):
+        writer.write("a", sampler=SynthesisSampler(), bias=1)
+
+
+def test_what_cannot_be_written_is_named(writer):
+    with pytest.raises(UserError, match=r"'x' \(LATIN SMALL LETTER X\) at position 3"):
+        writer.write("abx")
+    assert writer.write("abx", on_unknown="skip").text == "ab"
+    assert writer.write("áb", on_unknown="replace").text == "ab"
+    for empty in ("", " \n "):
+        with pytest.raises(UserError, match="empty"):
+            writer.write(empty)
+
+
+def test_the_first_line_is_the_style_of_the_others(writer, monkeypatch):
+    primes = []
+    original = SynthesisTask.write
+
+    def write(self, sampler, texts, seed=0, prime=None, first_line=0):
+        primes.append((first_line, list(texts), prime.text if prime else None))
+        return original(self, sampler, texts, seed, prime, first_line)
+
+    monkeypatch.setattr(SynthesisTask, "write", write)
+    writer.write("a bad cab add a bed", width=9)
+    assert primes == [(0, ["a bad cab"], None), (1, ["add a bed"], "a bad cab")]
+    primes.clear()
+    writer.write("a bad cab add a bed", width=9, one_hand=False)
+    assert primes == [(0, ["a bad cab", "add a bed"], None)]
+
+
+def test_long_texts_are_written_piece_by_piece(writer):
+    """100,000 characters: a line is there before the others are begun."""
+    text = "a bad cab " * 10_000
+    lines = writer.lines(wrap(text, 10), SynthesisSampler(batch_size=4), one_hand=False)
+    first, strokes, how = next(lines)
+    assert first.text == "a bad cab"
+    assert how.stopped
+    assert len(strokes.strokes) > 10
+
+
+def test_a_line_that_went_wrong_is_reported(writer):
+    written = writer.write("abcde", points_per_character=1.0, sampler=None)
+    assert not [w for w in written.warnings if "cap" in w]
+    slow = Writer(writer.task)
+    with torch.no_grad():
+        bias = writer.task.network.window.bias
+        kept = bias.clone()
+        bias[-10:] = -30.0  # the window stands still
+        try:
+            stuck = slow.write("abcde", points_per_character=1.0)
+        finally:
+            bias.copy_(kept)
+    assert "line 1: reached the cap of 205 points before its end" in stuck.warnings
+    assert any(w.startswith("line 1: perhaps left out") for w in stuck.warnings)
+
+
+def test_primes(writer, tmp_path):
+    ink = write_ink(tmp_path / "me.json", [make_line("me", 60, "bad cab ab"), make_line("other", 60)])
+    prime = find_prime(str(ink))
+    assert (prime.text, len(prime.strokes)) == ("bad cab ab", 60)
+    assert find_prime(str(ink), "cab").text == "cab"
+    written = writer.write("add", prime=prime, seed=3)
+    assert not torch.equal(*(torch.tensor(w.strokes[0][:5]) for w in (written, writer.write("add", seed=3))))
+    sample = tmp_path / "sample.json"
+    written.save(sample)
+    assert find_prime(str(sample)).text == "add"  # an earlier sample is a prime
+    assert read_ink(sample)[0][0].text == "add"
+
+
+def test_primes_that_are_of_no_use_are_refused(writer, tmp_path):
+    normalisation, alphabet = writer.task.normalisation, writer.task.alphabet
+    for line, reason in (
+        (make_line("x", 60), "has no text"),
+        (make_line("x", 10, "bad"), "too short"),
+        (make_line("x", 60, "box"), "prime x: 'o'"),
+        (make_line("x", 60, "bad")._replace(strokes=100 * make_line("x", 60).strokes), "units are others"),
+    ):
+        with pytest.raises(UserError, match=reason):
+            prime_of(line, normalisation, alphabet)
+    with pytest.raises(UserError, match=r"no such file; .* give data.source= as well"):
+        find_prime("nowhere")
+    with pytest.raises(UserError, match="it has no text"):
+        find_prime(str(write_ink(tmp_path / "a.json", [make_line("a", 60)])))
+
+
+def test_loading_refuses_what_is_not_a_synthesis_checkpoint(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        graves_lm.load(tmp_path / "none.ckpt")
+    torch.save({"graves_lm": {"task": "stroke", "config": {}, "facts": {}}}, tmp_path / "stroke.ckpt")
+    with pytest.raises(UserError, match="model=stroke, and this needs model=synthesis"):
+        graves_lm.load(tmp_path / "stroke.ckpt")
+
+
+def test_the_points_of_a_sample_carry_its_text(writer):
+    document = json.loads(writer.write("a bad cab", width=5).json())
+    assert [line["text"] for line in document["lines"]] == ["a bad", "cab"]
