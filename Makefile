@@ -34,11 +34,11 @@ install: $(VENV)/.installed-dev  ## the environment with all tools of developmen
 # Short pieces and high rates: what seven minutes are enough for. The sentence is in no training text.
 demo: $(VENV)/.installed  ## train small networks for text and for handwriting, at most eight minutes in all
 	rm -rf $(DEMO)
-	$(BIN)/python -m graves_lm.train run_dir=$(DEMO)/text logger=csv trainer.max_steps=500 \
-	    trainer.val_check_interval=250 trainer.max_time=00:00:02:00 data.length=50 data.eval_batch_size=64 \
+	$(BIN)/python -m graves_lm.train run_dir=$(DEMO)/text logger=csv trainer.max_steps=400 \
+	    trainer.val_check_interval=200 trainer.max_time=00:00:01:30 data.length=50 data.eval_batch_size=64 \
 	    optimizer.lr=6e-3 optimizer.warmup_steps=50
 	$(BIN)/python -m graves_lm.train experiment=demo run_dir=$(DEMO)/handwriting logger=csv \
-	    trainer.max_time=00:00:04:45
+	    trainer.max_time=00:00:05:30
 	@for temperature in 0.5 1.0; do \
 	    echo; echo "--- text at temperature $$temperature"; \
 	    $(BIN)/python -m graves_lm.sample ckpt=$(DEMO)/text/checkpoints/best.ckpt \
@@ -46,7 +46,8 @@ demo: $(VENV)/.installed  ## train small networks for text and for handwriting, 
 	done
 	@echo; echo "--- handwriting"
 	@$(BIN)/python -m graves_lm.sample ckpt=$(DEMO)/handwriting/checkpoints/best.ckpt \
-	    text="hello, the pen can write now" width=14 sampler.candidates=8 page.height=null \
+	    text="the pen can write what you read" width=10 one_hand=false sampler.candidates=16 \
+	    page.height=null page.width=110 page.margin_top=8 page.margin_bottom=6 \
 	    output=$(DEMO)/handwriting.svg
 
 test: $(VENV)/.installed-dev  ## the fast tests; those on licensed corpora run where the data is

@@ -92,7 +92,7 @@ class SynthesisTask(SequenceTask):
             self.network, symbols, seed, self._prime(prime) if prime else None, first_line
         )
         lines = [
-            StrokeLine(f"line-{first_line + i + 1}", to_line(w.point_T3, self.normalisation), text)
+            StrokeLine(f"line-{first_line + i + 1}", to_line(w.point_T3.numpy(), self.normalisation), text)
             for i, (text, w) in enumerate(zip(texts, written, strict=True))
         ]
         return list(zip(lines, written, strict=True))
