@@ -36,7 +36,8 @@ def test_other_endings(name):
 def test_each_format_is_what_it_says(tmp_path):
     for ending in FORMATS:
         write_handwriting(tmp_path / f"a{ending}", [LINE])
-    assert json.loads((tmp_path / "a.json").read_text())["lines"] == [LINE.tolist()]
+    points = [[0, 0, 0], [10, 0, 0], [10, 20, 1], [15, 0, 1]]
+    assert json.loads((tmp_path / "a.json").read_text())["lines"] == [{"text": "", "points": points}]
     assert Image.open(tmp_path / "a.png").format == "PNG"
     assert Image.open(tmp_path / "a.gif").format == "GIF"
     for name, animated in (("a.svg", False), ("a.anim.svg", True)):

@@ -14,16 +14,18 @@ from graves_lm.data.strokes import Normalisation
 from graves_lm.data.symbols import Symbols
 from graves_lm.errors import UserError
 from graves_lm.tasks.base import CARD, SequenceTask
+from graves_lm.tasks.export import SafetensorError, read_exported
 
 _FACTS: dict[str, Any] = {"symbols": Symbols, "alphabet": Alphabet, "normalisation": Normalisation}
 _TRUSTED = ("graves_lm.", "torch.optim.")
+_DAMAGED = (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile, SafetensorError)
 
 
 def read_checkpoint(path: str | Path, task: str | None = None) -> dict[str, Any]:
     """All of a checkpoint, loaded with `weights_only=True`, after checks.
 
     Args:
-        path: the .ckpt file.
+        path: the .ckpt file, or a .safetensors file that `tasks.export` wrote.
         task: the task it must belong to; None: any.
 
     Raises UserError for a missing, truncated or foreign file and for a checkpoint of another task.
@@ -32,14 +34,19 @@ def read_checkpoint(path: str | Path, task: str | None = None) -> dict[str, Any]
     if not file.is_file():
         raise UserError(f"ckpt={path}: no such file")
     try:
+        if file.suffix == ".safetensors":
+            return _of_task(read_exported(file), path, task)
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise UserError(f"ckpt={path}: not a readable checkpoint, perhaps truncated ({reason})") from error
     if not isinstance(checkpoint, dict) or CARD not in checkpoint:
         raise UserError(f"ckpt={path}: a file of torch, but not a checkpoint of graves_lm")
-    card = checkpoint[CARD]
-    found = card["task"]
+    return _of_task(checkpoint, path, task)
+
+
+def _of_task(checkpoint: dict[str, Any], path: str | Path, task: str | None) -> dict[str, Any]:
+    found = checkpoint[CARD]["task"]
     if task is not None and found != task:
         raise UserError(f"ckpt={path}: a checkpoint of model={found}, and this needs model={task}")
     return checkpoint
