@@ -631,6 +631,7 @@ def test_prepare_shows_what_became_of_the_database(call, monkeypatch):
         (["data=hershey", "data.lines=0"], "data.lines=0: a whole number, at least 1"),
         (["data=ink", "data.source=gone.json"], "gone.json does not exist"),
         (["data=ink", "data.source=gone.json", "data.val_share=2"], "data.val_share=2: a share between"),
+        (["data=ink", "data.lines=5"], "data.lines: no such setting under 'data'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -329,6 +329,21 @@ def test_training_with_each_logger(option, tmp_path):
     assert option in files
 
 
+@pytest.mark.parametrize(("option", "where"), [("tensorboard", "events*"), ("wandb", "*density*.png")])
+def test_pictures_reach_the_logger(option, where, tmp_path):
+    needs_its_package(option)
+    source = data_source("ink", tmp_path)
+    more = ["trainer.val_check_interval=1", "trainer.log_every_n_steps=1"]
+    train(tmp_path, "data=ink", *source, f"logger={option}", *more, model="stroke")
+    found = list((tmp_path / "run" / option).rglob(where))
+    assert found
+    if option == "tensorboard":
+        content = b"".join(path.read_bytes() for path in found)
+        assert content.count(b"samples/density") >= 2  # at both validations
+        assert content.count(b"samples/handwriting") == content.count(b"samples/density")
+        assert b"\x89PNG" in content
+
+
 def test_the_debugging_trainer_repeats_one_batch(tmp_path):
     spread = {}
     for option in ("debug", "cpu"):
