@@ -19,3 +19,15 @@ def keep_large_blocks() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def give_back_free_memory() -> None:
+    """Hand what such a heap holds unused back to the kernel (glibc); elsewhere do nothing.
+
+    Lines of all lengths leave gaps of all sizes, and the heap would grow to several times what is in use.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)

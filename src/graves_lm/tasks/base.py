@@ -11,8 +11,11 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from graves_lm.errors import UserError
+from graves_lm.memory import give_back_free_memory
 from graves_lm.nn.noise import NoNoise
 from graves_lm.optim import Optimization
+
+_STEPS_BETWEEN_TRIMS = 100  # refilling the heap takes a fraction of a second
 
 CARD = "graves_lm"
 """The checkpoint key under which a task stores what it takes to load it again, as plain containers."""
@@ -74,12 +77,17 @@ class SequenceTask(LightningModule):
         validation to validation. `sampler` is the task's; `data` the task's prepared data module.
         """
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.global_step % _STEPS_BETWEEN_TRIMS == 0:
+            give_back_free_memory()
+
     # --- validation -------------------------------------------------------------------------------
 
     def on_validation_epoch_end(self) -> None:
         figures = self.metrics.compute()
         self.log_dict({f"val/{name}": figure.float() for name, figure in figures.items()}, prog_bar=True)
         self.metrics.reset()
+        give_back_free_memory()  # validation's batches are of other sizes
 
     # --- loss -------------------------------------------------------------------------------------
 
