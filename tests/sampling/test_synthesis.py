@@ -9,7 +9,7 @@ from graves_lm.errors import UserError
 from graves_lm.models.synthesis import SynthesisNetwork, Text
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import PackedSynthesis
-from graves_lm.sampling.synthesis import DrawnLine, Prime, SynthesisSampler
+from graves_lm.sampling.synthesis import DrawnLine, Prime, SynthesisSampler, best_of
 
 TEXTS = [[0, 1, 2], [3, 1], [2, 2, 0, 1, 3, 3, 1], [0], [1, 2, 3, 0, 1]]
 
@@ -55,16 +55,19 @@ def test_a_window_that_does_not_move_hits_the_cap_and_says_so(network):
     assert line.skipped == [2, 3]  # the window looks at where it stands and a little ahead
 
 
-def test_the_best_candidate_is_kept(network):
+def test_the_candidate_with_the_fewest_faults_and_of_middling_likelihood_is_kept(network):
+    def line(stopped=True, coverage=(1.0, 1.0), nats=0.0):
+        return DrawnLine(torch.zeros(5, 3), torch.tensor(coverage), stopped, nats)
+
+    cut, skipping = line(stopped=False, nats=-9.0), line(coverage=(1.0, 0.2), nats=-9.0)
+    dots, middling, odd = line(nats=-9.0), line(nats=1.0), line(nats=2.0)
+    assert best_of([cut, skipping, odd, dots, middling]) is middling
+    assert best_of([cut, skipping]) is skipping
+    assert best_of([odd, dots]) is dots
     one = SynthesisSampler().write(network, TEXTS, seed=5)
     best = SynthesisSampler(candidates=6).write(network, TEXTS, seed=5)
-    for kept, first in zip(best, one, strict=True):  # the first candidate is the one drawn alone
-        assert kept.rank[:2] <= first.rank[:2]
-        assert kept.rank[:2] < first.rank[:2] or kept.rank[2] < first.rank[2] + 1e-4
-    assert sum(kept.rank < first.rank for kept, first in zip(best, one, strict=True)) >= 3
-    good, cut = DrawnLine(torch.zeros(5, 3), torch.ones(2), True, 9.0), torch.ones(2)
-    assert good.rank < DrawnLine(torch.zeros(5, 3), cut, False, -9.0).rank
-    assert good.rank < DrawnLine(torch.zeros(5, 3), torch.tensor([1.0, 0.2]), True, -9.0).rank
+    assert all(kept.faults <= first.faults for kept, first in zip(best, one, strict=True))
+    assert any(not torch.equal(k.point_T3, f.point_T3) for k, f in zip(best, one, strict=True))
 
 
 def test_an_unbounded_bias_takes_the_mode_of_the_likeliest_component(network):

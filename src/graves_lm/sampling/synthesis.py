@@ -51,9 +51,23 @@ class DrawnLine:
         return [u for u, points in enumerate(self.coverage_U.tolist()) if points < 1]
 
     @property
-    def rank(self) -> tuple[bool, int, float]:
-        """Smaller is better: stopped by itself, nothing skipped, likely."""
-        return (not self.stopped, len(self.skipped), self.nats / max(1, len(self.point_T3)))
+    def faults(self) -> tuple[bool, int]:
+        """Smaller is better: stopped by itself, nothing skipped."""
+        return (not self.stopped, len(self.skipped))
+
+    @property
+    def nats_per_point(self) -> float:
+        return self.nats / max(1, len(self.point_T3))
+
+
+def best_of(candidates: Sequence[DrawnLine]) -> DrawnLine:
+    """Of the candidates with the fewest faults, the one of middling likelihood.
+
+    Not the likeliest: a density is highest where the pen hardly moves, and a row of dots would win.
+    """
+    least = min(line.faults for line in candidates)
+    good = sorted((c for c in candidates if c.faults == least), key=lambda line: line.nats_per_point)
+    return good[(len(good) - 1) // 2]
 
 
 @dataclass
@@ -74,8 +88,7 @@ class SynthesisSampler:
     Args:
         bias: b ≥ 0 of (61)–(62), how much the likelier parts of the density are preferred: 0 is the network's
             own, 1 is neat. Two numbers go from the first to the second along the text.
-        candidates: lines drawn for each text, of which the best is kept: one that ended by itself, skipped
-            no character and is likely.
+        candidates: lines drawn for each text, of which the best is kept, see `best_of`.
         points_per_character: the cap on a line's points. A character takes about 25.
         batch_size: lines written side by side.
         prime: the line whose style is taken on, for who calls `write` to find (see `writing.prime`): an ink
@@ -130,7 +143,7 @@ class SynthesisSampler:
             written = self._write_batch(network, [texts[line] for line, _ in some], seeds, prime)
             for (line, _), result in zip(some, written, strict=True):
                 drawn[line].append(result)
-        return [min(candidates, key=lambda line: line.rank) for candidates in drawn]
+        return [best_of(candidates) for candidates in drawn]
 
     @torch.inference_mode()
     def _write_batch(

@@ -17,6 +17,7 @@ from graves_lm.tasks.base import CARD, SequenceTask
 from graves_lm.tasks.export import SafetensorError, read_exported
 
 _FACTS: dict[str, Any] = {"symbols": Symbols, "alphabet": Alphabet, "normalisation": Normalisation}
+PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 _TRUSTED = ("graves_lm.", "torch.optim.")
 _DAMAGED = (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile, SafetensorError)
 
@@ -25,14 +26,18 @@ def read_checkpoint(path: str | Path, task: str | None = None) -> dict[str, Any]
     """All of a checkpoint, loaded with `weights_only=True`, after checks.
 
     Args:
-        path: the .ckpt file, or a .safetensors file that `tasks.export` wrote.
+        path: the .ckpt file, a .safetensors file that `tasks.export` wrote, or the name of weights that come
+            with the package ("synthesis").
         task: the task it must belong to; None: any.
 
     Raises UserError for a missing, truncated or foreign file and for a checkpoint of another task.
     """
     file = Path(path).expanduser()
+    if not file.is_file() and (PRETRAINED / f"{path}.safetensors").is_file():
+        file = PRETRAINED / f"{path}.safetensors"
     if not file.is_file():
-        raise UserError(f"ckpt={path}: no such file")
+        names = ", ".join(sorted(p.stem for p in PRETRAINED.glob("*.safetensors")))
+        raise UserError(f"ckpt={path}: no such file (weights that come with the package: {names})")
     try:
         if file.suffix == ".safetensors":
             return _of_task(read_exported(file), path, task)
