@@ -1,9 +1,10 @@
 import math
 
+import pytest
 import torch
 from torch import nn
 
-from graves_lm.nn.noise import AdaptiveWeightNoise, WeightNoise
+from graves_lm.nn.noise import AdaptiveWeightNoise, DroppedWeights, WeightNoise
 
 
 def test_fixed_noise_has_its_width_and_leaves_the_weights_alone():
@@ -35,7 +36,11 @@ def test_derivatives_are_taken_at_the_noisy_weights():
 def test_evaluation_uses_the_mean_weights():
     network = nn.Linear(3, 2)
     x = torch.randn(4, 3)
-    for noise in (WeightNoise(network), AdaptiveWeightNoise(network)):
+    for noise in (
+        WeightNoise(network),
+        AdaptiveWeightNoise(network),
+        DroppedWeights(network, share=0.5, of=["weight"]),
+    ):
         torch.testing.assert_close(noise.eval()(network, x), network(x), rtol=0, atol=0)
 
 
@@ -90,3 +95,36 @@ def test_adaptive_noise_recovers_the_posterior_of_a_linear_model():
     assert abs(sum(widths) / len(widths) / expected - 1) < 0.15
     # The mean, too, is found to within its own width.
     assert abs(network.weight.item() - (x * y).sum().item() / x.square().sum().item()) < expected
+
+
+def test_dropped_weights_are_zero_or_scaled_and_their_mean_is_the_weight():
+    torch.manual_seed(0)
+    network = nn.Linear(40, 30, bias=False)
+    noise = DroppedWeights(network, share=0.3, of=["weight"])
+    ratio, again = (noise(network, torch.eye(40)).T / network.weight for _ in range(2))
+    assert not torch.equal(ratio, again)  # drawn anew for each call
+    assert set(ratio.detach().flatten().mul(0.7).round(decimals=5).tolist()) == {0.0, 1.0}
+    assert abs((ratio == 0).float().mean().item() - 0.3) < 0.05
+
+
+def test_a_dropped_weight_gets_no_derivative_and_others_that_of_the_scaled_one():
+    torch.manual_seed(2)
+    network = nn.Linear(6, 5, bias=False)
+    noise = DroppedWeights(network, share=0.4, of=["weight"])
+    kept = noise(network, torch.eye(6)).T / network.weight
+    torch.manual_seed(3)
+    x = torch.randn(9, 6)
+    torch.manual_seed(4)
+    noise(network, x).sum().backward()
+    torch.manual_seed(4)
+    factor = torch.nn.functional.dropout(torch.ones(5, 6), 0.4)
+    torch.testing.assert_close(network.weight.grad, factor * x.sum(0))
+    assert 0 < (kept == 0).sum() < 30
+
+
+def test_impossible_drops_are_refused():
+    network = nn.Linear(3, 2)
+    with pytest.raises(ValueError, match="share=1"):
+        DroppedWeights(network, share=1.0, of=["weight"])
+    with pytest.raises(ValueError, match="no matrix"):
+        DroppedWeights(network, share=0.5, of=["bias"])

@@ -1,16 +1,19 @@
-"""Weight noise: fixed (section 2.1 of the paper) and adaptive (A. Graves, "Practical Variational
-Inference for Neural Networks", NIPS 2011).
+"""Weight noise: fixed (section 2.1 of the paper), adaptive (A. Graves, "Practical Variational Inference
+for Neural Networks", NIPS 2011), and dropped weights (L. Wan et al., "Regularization of Neural Networks
+using DropConnect", ICML 2013).
 
-Both run the same network at other weights, with `torch.func.functional_call`, so they serve every task
+All run the same network at other weights, with `torch.func.functional_call`, so they serve every task
 and every network; derivatives are taken at the noisy weights. In evaluation the mean weights are used.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.functional import dropout
 
 
 class NoNoise(nn.Module):
@@ -39,6 +42,34 @@ class WeightNoise(NoNoise):
             return network(*inputs)
         noisy = {name: w + self.std * torch.randn_like(w) for name, w in network.named_parameters()}
         return functional_call(network, noisy, inputs)
+
+
+class DroppedWeights(NoNoise):
+    """Each weight of some matrices is 0 with probability `share`, else divided by 1 − share, drawn once for
+    each batch of sequences: DropConnect, on recurrent weights as in S. Merity et al., "Regularizing and
+    Optimizing LSTM Language Models" (2018). Not in the paper.
+
+    Args:
+        network: the network that the noise is for; for the same call as `AdaptiveWeightNoise` has.
+        share: the probability that a weight is dropped, in [0, 1).
+        of: parts of parameter names; the parameters whose name has one of them lose weights.
+    """
+
+    def __init__(self, network: nn.Module, share: float, of: Sequence[str]):
+        super().__init__()
+        if not 0 <= share < 1:
+            raise ValueError(f"noise.share={share}: a probability below 1 is needed")
+        self.share = share
+        matrices = [name for name, _ in network.named_parameters() if name.endswith("weight")]
+        self.names = [name for name in matrices if any(part in name for part in of)]
+        if not self.names:
+            raise ValueError(f"noise.of={list(of)}: no matrix of the network has such a name")
+
+    def forward(self, network: nn.Module, *inputs: Any) -> Any:
+        if not self.training:
+            return network(*inputs)
+        kept = {name: dropout(network.get_parameter(name), self.share) for name in self.names}
+        return functional_call(network, kept, inputs)
 
 
 class AdaptiveWeightNoise(NoNoise):
