@@ -130,6 +130,19 @@ def test_speed_dips_at_corners_and_starts_low():
     assert np.abs(np.diff(speed)).max() < 0.6 * speed.max()  # bell-shaped, no jumps
 
 
+def test_fewer_readings_a_second_of_the_same_movement():
+    path = np.array([(0.0, 0.0), (0.0, 20.0), (15.0, 0.0)])
+    motor = Motor(tempo=0.12, overlap=0.3, roundness=0.6, tremor=0.0)
+    often, seldom = (write(path, motor, np.random.default_rng(0), rate) for rate in (400.0, 40.0))
+    assert abs(len(often) / len(seldom) - 10) < 1
+    # Each of the few readings lies where the pen really passes.
+    apart = np.hypot(*(seldom[:, None] - often[None]).transpose(2, 0, 1)).min(axis=1)
+    assert apart.max() < 0.3
+    lines = [HersheyLines(2, writers=2, rate=rate)[1] for rate in (75.0, 37.5)]
+    assert lines[0].text == lines[1].text
+    assert abs(len(lines[0].strokes) / len(lines[1].strokes) - 2) < 0.2
+
+
 def test_dots_and_bars_wait_or_do_not():
     def order(delayed: float) -> list[float]:
         person = Hand.draw(0, 1)
@@ -186,3 +199,5 @@ def test_mistakes_are_named():
         HersheyLines(0)
     with pytest.raises(UserError, match="not 'dev'"):
         HersheyLines(3, part="dev")
+    with pytest.raises(UserError, match="rate=0"):
+        HersheyLines(3, rate=0)

@@ -2,8 +2,8 @@
 
 Training data that is there on every machine. Lines are made when asked for, each from its own numbers
 (seed, part, index), so any line can be had without the others and is the same on any machine. Units are
-those of IAM-OnDB: whole tablet units, a line about 400 high, 75 readings per second. (The rounding to
-whole units also hides the last bit of a sine, in which machines differ.)
+those of IAM-OnDB: whole tablet units, a line about 400 high, 75 readings per second unless told otherwise.
+(The rounding to whole units also hides the last bit of a sine, in which machines differ.)
 
 The steps from text to pen: `hershey_text` (what), `hershey_glyphs` (letters), `hershey_hand` (a person's
 letters), here (a line of them), `hershey_motion` (the movement).
@@ -17,7 +17,7 @@ import numpy as np
 
 from graves_lm.data.hershey_glyphs import Path
 from graves_lm.data.hershey_hand import Hand
-from graves_lm.data.hershey_motion import write
+from graves_lm.data.hershey_motion import RATE, write
 from graves_lm.data.hershey_text import ALPHABET, LONGEST, PARTS, SHORTEST, draw_line
 from graves_lm.data.strokes import StrokeLine, from_pen_strokes
 from graves_lm.errors import UserError
@@ -30,8 +30,8 @@ class HersheyLines(Sequence[StrokeLine]):
     """`lines` lines by `writers` people, taking turns; `part` ("train", "val", "test") has its own people.
 
     A line has so many `characters`, from and to, give or take a long word; `people` names
-    the part whose people write, when it is not this one. `lines[i]` depends on (seed,
-    part, i, writers, characters, people) alone.
+    the part whose people write, when it is not this one; the tablet reads the pen `rate` times a second.
+    `lines[i]` depends on (seed, part, i, writers, characters, people, rate) alone.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class HersheyLines(Sequence[StrokeLine]):
         part: str = "train",
         characters: tuple[int, int] = (SHORTEST, LONGEST),
         people: str | None = None,
+        rate: float = RATE,
     ):
         shortest, longest = characters
         if not 1 <= shortest <= longest <= LONGEST:
@@ -53,11 +54,14 @@ class HersheyLines(Sequence[StrokeLine]):
                 "generated handwriting needs lines ≥ 1, writers ≥ 1 and seed ≥ 0, "
                 f"not {lines}, {writers} and {seed}"
             )
+        if not 10 <= rate <= 1000:
+            raise UserError(f"generated handwriting is read 10 to 1000 times a second, not rate={rate}")
         if part not in PARTS:
             raise UserError(f"generated handwriting has the parts {', '.join(PARTS)}, not {part!r}")
         self.lines, self.writers, self.seed, self.part = lines, writers, seed, part
         self.characters = (shortest, longest)
         self.people = people or part
+        self.rate = rate
 
     def __len__(self) -> int:
         return self.lines
@@ -70,7 +74,7 @@ class HersheyLines(Sequence[StrokeLine]):
         writer = index % self.writers
         rng = np.random.default_rng(np.random.SeedSequence((self.seed, part, _LINE, index)))
         text = draw_line(rng, self.part, *self.characters)
-        strokes = write_line(text, hand(self.seed, people, writer), rng)
+        strokes = write_line(text, hand(self.seed, people, writer), rng, self.rate)
         name = f"{self.seed}-{self.part}-{writer:04d}-{index:06d}"
         person = f"{self.seed}-{self.people}-{writer:04d}"
         return StrokeLine(f"hershey-{name}", from_pen_strokes(strokes), text, f"hershey-{person}")
@@ -82,8 +86,8 @@ def hand(seed: int, part: int, writer: int) -> Hand:
     return Hand.draw(seed, part, _WRITER, writer)
 
 
-def write_line(text: str, hand: Hand, rng: np.random.Generator) -> list[Path]:
-    """Positions `(n, 2)` per stroke, whole tablet units, of a person who writes `text`."""
+def write_line(text: str, hand: Hand, rng: np.random.Generator, rate: float = RATE) -> list[Path]:
+    """Positions `(n, 2)` per stroke, whole tablet units, `rate` a second, of a person who writes `text`."""
     unknown = sorted(set(text) - set(ALPHABET))
     if unknown:
         raise UserError(
@@ -111,7 +115,7 @@ def write_line(text: str, hand: Hand, rng: np.random.Generator) -> list[Path]:
             x += glyph.width + hand.spacing + 0.5 * rng.normal()
         strokes += [*pen, *marks]
         x += hand.word_space * np.exp(rng.normal(0, 0.15))
-    return [np.rint(write(path, hand.motor, rng) * hand.size) for path in strokes]
+    return [np.rint(write(path, hand.motor, rng, rate) * hand.size) for path in strokes]
 
 
 def _joins(hand: Hand, left: str, right: str, before: Path, after: Path, rng: np.random.Generator) -> bool:

@@ -32,8 +32,8 @@ class Motor(NamedTuple):
     tremor: float  # font units
 
 
-def write(path: Path, motor: Motor, rng: np.random.Generator) -> Path:
-    """Readings `(S, 2)` of a pen that writes the polyline `path` `(n, 2)`; at least two."""
+def write(path: Path, motor: Motor, rng: np.random.Generator, rate: float = RATE) -> Path:
+    """Readings `(S, 2)`, `rate` a second, of a pen that writes the polyline `path` `(n, 2)`; at least two."""
     path = _smooth(_resample(path), motor.roundness)
     cuts, corner = _cut(path)
     step = np.hypot(*np.diff(path, axis=0).T)
@@ -46,7 +46,8 @@ def write(path: Path, motor: Motor, rng: np.random.Generator) -> Path:
     starts = np.concatenate([[0.0], np.cumsum(durations[:-1] * (1 - overlaps))])
     # The pen lands and lifts in flight: neither the very first nor the very last moment is on paper.
     first, last = 0.12 * durations[0], (starts + durations).max() - 0.12 * durations[-1]
-    times = first + rng.random() / RATE + np.arange(max(2, round((last - first) * RATE))) / RATE  # (S,)
+    readings = max(2, round((last - first) * rate))
+    times = first + (rng.random() + np.arange(readings)) / rate  # (S,)
 
     progress = _minimum_jerk((times[:, None] - starts) / durations)  # (S, P)
     reached = arc[cuts[:-1]] + progress * lengths  # (S, P) how far each movement has come on the path

@@ -24,6 +24,7 @@ class HersheyData(PenDataModule):
         lines, writers: of the training split.
         eval_lines: of the validation and the test split each, by a tenth of the writers.
         line_characters: the least and the most of a line.
+        rate: readings of the pen per second; fewer make shorter sequences and coarser curves.
         same_writers: let the training writers write the validation and test lines too.
         seed: of the writers, texts and movements; not that of training.
     """
@@ -34,6 +35,7 @@ class HersheyData(PenDataModule):
         writers: int,
         eval_lines: int,
         line_characters: Sequence[int] = (20, 40),
+        rate: float = 75.0,
         same_writers: bool = False,
         seed: int = 0,
         **settings: Any,
@@ -53,16 +55,16 @@ class HersheyData(PenDataModule):
             raise UserError(f"data.line_characters={line_characters}: two numbers, the least and the most")
         fewer, size = max(1, writers // 10), (line_characters[0], line_characters[1])
         self._parts = {
-            "train": HersheyLines(lines, writers, seed, "train", size),
+            "train": HersheyLines(lines, writers, seed, "train", size, rate=rate),
         }
         people = "train" if same_writers else None
         for part in ("val", "test"):
             eval_writers = writers if same_writers else fewer
-            self._parts[part] = HersheyLines(eval_lines, eval_writers, seed, part, size, people)
+            self._parts[part] = HersheyLines(eval_lines, eval_writers, seed, part, size, people, rate)
 
     def cache_key(self) -> Mapping[str, Any]:
         parts = {
-            name: [p.lines, p.writers, p.seed, p.characters, p.people] for name, p in self._parts.items()
+            name: [p.lines, p.writers, p.seed, p.characters, p.people, p.rate] for name, p in self._parts.items()
         }
         return {"data": self.name, "version": HERSHEY_VERSION, "parts": parts}
 
