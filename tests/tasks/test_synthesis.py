@@ -2,13 +2,17 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from graves_lm.data.pen_hershey import HersheyData
+from graves_lm.data.strokes import StrokeLine
 from graves_lm.errors import UserError
 from graves_lm.evaluation.command import evaluate_statically
+from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.tasks.loading import load_task, read_checkpoint
+from graves_lm.tasks.synthesis import BIASES, COMPARED
 from tests.runs import HERSHEY, train
 
 SYNTHESIS = (
@@ -42,7 +46,27 @@ def test_a_run_writes_figures_and_pictures(run):
     assert 0 <= metrics["val/read_to_end"] <= 1
     assert metrics["val/advance"] == pytest.approx(1 / 25, rel=0.2)  # as it began, after three steps
     kinds = {p.name.partition("-")[2] for p in (folder / "samples").glob("best-*")}
-    assert kinds == {"handwriting.svg", "handwriting.png", "density.png", "window.png"}
+    pages = {f"{page}.{kind}" for page in ("handwriting", "biases", "primed") for kind in ("svg", "png")}
+    assert kinds == {"density.png", "window.png"} | pages
+
+
+def test_the_compared_pages_hold_one_line_a_bias_and_the_real_line_above_its_imitation(run, generated):
+    task = load_task(read_checkpoint(run[0] / "checkpoints" / "best.ckpt", task="synthesis"))
+    example = hershey(generated).example()
+    sampler = SynthesisSampler(bias=2.0, points_per_character=1)
+    pages = task._compare(sampler, example, seed=3)
+    text = task.alphabet.spell(COMPARED, "skip")
+    assert len(pages["biases"]) == len(BIASES)
+    unbiased, *biased = pages["biases"]
+    ((alone, _),) = task.write(sampler.at_bias(BIASES[0]), [text], seed=3)
+    np.testing.assert_array_equal(unbiased, alone.strokes)
+    for line in biased:
+        assert not np.array_equal(line[: len(unbiased)], unbiased[: len(line)])
+    real, imitation = pages["primed"]
+    np.testing.assert_array_equal(real, example.strokes)
+    assert len(imitation) > 1
+    dot = StrokeLine("dot", example.strokes[:3], "a")
+    assert task._compare(sampler, dot, seed=3).keys() == {"biases"}  # too short to show a style
 
 
 def test_no_batching_changes_a_figure(run, generated):

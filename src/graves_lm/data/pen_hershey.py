@@ -64,7 +64,8 @@ class HersheyData(PenDataModule):
 
     def cache_key(self) -> Mapping[str, Any]:
         parts = {
-            name: [p.lines, p.writers, p.seed, p.characters, p.people, p.rate] for name, p in self._parts.items()
+            name: [p.lines, p.writers, p.seed, p.characters, p.people, p.rate]
+            for name, p in self._parts.items()
         }
         return {"data": self.name, "version": HERSHEY_VERSION, "parts": parts}
 

@@ -7,6 +7,7 @@ Shape legend: L lines that are being written, U characters, V = U + 1, M mixture
 (dx, dy, end of stroke) in normalised units.
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -119,6 +120,12 @@ class SynthesisSampler:
         self.points_per_character = points_per_character
         self.batch_size = batch_size
         self.prime, self.prime_text = prime, prime_text
+
+    def at_bias(self, bias: float) -> "SynthesisSampler":
+        """The same sampler with another bias."""
+        other = copy.copy(self)
+        other.bias = (bias, bias)
+        return other
 
     def write(
         self,

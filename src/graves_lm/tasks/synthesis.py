@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.line_batches import LineBatch, collate
-from graves_lm.data.strokes import Normalisation, StrokeLine
+from graves_lm.data.strokes import Floats, Normalisation, StrokeLine
 from graves_lm.errors import UserError
 from graves_lm.metrics import SynthesisMetrics
 from graves_lm.models.synthesis import Attention, SynthesisNetwork, Text
@@ -24,6 +24,12 @@ from graves_lm.tasks.pen import density_picture, score, squared_error, to_line
 
 SHOWN = ("The quick brown fox jumps", "over the lazy dog, and sleeps", "Sphinx of black quartz, judge")
 """The texts written at each validation."""
+
+BIASES = (0.0, 0.5, 1.0)
+"""At which `COMPARED` is written at each validation, as in Figures 15–17."""
+
+COMPARED = "quick brown fox"
+"""The text written at several biases, and in the style of a real line, as in Figures 18–21."""
 
 
 class SynthesisTask(SequenceTask):
@@ -111,12 +117,26 @@ class SynthesisTask(SequenceTask):
                 batch.point_TB3[:-1].to(self.device), text, self.network.initial_state(1)
             )
             phi_TU = attention.weights(text)[:, 0].cpu()
-        return {
-            "handwriting.svg": strokes_to_svg(lines),
-            "handwriting.png": strokes_to_png(lines),
+        files: dict[str, str | bytes] = {
             "density.png": density_picture(distribution, batch, self.normalisation),
             "window.png": to_png(window_heatmap(phi_TU, example.text)),
         }
+        pages = {"handwriting": lines} | self._compare(sampler, example, seed)
+        for name, page in pages.items():
+            files |= {f"{name}.svg": strokes_to_svg(page), f"{name}.png": strokes_to_png(page)}
+        return files
+
+    def _compare(self, sampler: SynthesisSampler, example: StrokeLine, seed: int) -> dict[str, list[Floats]]:
+        """Pages of `COMPARED`: at each of `BIASES` from the top down, and below a real line in its style."""
+        text = self.alphabet.spell(COMPARED, "skip")
+        if not text:
+            return {}
+        pages = {"biases": [self.write(sampler.at_bias(b), [text], seed)[0][0].strokes for b in BIASES]}
+        try:
+            ((primed, _),) = self.write(sampler.at_bias(BIASES[1]), [text], seed, prime=example)
+        except UserError:  # the line is too short to show a style
+            return pages
+        return pages | {"primed": [example.strokes, primed.strokes]}
 
 
 def text_of(batch: LineBatch) -> Text:
