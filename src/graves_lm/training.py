@@ -143,7 +143,8 @@ def check_resumable(path: str, task: SequenceTask) -> None:
 def load_network(path: str, task: SequenceTask) -> None:
     """Begin with the network weights of another run, as the paper retrains: no noise, noise, adaptive.
 
-    Synthesis can also begin with stroke prediction's, whose network is its own without the window.
+    Synthesis can also begin with stroke prediction's, whose network is its own without the window, and the
+    other way round.
     Optimiser, schedule and noise widths begin anew. Raises UserError when the networks differ.
     """
     checkpoint = read_checkpoint(path)

@@ -81,7 +81,7 @@ def test_no_batching_changes_a_figure(run, generated):
         assert figures == pytest.approx(found[0], rel=1e-5)
 
 
-def test_it_begins_with_the_weights_of_stroke_prediction(run, tmp_path, generated):
+def test_it_begins_with_the_weights_of_stroke_prediction_and_gives_them_back(tmp_path, generated):
     layers = "model.network.layers=2"
     train(tmp_path / "stroke", generated, layers, "trainer.max_steps=1")
     weights = tmp_path / "stroke" / "checkpoints" / "best.ckpt"
@@ -95,8 +95,13 @@ def test_it_begins_with_the_weights_of_stroke_prediction(run, tmp_path, generate
     assert len(shared) > 8
     for key in shared:
         assert torch.allclose(first[key], second[key], atol=1e-6), key
-    with pytest.raises(UserError, match="of model=synthesis, and this run is of model=stroke"):
-        train(tmp_path / "back", generated, layers, f"weights={run[0] / 'checkpoints' / 'best.ckpt'}")
+    # And the other way round: the window stays behind.
+    weights = tmp_path / "synthesis" / "checkpoints" / "best.ckpt"
+    train(tmp_path / "back", generated, layers, f"weights={weights}", *frozen)
+    third = torch.load(tmp_path / "back" / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    assert third.keys() == first.keys()
+    for key in shared:
+        assert torch.allclose(second[key], third[key], atol=1e-6), key
 
 
 def test_lines_without_a_text_are_refused(tmp_path):

@@ -30,7 +30,7 @@ class SequenceTask(LightningModule):
     derivative clips); before each optimiser step the derivatives are divided by the number of sequences or
     points that went into them, as `optimization.unit` says.
 
-    `also_from` names tasks whose networks are parts of this one's, so that it can begin with their weights.
+    `also_from` names tasks whose networks have the same stack, so that this one can begin with their weights.
 
     Args:
         network: the task's network.

@@ -32,6 +32,7 @@ class StrokeTask(SequenceTask):
     takes = ("normalisation",)
     unit = "points"
     sampler_kind = StrokeSampler
+    also_from = ("synthesis",)
     network: StrokeNetwork
     metrics: StrokeMetrics
 
