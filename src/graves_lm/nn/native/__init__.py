@@ -3,7 +3,7 @@
 All `*.c` of this folder become one shared library, made by the machine's C compiler for its own processor and
 kept in the user's cache folder (`$XDG_CACHE_HOME/graves_lm`, by default `~/.cache/graves_lm`). Its name is a
 hash of all that goes into it, so it is compiled once, in a second or two, and again after a change of source,
-compiler or processor. Functions take addresses and sizes (`address`), and no more than `threads()` threads.
+compiler or processor. All whole numbers that a kernel takes are int64, and all fractions float.
 
 Every caller has a form in plain torch too. It is used where this cannot be (no compiler, not a CPU, not
 float32), and everywhere with GRAVES_LM_NATIVE=0 in the environment.
@@ -17,7 +17,9 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,9 +31,22 @@ _HERE = Path(__file__).parent
 _FLAGS = ("-std=c11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 
 
-def library() -> ctypes.CDLL | None:
-    """The compiled kernels; None where they cannot be had or are switched off."""
-    return None if os.environ.get("GRAVES_LM_NATIVE") == "0" else _library()
+def kernel(name: str) -> Callable[..., None] | None:
+    """A compiled function; None where there are none or they are switched off."""
+    library = None if os.environ.get("GRAVES_LM_NATIVE") == "0" else _library()
+    if library is None:
+        return None
+    function = getattr(library, name)
+    function.restype = None
+    return function
+
+
+def arguments(*values: Tensor | int | float | None) -> tuple[Any, ...]:
+    """Values as kernels take them: the address of a tensor's numbers (NULL for None), int64, float.
+
+    The caller keeps the tensors alive, and sees to their dtype and layout.
+    """
+    return tuple(_argument(value) for value in values)
 
 
 def threads() -> int:
@@ -39,9 +54,12 @@ def threads() -> int:
     return torch.get_num_threads()
 
 
-def address(tensor: Tensor | None) -> int | None:
-    """Where the tensor's numbers are, for a `void *` parameter; NULL for None."""
-    return None if tensor is None else tensor.data_ptr()
+def _argument(value: Tensor | int | float | None) -> Any:
+    if isinstance(value, Tensor):
+        return ctypes.c_void_p(value.data_ptr())
+    if value is None:
+        return ctypes.c_void_p()
+    return ctypes.c_float(value) if isinstance(value, float) else ctypes.c_int64(value)
 
 
 @functools.cache
