@@ -2,28 +2,29 @@
 
 All four run in turn in the same process, so that a slow moment of the machine falls on each alike; the
 figures are ratios of medians. The floor does the same matrix products (input projection, one recurrent
-product per step forward and backward, weight and input gradients) and nothing else. nn.LSTM has neither
-peepholes nor the derivative clip. Prints a table and, as last line, one JSON object.
+product per step forward and backward, weight and input gradients) and nothing else, by the faster of torch's
+libraries. nn.LSTM has neither peepholes nor the derivative clip. With bf16-mixed all run under autocast, the
+floor in bfloat16. Prints a table and, as last line, one JSON object.
 
-    python benchmarks/lstm.py [--repeats 7] [--device cpu]
+    python benchmarks/lstm.py [--repeats 5] [--device cpu] [--precision 32-true bf16-mixed]
 """
 
 import argparse
-import json
 import statistics
 import time
 
 import torch
+from report import report
 from torch import nn
-from torch.nn.functional import linear
 
 from graves_lm.memory import keep_large_blocks
 from graves_lm.nn.lstm import LSTMState, lstm, lstm_step
+from graves_lm.nn.products import linear, product
 
 SHAPES = [(100, 32, 400, 400), (100, 64, 400, 400), (100, 128, 700, 700), (300, 16, 400, 400)]
 
 
-def contenders(T: int, B: int, inputs: int, H: int, device: str):
+def contenders(T: int, B: int, inputs: int, H: int, device: str, bf16: bool):
     x = torch.randn(T, B, inputs, device=device, requires_grad=True)
     grad_h = torch.randn(T, B, H, device=device)
     w_x = (torch.randn(4 * H, inputs, device=device) / inputs**0.5).requires_grad_()
@@ -32,17 +33,19 @@ def contenders(T: int, B: int, inputs: int, H: int, device: str):
     peephole = (0.1 * torch.randn(3, H, device=device)).requires_grad_()
     zero = torch.zeros(B, H, device=device)
     reference = nn.LSTM(inputs, H, device=device)
+    dtype = torch.bfloat16 if bf16 else torch.float32
+    x_NI, w_GI, w_GH, h_TBH = (
+        v.detach().to(dtype) for v in (x.flatten(0, 1), w_x, w_h, torch.randn(T, B, H, device=device))
+    )
 
     def floor():
-        x_ = x.detach().view(-1, inputs)
-        z = torch.mm(x_, w_x.detach().t()).view(T, B, 4 * H)
-        h = torch.empty(T, B, H, device=device)
+        z_NG = product(x_NI, w_GI)
+        z_TBG = z_NG.view(T, B, 4 * H)
         for t in range(T):
-            torch.addmm(z[t], zero, w_h.detach().t(), out=z[t])
+            product(h_TBH[t], w_GH)
         for t in range(T):
-            torch.mm(z[t], w_h.detach(), out=h[t])
-        z_ = z.view(-1, 4 * H)
-        return torch.mm(z_.t(), x_), torch.mm(z_.t(), h.view(-1, H)), torch.mm(z_, w_x.detach())
+            product(z_TBG[t], w_GH.t())
+        return z_NG.t() @ x_NI, z_NG.t() @ h_TBH.flatten(0, 1), product(z_NG, w_GI.t())
 
     def ours():
         h, _ = lstm(linear(x, w_x, bias), LSTMState(zero, zero), w_h, peephole, clip=1.0)
@@ -63,48 +66,61 @@ def contenders(T: int, B: int, inputs: int, H: int, device: str):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", nargs="+", default=["32-true", "bf16-mixed"])
     args = parser.parse_args()
     keep_large_blocks()
-    synchronize = torch.cuda.synchronize if args.device.startswith("cuda") else lambda: None
     rows = []
-    print(f"{'T,B,in,H':>18} {'floor ms':>9} {'ours':>6} {'nn.LSTM':>8} {'loop':>6}   (× floor)")
-    for shape in SHAPES:
-        runs = contenders(*shape, args.device)
-        times: dict[str, list[float]] = {name: [] for name in runs}
-        for repeat in range(args.repeats + 2):  # the first two warm up
-            for name, run in runs.items():
-                synchronize()
-                start = time.perf_counter()
-                run()
-                synchronize()
-                if repeat >= 2:
-                    times[name].append(time.perf_counter() - start)
-        median = {name: statistics.median(seconds) for name, seconds in times.items()}
-        rows.append(median)
-        floor = median["floor"]
-        print(
-            f"{','.join(map(str, shape)):>18} {floor * 1e3:9.1f} {median['ours'] / floor:6.2f} "
-            f"{median['nn.LSTM'] / floor:8.2f} {median['autograd loop'] / floor:6.2f}"
-        )
-
-    def geometric(over: str, under: str) -> float:
-        return round(statistics.geometric_mean(row[over] / row[under] for row in rows), 3)
-
     print(
-        json.dumps(
-            {
-                "benchmark": "lstm",
-                "device": args.device,
-                "threads": torch.get_num_threads(),
-                "torch": torch.__version__,
-                "over_floor": geometric("ours", "floor"),
-                "over_nn_lstm": geometric("ours", "nn.LSTM"),
-                "autograd_loop_over_ours": geometric("autograd loop", "ours"),
-            }
-        )
+        f"{'precision':>10} {'T,B,in,H':>16} {'floor ms':>9} {'ours':>6} {'nn.LSTM':>8} {'loop':>6}"
+        "   (× floor)"
     )
+    for precision in args.precision:
+        for shape in SHAPES:
+            median = measure(shape, args.device, precision == "bf16-mixed", args.repeats)
+            floor = median.pop("floor")
+            times = {name: round(seconds / floor, 3) for name, seconds in median.items()}
+            rows.append({"precision": precision, "shape": shape, "floor_ms": round(floor * 1e3, 2), **times})
+            print(
+                f"{precision:>10} {','.join(map(str, shape)):>16} {floor * 1e3:9.1f} {times['ours']:6.2f} "
+                f"{times['nn.LSTM']:8.2f} {times['autograd loop']:6.2f}",
+                flush=True,
+            )
+
+    def figures(precision: str) -> dict[str, float]:
+        mine = [row for row in rows if row["precision"] == precision]
+
+        def geometric(over: str, under: str | None = None) -> float:
+            return round(
+                statistics.geometric_mean(row[over] / (row[under] if under else 1) for row in mine), 3
+            )
+
+        return {
+            "over_floor": geometric("ours"),
+            "over_nn_lstm": geometric("ours", "nn.LSTM"),
+            "autograd_loop_over_ours": geometric("autograd loop", "ours"),
+        }
+
+    by_precision = {precision: figures(precision) for precision in args.precision}
+    report("lstm", {**by_precision[args.precision[0]], "precision": by_precision, "rows": rows}, args.device)
+
+
+def measure(shape: tuple[int, int, int, int], device: str, bf16: bool, repeats: int) -> dict[str, float]:
+    """Median seconds of each contender."""
+    synchronize = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+    runs = contenders(*shape, device, bf16)
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for repeat in range(repeats + 1):  # the first warms up
+        for name, run in runs.items():
+            synchronize()
+            start = time.perf_counter()
+            with torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=bf16):
+                run()
+            synchronize()
+            if repeat:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
 if __name__ == "__main__":

@@ -1,73 +1,82 @@
 """Whole training steps of the synthesis network (3×400, K = 10) against its matrix products alone.
 
 A step is what a trainer does for one batch: forward, loss, backward with clips, clip of the norm, rmsprop.
-The batches are like IAM-OnDB's in their lengths alone: points lognormal with a mean of 620, 1940 at most,
-21.4 points to a character; lines of a batch are neighbours in length, so that little is padding, and only
-points that are not padding count. The floor is the step's matrix products with nothing around them, in the
-same dtypes. The autograd loop is the same network by its single steps, on `--loop-steps` points of each line.
-All run in turn in this process; figures are medians. Prints a table and, as last line, one JSON object.
+The lines are like IAM-OnDB's in number and length alone: points lognormal with a mean of 620, 1940 at most,
+21.4 points to a character. The loader of training makes batches of them, and only points that are not padding
+count. `useful` is their share of all computed in an epoch, `loader share` the part of a step's time that the
+loader takes. The floor is the step's matrix products with nothing around them, in the same dtypes. The loop is
+the same network by its single steps, on `--loop-steps` points of each line. All run in turn in this process;
+figures are medians. Prints a table and, as last line, one JSON object.
 
     python benchmarks/train_synthesis.py [--batch 32 64] [--precision 32-true bf16-mixed] [--quick]
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from report import report
 from torch import Tensor
 
+from graves_lm.data.alphabet import Alphabet
+from graves_lm.data.line_batches import LineBatch, LineLoader
+from graves_lm.data.line_store import LineStore
+from graves_lm.data.strokes import Normalisation
 from graves_lm.memory import keep_large_blocks
 from graves_lm.models.synthesis import SynthesisNetwork, Text
+from graves_lm.nn.products import product
 from graves_lm.optim import GravesRMSprop
 
 SYMBOLS, LAYERS, H, K, MIXTURES = 57, 3, 400, 10, 20  # the paper's
-POINTS_PER_CHARACTER = 620 / 29
+POINTS_PER_CHARACTER, LINES = 620 / 29, 10_741
 
 
 class Batch(NamedTuple):
     x_TB3: Tensor
     valid_TB: Tensor
     text: Text
+    points: int
 
-    @property
-    def points(self) -> int:
-        """Predicted points: row 0 of a line is not predicted."""
-        return int(self.valid_TB[1:].sum())
+    @classmethod
+    def of(cls, batch: LineBatch, steps: int | None = None) -> "Batch":
+        """Of a loader's batch, or of its first `steps` predictions."""
+        scored_TB = batch.scored_TB[:steps]
+        text = Text(batch.symbol_BU, (batch.symbol_BU >= 0).sum(1))
+        return cls(batch.point_TB3[: len(scored_TB) + 1], scored_TB, text, int(scored_TB.sum()))
 
 
-def draw_batches(B: int, count: int, shrink: int) -> list[Batch]:
-    """`count` batches at equal steps of the distribution of lengths."""
-    generator = torch.Generator().manual_seed(0)
-    sigma = 0.35
-    log_mean = torch.tensor(620.0).log() - sigma**2 / 2
-    lengths = (log_mean + sigma * torch.randn(40 * B, generator=generator)).exp().clamp(80, 1940)
-    lengths = (lengths / shrink).round().long().sort().values
-    batches = []
-    for i in range(count):
-        length_B = lengths.view(40, B)[round((i + 0.5) * 40 / count)]
-        T = int(length_B.max())
-        x = torch.randn(T, B, 3, generator=generator)
-        x[..., 2] = (x[..., 2] > 1.7).float()
-        characters = (length_B / POINTS_PER_CHARACTER).round().long().clamp_min(1)
-        rows = [torch.randint(SYMBOLS, (int(n),), generator=generator).tolist() for n in characters]
-        batches.append(Batch(x, torch.arange(T).unsqueeze(1) < length_B, Text.of(rows)))
-    return batches
+def make_loader(B: int, shrink: int) -> LineLoader:
+    """The loader of training, over lines of random points, 1 / `shrink` as long as IAM-OnDB's."""
+    random, sigma = np.random.default_rng(0), 0.35
+    lengths = np.exp(np.log(620) - sigma**2 / 2 + sigma * random.standard_normal(LINES)).clip(80, 1940)
+    lengths = np.round(lengths / shrink).astype(np.int64)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    points = random.standard_normal((offsets[-1], 3), dtype=np.float32)
+    points[:, 2] = points[:, 2] > 1.7
+    alphabet = Alphabet.paper()
+    texts = [
+        "".join(random.choice(alphabet.characters, max(1, round(n / POINTS_PER_CHARACTER)))) for n in lengths
+    ]
+    names = [str(i) for i in range(LINES)]
+    store = LineStore(points, offsets, {"ids": names, "texts": texts, "writers": names}, {"parts": {}})
+    normalisation = Normalisation((0.0, 0.0), (1.0, 1.0))
+    return LineLoader(store, np.arange(LINES), normalisation, B, alphabet=alphabet, seed=0)
 
 
 def nats(network: SynthesisNetwork, batch: Batch) -> Tensor:
     d, _, _ = network(batch.x_TB3[:-1], batch.text, network.initial_state(len(batch.text.length_B)))
-    return -(d.log_prob(batch.x_TB3[1:]) * batch.valid_TB[1:]).sum()
+    return -(d.log_prob(batch.x_TB3[1:]) * batch.valid_TB).sum()
 
 
-def nats_by_steps(network: SynthesisNetwork, batch: Batch, T: int) -> Tensor:
+def nats_by_steps(network: SynthesisNetwork, batch: Batch) -> Tensor:
     state, total = network.initial_state(len(batch.text.length_B)), torch.zeros(())
-    for t in range(T):
+    for t in range(len(batch.valid_TB)):
         d, state, _ = network.step(batch.x_TB3[t], batch.text, state)
-        total = total - (d.log_prob(batch.x_TB3[t + 1]) * batch.valid_TB[t + 1]).sum()
+        total = total - (d.log_prob(batch.x_TB3[t + 1]) * batch.valid_TB[t]).sum()
     return total
 
 
@@ -98,27 +107,23 @@ def make_floor(T: int, B: int, dtype: torch.dtype) -> Callable[[], None]:
     )
     w_G3, w_GF, w_GH, w_GI = (torch.randn(4 * H, n, dtype=dtype) for n in (3, F, H, F + 3))
     w_YL, w_PH = torch.randn(Y, LAYERS * H, dtype=dtype), torch.randn(P, H)
-    sum_BG, dhw_BF, dh_BH = (torch.empty(B, n, dtype=dtype) for n in (4 * H, F, H))
-    p_BP, dh32_BH = torch.empty(B, P), torch.empty(B, H)
     z_NG, h_NH, h32_NH, p_TBP = z_TBG.view(N, -1), h_TBH.view(N, H), h32_TBH.view(N, H), p_NP.view(T, B, P)
 
     def floor() -> None:
-        torch.mm(x_N3, w_G3.t())
+        product(x_N3, w_G3)
         for t in range(T):
-            torch.mm(hw_TBF[t], w_GF.t(), out=sum_BG)
-            torch.mm(h32_TBH[t], w_PH.t(), out=p_BP)
+            product(hw_TBF[t], w_GF), product(h32_TBH[t], w_PH)
         for t in range(T):
-            torch.mm(z_TBG[t], w_GF, out=dhw_BF)
-            torch.mm(p_TBP[t], w_PH, out=dh32_BH)
+            product(z_TBG[t], w_GF.t()), product(p_TBP[t], w_PH.t())
         torch.mm(z_NG.t(), hw_NF[:, :F]), torch.mm(z_NG.t(), x_N3), torch.mm(p_NP.t(), h32_NH)
         for _ in range(LAYERS - 1):
-            torch.mm(hw_NF, w_GI.t())
+            product(hw_NF, w_GI)
             for t in range(T):
-                torch.mm(h_TBH[t], w_GH.t(), out=sum_BG)
+                product(h_TBH[t], w_GH)
             for t in range(T):
-                torch.mm(z_TBG[t], w_GH, out=dh_BH)
-            torch.mm(z_NG, w_GI), torch.mm(z_NG.t(), hw_NF), torch.mm(z_NG.t(), h_NH)
-        torch.mm(hs_NL, w_YL.t()), torch.mm(y_NY, w_YL), torch.mm(y_NY.t(), hs_NL)
+                product(z_TBG[t], w_GH.t())
+            product(z_NG, w_GI.t()), torch.mm(z_NG.t(), hw_NF), torch.mm(z_NG.t(), h_NH)
+        product(hs_NL, w_YL), product(y_NY, w_YL.t()), torch.mm(y_NY.t(), hs_NL)
 
     return floor
 
@@ -136,29 +141,35 @@ def measure(
     network = SynthesisNetwork(SYMBOLS, LAYERS, H, MIXTURES, K)
     bf16 = precision == "bf16-mixed"
     step = make_step(network, bf16)
-    batches = draw_batches(B, count, shrink)
-    short = batches[0]
-    short = Batch(short.x_TB3[: loop_steps + 1], short.valid_TB[: loop_steps + 1], short.text)
-    floors = [make_floor(len(b.x_TB3) - 1, B, torch.bfloat16 if bf16 else torch.float32) for b in batches]
+    loader = make_loader(B, shrink)
+    plan = sorted(
+        (lines for lines in loader.plan(0) if len(lines) == B), key=lambda i: loader.store.lengths[i].max()
+    )
+    plans = [plan[round((i + 0.5) * len(plan) / count)] for i in range(count)]  # from short to long
+    short = Batch.of(loader.batch(plans[0]), loop_steps)
+    dtype = torch.bfloat16 if bf16 else torch.float32
+    floors = [make_floor(int(loader.store.lengths[lines].max()) - 1, B, dtype) for lines in plans]
 
-    ours, floor, loop, short_ours = ([] for _ in range(4))
+    ours, floor, loop, short_ours, loading = ([] for _ in range(5))
     for repeat in range(repeats + 1):  # the first warms up
-        for b, batch in enumerate(batches):
-            times = (
-                seconds(floors[b]),
-                seconds(lambda batch=batch: step(lambda: nats(network, batch), batch.points)),
-            )
+        for lines, make_products in zip(plans, floors, strict=True):
+            products = seconds(make_products)
+            start = time.perf_counter()
+            batch = Batch.of(loader.batch(lines))
+            loaded = time.perf_counter() - start
+            step(lambda batch=batch: nats(network, batch), batch.points)
+            taken = time.perf_counter() - start
             if repeat:
-                floor.append(times[0] / batch.points)
-                ours.append(times[1] / batch.points)
+                floor.append(products / batch.points)
+                ours.append(taken / batch.points)
+                loading.append(loaded / taken)
         times = (
-            seconds(lambda: step(lambda: nats_by_steps(network, short, loop_steps), short.points)),
+            seconds(lambda: step(lambda: nats_by_steps(network, short), short.points)),
             seconds(lambda: step(lambda: nats(network, short), short.points)),
         )
         if repeat:
             loop.append(times[0])
             short_ours.append(times[1])
-    padded = sum(b.valid_TB[1:].numel() for b in batches)
     return {
         "batch": B,
         "precision": precision,
@@ -167,13 +178,14 @@ def measure(
         "speedup_over_autograd_loop": round(
             statistics.median(s / o for s, o in zip(loop, short_ours, strict=True)), 2
         ),
-        "useful_share": round(sum(b.points for b in batches) / padded, 3),
+        "useful_share": round(1 - loader.padding_share(), 3),
+        "loader_share": round(statistics.median(loading), 4),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batch", type=int, nargs="+", default=[32, 64])
+    parser.add_argument("--batch", type=int, nargs="+", default=[16, 64])
     parser.add_argument(
         "--precision", nargs="+", default=["32-true", "bf16-mixed"], choices=["32-true", "bf16-mixed"]
     )
@@ -187,7 +199,7 @@ def main() -> None:
     keep_large_blocks()
     print(
         f"{'batch':>6} {'precision':>10} {'points/s':>9} {'floor share':>12} "
-        f"{'× autograd loop':>16} {'useful':>7}"
+        f"{'× autograd loop':>16} {'useful':>7} {'loader share':>13}"
     )
     rows = []
     for precision in args.precision:
@@ -196,24 +208,21 @@ def main() -> None:
             rows.append(row)
             print(
                 f"{B:6} {precision:>10} {row['points_per_second']:9} {row['floor_share']:12} "
-                f"{row['speedup_over_autograd_loop']:16} {row['useful_share']:7}",
+                f"{row['speedup_over_autograd_loop']:16} {row['useful_share']:7} "
+                f"{row['loader_share']:13}",
                 flush=True,
             )
-    print(
-        json.dumps(
-            {
-                "benchmark": "train_synthesis",
-                "network": f"{LAYERS}x{H}, K={K}",
-                "threads": torch.get_num_threads(),
-                "torch": torch.__version__,
-                "autograd_loop_steps": args.loop_steps,
-                "quick": args.quick,
-                "points_per_second": max(row["points_per_second"] for row in rows),
-                "floor_share": min(row["floor_share"] for row in rows),
-                "speedup_over_autograd_loop": min(row["speedup_over_autograd_loop"] for row in rows),
-                "rows": rows,
-            }
-        )
+    report(
+        "train_synthesis",
+        {
+            "network": f"{LAYERS}x{H}, K={K}",
+            "autograd_loop_steps": args.loop_steps,
+            "quick": args.quick,
+            "points_per_second": max(row["points_per_second"] for row in rows),
+            "floor_share": min(row["floor_share"] for row in rows),
+            "speedup_over_autograd_loop": min(row["speedup_over_autograd_loop"] for row in rows),
+            "rows": rows,
+        },
     )
 
 

@@ -16,13 +16,13 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from graves_lm.distributions import StrokeDistribution
 from graves_lm.errors import UserError
 from graves_lm.nn.clip import clip_derivative
 from graves_lm.nn.lstm import LSTMRecurrence, LSTMState
 from graves_lm.nn.mixture import MixtureHead
+from graves_lm.nn.products import linear
 from graves_lm.nn.stack import SkipStack, StackState
 from graves_lm.nn.window import SoftWindow, WindowParameters, WindowState, window_weights
 from graves_lm.nn.window_lstm import window_lstm, window_lstm_step

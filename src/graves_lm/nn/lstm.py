@@ -22,6 +22,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from graves_lm.nn.gates import gates_backward, gates_forward
+from graves_lm.nn.products import product
+
 
 class LSTMState(NamedTuple):
     """What one layer carries from step to step: `h_BH` and `c_BH`, both (B, H)."""
@@ -56,29 +59,17 @@ def _lstm(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Run the recurrence. Returns h_TBH and the last c_BH, then what the backward pass needs: all
     c_TBH and the gate activations a_TBG. `clip` is used only there. State and gates keep the dtype of
-    c0_BH; the products with W_h are done in the dtype of w_GH."""
+    c0_BH; the products with W_h are done in the dtype of w_GH, which is that of z_TBG."""
     T, B, G = z_TBG.shape
     H = G // 4
     h_TBH, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (H, H, G))
-    w_HG = w_GH.t()
-    h_BH, c_BH = h0_BH, c0_BH
+    c0_BH, mixed = c0_BH.contiguous(), w_GH.dtype != c0_BH.dtype
+    h_BH = h0_BH.to(w_GH.dtype, copy=True)
+    step = gates_forward(z_TBG, c0_BH, peephole_3H, a_TBG, c_TBH, h_TBH, h_BH if mixed else None)
     for t in range(T):
-        a_BG = a_TBG[t]
-        if w_GH.dtype == z_TBG.dtype == a_BG.dtype:
-            torch.addmm(z_TBG[t], h_BH, w_HG, out=a_BG)
-        else:
-            torch.add(z_TBG[t], h_BH.to(w_GH.dtype) @ w_HG, out=a_BG)
-        i_BH, f_BH, g_BH, o_BH = a_BG.split(H, dim=1)
-        if peephole_3H is not None:
-            a_BG[:, : 2 * H].view(B, 2, H).addcmul_(c_BH[:, None], peephole_3H[:2])
-        a_BG[:, : 2 * H].sigmoid_()
-        g_BH.tanh_()
-        c_BH = torch.mul(f_BH, c_BH, out=c_TBH[t]).addcmul_(i_BH, g_BH)
-        if peephole_3H is not None:
-            o_BH.addcmul_(c_BH, peephole_3H[2])
-        o_BH.sigmoid_()
-        h_BH = torch.tanh(c_BH, out=h_TBH[t]).mul_(o_BH)
-    return h_TBH, c_BH.clone(), c_TBH, a_TBG
+        step(t, product(h_BH, w_GH))
+        h_BH = h_BH if mixed else h_TBH[t]
+    return h_TBH, c_TBH[-1].clone(), c_TBH, a_TBG
 
 
 @_lstm.register_fake
@@ -106,62 +97,31 @@ def _lstm_backward(
     Each step's four pre-activation derivatives are clipped to ±`clip` (infinity: not clipped) before
     anything is computed from them, so the clip acts on all that flows to earlier steps, as in the paper.
     """
-    T, _, H = h_TBH.shape
-    dz_TBG = torch.empty_like(a_TBG)
-    dz_product_TBG = dz_TBG if w_GH.dtype == dz_TBG.dtype else torch.empty_like(dz_TBG, dtype=w_GH.dtype)
-    dh_BH = torch.zeros_like(h0_BH)  # what reaches h_t from step t + 1
-    dc_BH = torch.zeros_like(c0_BH) if dcT_BH is None else dcT_BH.clone()
-    tanh_c_BH, slope_BG = torch.empty_like(c0_BH), torch.empty_like(a_TBG[0])
+    T, B, H = h_TBH.shape
+    dz_TBG = torch.empty_like(a_TBG, dtype=w_GH.dtype)
+    dh_BH = w_GH.new_zeros(B, H)  # what reaches h_t from step t + 1
+    dc_BH = c0_BH.new_zeros(B, H)
+    if dcT_BH is not None:
+        dc_BH.copy_(dcT_BH)
+    dpeephole_B3H = c0_BH.new_zeros(B, 3, H)
+    step = gates_backward(a_TBG, c_TBH, c0_BH.contiguous(), peephole_3H, clip, dc_BH, dz_TBG, dpeephole_B3H)
+    w_HG = w_GH.t()
     for t in range(T - 1, -1, -1):
-        i_BH, f_BH, g_BH, o_BH = a_TBG[t].split(H, dim=1)
-        dz_BG = dz_TBG[t]
-        di_BH, df_BH, dg_BH, do_BH = dz_BG.split(H, dim=1)
-        c_prev_BH = c_TBH[t - 1] if t else c0_BH
-        torch.tanh(c_TBH[t], out=tanh_c_BH)
-        dh_BH.add_(dh_TBH[t])
-
-        # The slope of σ is a(1 − a), that of tanh 1 − a²; o comes first, c_t depends on it by (10).
-        torch.addcmul(a_TBG[t], a_TBG[t], a_TBG[t], value=-1, out=slope_BG)
-        torch.mul(dh_BH, tanh_c_BH, out=do_BH).mul_(slope_BG[:, 3 * H :]).clamp_(-clip, clip)
-        dh_BH.mul_(o_BH)
-        dc_BH.add_(dh_BH).addcmul_(dh_BH, tanh_c_BH.square_(), value=-1)
-        if peephole_3H is not None:
-            dc_BH.addcmul_(do_BH, peephole_3H[2])
-
-        torch.mul(dc_BH, g_BH, out=di_BH)
-        torch.mul(dc_BH, c_prev_BH, out=df_BH)
-        dz_BG[:, : 2 * H].mul_(slope_BG[:, : 2 * H])
-        torch.mul(dc_BH, i_BH, out=dg_BH)
-        dg_BH.sub_(torch.mul(g_BH, g_BH, out=tanh_c_BH).mul_(dg_BH))
-        dz_BG[:, : 3 * H].clamp_(-clip, clip)
-
-        dc_BH.mul_(f_BH)
-        if peephole_3H is not None:
-            dc_BH.addcmul_(di_BH, peephole_3H[0]).addcmul_(df_BH, peephole_3H[1])
-        if dz_product_TBG is dz_TBG:
-            torch.mm(dz_BG, w_GH, out=dh_BH)
-        else:
-            dh_BH.copy_(dz_product_TBG[t].copy_(dz_BG) @ w_GH)
+        step(t, dh_TBH[t], dh_BH)
+        dh_BH = product(dz_TBG[t], w_HG)
 
     # The weights' derivatives need no loop: one matrix product over all steps.
-    dw_GH = dz_product_TBG[0].t() @ h0_BH.to(w_GH.dtype)
+    dw_GH = dz_TBG[0].t() @ h0_BH.to(w_GH.dtype)
     if T > 1:
-        h_product_TBH = h_TBH[:-1].to(w_GH.dtype)
-        dw_GH.addmm_(dz_product_TBG[1:].view(-1, 4 * H).t(), h_product_TBH.view(-1, H))
-    dpeephole_3H = dz_TBG.new_zeros(3, H)
-    if peephole_3H is not None:
-        di_TBH, df_TBH, _, do_TBH = dz_TBG.split(H, dim=2)
-        for gate, d_TBH in enumerate((di_TBH, df_TBH)):
-            dpeephole_3H[gate] = (d_TBH[0] * c0_BH).sum(0) + (d_TBH[1:] * c_TBH[:-1]).sum((0, 1))
-        dpeephole_3H[2] = (do_TBH * c_TBH).sum((0, 1))
-    return dz_TBG, dw_GH, dpeephole_3H, dh_BH, dc_BH
+        dw_GH.addmm_(dz_TBG[1:].flatten(0, 1).t(), h_TBH[:-1].flatten(0, 1).to(w_GH.dtype))
+    return dz_TBG, dw_GH, dpeephole_B3H.sum(0), dh_BH.to(h0_BH.dtype), dc_BH
 
 
 @_lstm_backward.register_fake
 def _(dh_TBH, dcT_BH, a_TBG, h_TBH, c_TBH, w_GH, peephole_3H, h0_BH, c0_BH, clip):
-    dpeephole_3H = w_GH.new_empty(3, w_GH.shape[1])
+    dpeephole_3H = c0_BH.new_empty(3, w_GH.shape[1])
     return (
-        torch.empty_like(a_TBG),
+        torch.empty_like(a_TBG, dtype=w_GH.dtype),
         torch.empty_like(w_GH),
         dpeephole_3H,
         torch.empty_like(h0_BH),
@@ -170,8 +130,7 @@ def _(dh_TBH, dcT_BH, a_TBG, h_TBH, c_TBH, w_GH, peephole_3H, h0_BH, c0_BH, clip
 
 
 def _save_for_backward(ctx, inputs, output):
-    z_TBG, w_GH, peephole_3H, h0_BH, c0_BH, ctx.clip = inputs
-    ctx.z_dtype = z_TBG.dtype
+    _, w_GH, peephole_3H, h0_BH, c0_BH, ctx.clip = inputs
     h_TBH, _, c_TBH, a_TBG = output
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(a_TBG, h_TBH, c_TBH, w_GH, peephole_3H, h0_BH, c0_BH)
@@ -180,10 +139,9 @@ def _save_for_backward(ctx, inputs, output):
 def _autograd_backward(ctx, dh_TBH, dcT_BH, dc_TBH, da_TBG):
     # c_TBH and a_TBG are returned for this pass alone; `lstm` hides them, so they have no derivative.
     a_TBG, h_TBH, *rest = ctx.saved_tensors
-    if dh_TBH is None:
-        dh_TBH = torch.zeros_like(h_TBH)
+    dh_TBH = torch.zeros_like(h_TBH) if dh_TBH is None else dh_TBH.contiguous()
     dz, dw, dpeephole, dh0, dc0 = _lstm_backward(dh_TBH, dcT_BH, a_TBG, h_TBH, *rest, ctx.clip)
-    return dz.to(ctx.z_dtype), dw, dpeephole if ctx.needs_input_grad[2] else None, dh0, dc0, None
+    return dz, dw, dpeephole if ctx.needs_input_grad[2] else None, dh0, dc0, None
 
 
 _lstm.register_autograd(_autograd_backward, setup_context=_save_for_backward)
@@ -212,7 +170,9 @@ def lstm(
     if torch.is_autocast_enabled(z_TBG.device.type):
         w_GH = w_GH.to(torch.get_autocast_dtype(z_TBG.device.type))
     bound = math.inf if clip is None else float(clip)
-    h_TBH, c_BH, _, _ = _lstm(z_TBG.contiguous(), w_GH, peephole_3H, state.h_BH, state.c_BH, bound)
+    h_TBH, c_BH, _, _ = _lstm(
+        z_TBG.to(w_GH.dtype).contiguous(), w_GH, peephole_3H, state.h_BH, state.c_BH, bound
+    )
     return h_TBH, LSTMState(h_TBH[-1], c_BH)
 
 

@@ -17,6 +17,7 @@ from torch.nn.functional import embedding
 
 from graves_lm.nn.clip import clip_derivative
 from graves_lm.nn.lstm import LSTMRecurrence, LSTMState
+from graves_lm.nn.products import Linear
 
 StackState = tuple[LSTMState, ...]
 """One `LSTMState` a layer, bottom first."""
@@ -85,14 +86,14 @@ class SkipStack(nn.Module):
         )
         from_x = range(layers if skips else 1)
         self.from_input = nn.ModuleList(
-            OneHotProjection(inputs, G) if one_hot else nn.Linear(inputs, G, bias=False) for _ in from_x
+            OneHotProjection(inputs, G) if one_hot else Linear(inputs, G, bias=False) for _ in from_x
         )
-        self.from_below = nn.ModuleList(nn.Linear(H, G, bias=False) for _ in range(layers - 1))
+        self.from_below = nn.ModuleList(Linear(H, G, bias=False) for _ in range(layers - 1))
         self.bias = nn.ParameterList(nn.Parameter(torch.zeros(G)) for _ in range(layers))
         for bias in self.bias:
             bias.data[H : 2 * H] = forget_bias
         to_output = layers if skips else 1
-        self.to_output = nn.Linear(to_output * H, outputs)  # [W_{h^1 y} … W_{h^N y}] side by side
+        self.to_output = Linear(to_output * H, outputs)  # [W_{h^1 y} … W_{h^N y}] side by side
         nn.init.zeros_(self.to_output.bias)
 
     def _layers(self) -> Iterator[LSTMRecurrence]:

@@ -19,13 +19,17 @@ outputs in the order α̂, β̂, κ̂, U characters of the longest text. A name'
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from graves_lm.nn import native
+from graves_lm.nn.gates import gates_backward, gates_forward, kernel
 from graves_lm.nn.lstm import LSTMState, lstm_step
+from graves_lm.nn.products import product
 from graves_lm.nn.window import (
     LARGEST_EXPONENT,
     SoftWindow,
@@ -59,70 +63,91 @@ def window_lstm_step(
     return state, WindowState(components.kappa, w_BC), phi_BV
 
 
-def _tanh(x: Tensor, out: Tensor) -> Tensor:
-    """tanh x = 2σ(2x) − 1. On a CPU torch's sigmoid is so much faster than its tanh that this takes a third
-    of the time; the difference is in the last bit of 1, not of the result, which no gate notices."""
-    if x.device.type != "cpu":
-        return torch.tanh(x, out=out)
-    return torch.mul(x, 2, out=out).sigmoid_().mul_(2).sub_(1)
+def _window_forward(
+    symbol_BU: Tensor,
+    kappa0_BK: Tensor,
+    p_TBP: Tensor,
+    kappa_TBK: Tensor,
+    symbols: int,
+    hw_TBF: Tensor,
+    hw_product_BF: Tensor | None,
+) -> Callable[[int], None]:
+    """A function of t that moves the window at step t: p_TBP[t] holds α̂, β̂, κ̂ and is made α, β, exp κ̂; it
+    fills in κ_t and, behind h_t, w_t. All tensors are contiguous; see `gates_forward` for the last."""
+    (B, U), K, C, F = symbol_BU.shape, kappa0_BK.shape[1], symbols, hw_TBF.shape[2]
+    run = kernel("window_forward", kappa0_BK, torch.float32)
+    if run is not None:
+        tensors = (symbol_BU, p_TBP, kappa0_BK, kappa_TBK, hw_TBF, hw_product_BF)
+        sizes = (native.threads(), B, K, U, C, F, LARGEST_EXPONENT)
+        fixed = native.arguments(*sizes, *tensors)
+
+        def fused(t: int, kept: object = tensors) -> None:
+            run(*native.arguments(t), *fixed)
+
+        return fused
+
+    bumps, index_BU = _Bumps(symbol_BU, kappa0_BK), symbol_BU.clamp_min(0)
+    phi_BU = kappa0_BK.new_empty(B, U)
+
+    def plain(t: int) -> None:
+        w_BC = hw_TBF[t, :, F - C :]
+        alpha_BK, beta_BK, advance_BK = p_TBP[t].clamp_max_(LARGEST_EXPONENT).exp_().split(K, dim=1)
+        torch.add(kappa_TBK[t - 1] if t else kappa0_BK, advance_BK, out=kappa_TBK[t])
+        d_BKU, e_BKU = bumps(beta_BK, kappa_TBK[t])
+        torch.sum(torch.mul(e_BKU, alpha_BK.unsqueeze(2), out=d_BKU), 1, out=phi_BU)
+        w_BC.zero_().scatter_add_(1, index_BU, phi_BU)
+        if hw_product_BF is not None:
+            hw_product_BF[:, F - C :] = w_BC
+
+    return plain
 
 
-def _gates(a_BG: Tensor, c_prev_BH: Tensor, peephole_3H: Tensor | None, c_BH: Tensor, h_BH: Tensor) -> None:
-    """(7)–(11) from the sums without peepholes: a_BG becomes the gates' activations; fills c_BH and h_BH."""
-    B, H = c_BH.shape
-    i_BH, f_BH, g_BH, o_BH = a_BG.split(H, dim=1)
-    if peephole_3H is not None:
-        a_BG[:, : 2 * H].view(B, 2, H).addcmul_(c_prev_BH[:, None], peephole_3H[:2])
-    a_BG[:, : 2 * H].sigmoid_()
-    _tanh(g_BH, out=g_BH)
-    torch.mul(f_BH, c_prev_BH, out=c_BH).addcmul_(i_BH, g_BH)
-    if peephole_3H is not None:
-        o_BH.addcmul_(c_BH, peephole_3H[2])
-    o_BH.sigmoid_()
-    _tanh(c_BH, out=h_BH).mul_(o_BH)
+def _window_backward(
+    symbol_BU: Tensor,
+    p_TBP: Tensor,
+    kappa_TBK: Tensor,
+    dkappa_TBK: Tensor | None,
+    dkappa_BK: Tensor,
+    dp_TBP: Tensor,
+) -> Callable[[int, Tensor, Tensor], None]:
+    """A function of t, dw_BC and dnext_BC that goes back through the window's step t.
 
-
-class _GatesBackward:
-    """The derivatives of `_gates`, one step at a time, in buffers made once.
-
-    `dpeephole_B3H` adds up over the steps: cheaper than three more passes over all of them afterwards.
+    dw_BC is the derivative of the loss by w_t from all but step t + 1, and dnext_BC what that step hands
+    back; rows of both may be parts of wider ones. dkappa_BK holds what reaches κ_t from later steps and is
+    made dκ_t; dkappa_TBK is the loss's own. The derivatives by α̂, β̂, κ̂ go to dp_TBP.
     """
+    (B, U), K = symbol_BU.shape, dkappa_BK.shape[1]
+    run = kernel("window_backward", dkappa_BK, torch.float32)
+    if run is not None:
+        tensors = (symbol_BU, p_TBP, kappa_TBK, dkappa_TBK, dkappa_BK, dp_TBP)
+        sizes, addresses = native.arguments(native.threads(), B, K, U), native.arguments(*tensors)
 
-    def __init__(self, a_BG: Tensor, c_BH: Tensor, peephole_3H: Tensor | None, clip: float):
-        self.slope_BG, self.tanh_c_BH = torch.empty_like(a_BG), torch.empty_like(c_BH)
-        self.peephole_3H, self.clip = peephole_3H, clip
-        self.dpeephole_B3H = torch.zeros_like(a_BG).unflatten(1, (4, -1))[:, :3]
+        def fused(t: int, dw_BC: Tensor, dnext_BC: Tensor, kept: object = tensors) -> None:
+            rows = native.arguments(t, dw_BC, dw_BC.stride(0), dnext_BC, dnext_BC.stride(0))
+            run(*rows, *sizes, *native.arguments(dnext_BC.dtype == torch.bfloat16), *addresses)
 
-    def __call__(
-        self, dh_BH: Tensor, dc_BH: Tensor, a_BG: Tensor, c_prev_BH: Tensor, c_BH: Tensor, dz_BG: Tensor
-    ) -> None:
-        """Fills dz_BG, clipped; dc_BH becomes the derivative of c_prev_BH; dh_BH is used up."""
-        H, clip, peephole_3H = c_BH.shape[1], self.clip, self.peephole_3H
-        i_BH, f_BH, g_BH, o_BH = a_BG.split(H, dim=1)
-        di_BH, df_BH, dg_BH, do_BH = dz_BG.split(H, dim=1)
-        tanh_c_BH = _tanh(c_BH, out=self.tanh_c_BH)
+        return fused
 
-        # The slope of σ is a(1 − a), that of tanh 1 − a²; o comes first, c_t depends on it by (10).
-        slope_BG = torch.addcmul(a_BG, a_BG, a_BG, value=-1, out=self.slope_BG)
-        torch.mul(dh_BH, tanh_c_BH, out=do_BH).mul_(slope_BG[:, 3 * H :]).clamp_(-clip, clip)
-        dh_BH.mul_(o_BH)
-        dc_BH.add_(dh_BH).addcmul_(dh_BH, tanh_c_BH.square_(), value=-1)
-        if peephole_3H is not None:
-            dc_BH.addcmul_(do_BH, peephole_3H[2])
+    # By what the sums over u, Σ dφ e (1, d², d), are multiplied in dα̂, dβ̂ and dκ.
+    alpha_TBK, beta_TBK, advance_TBK = p_TBP.split(K, dim=2)
+    factor_TBP = torch.cat([alpha_TBK, -alpha_TBK * beta_TBK, -2 * alpha_TBK * beta_TBK], dim=2)
+    index_BU, bumps = symbol_BU.clamp_min(0), _Bumps(symbol_BU, dkappa_BK)
+    dphi_BU, terms_B3KU = p_TBP.new_empty(B, U), p_TBP.new_empty(B, 3, K, U)
 
-        torch.mul(dc_BH, g_BH, out=di_BH)
-        torch.mul(dc_BH, c_prev_BH, out=df_BH)
-        dz_BG[:, : 2 * H].mul_(slope_BG[:, : 2 * H])
-        torch.mul(dc_BH, i_BH, out=dg_BH)
-        dg_BH.sub_(torch.mul(g_BH, g_BH, out=tanh_c_BH).mul_(dg_BH))
-        dz_BG[:, : 3 * H].clamp_(-clip, clip)
+    def plain(t: int, dw_BC: Tensor, dnext_BC: Tensor) -> None:
+        d_BKU, e_BKU = bumps(beta_TBK[t], kappa_TBK[t])
+        torch.gather(dw_BC + dnext_BC, 1, index_BU, out=dphi_BU)
+        for_alpha_BKU, for_beta_BKU, for_kappa_BKU = terms_B3KU.unbind(1)
+        torch.mul(e_BKU, dphi_BU.unsqueeze(1), out=for_alpha_BKU)
+        torch.mul(for_alpha_BKU, d_BKU, out=for_kappa_BKU)
+        torch.mul(for_kappa_BKU, d_BKU, out=for_beta_BKU)
+        dp_BP = torch.sum(terms_B3KU.view(B, 3 * K, -1), 2, out=dp_TBP[t]).mul_(factor_TBP[t])
+        if dkappa_TBK is not None:
+            dkappa_BK.add_(dkappa_TBK[t])
+        dkappa_BK.add_(dp_BP[:, 2 * K :])
+        torch.mul(dkappa_BK, advance_TBK[t], out=dp_BP[:, 2 * K :])
 
-        dc_BH.mul_(f_BH)
-        if peephole_3H is not None:
-            dc_BH.addcmul_(di_BH, peephole_3H[0]).addcmul_(df_BH, peephole_3H[1])
-            dif_B2H = dz_BG[:, : 2 * H].view(-1, 2, H)
-            self.dpeephole_B3H[:, :2].addcmul_(dif_B2H, c_prev_BH.unsqueeze(1))
-            self.dpeephole_B3H[:, 2].addcmul_(do_BH, c_BH)
+    return plain
 
 
 class _Bumps:
@@ -168,30 +193,18 @@ def _window_lstm(
     T, B, G = z_TBG.shape
     H, C, P, K = G // 4, w0_BC.shape[1], len(b_P), kappa0_BK.shape[1]
     hw_TBF, kappa_TBK, p_TBP, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (H + C, K, P, H, G))
-    h_TBH, w_TBC = hw_TBF.split([H, C], dim=2)
-    w_TBC.zero_()
-    index_BU = symbol_BU.clamp_min(0)
-    bumps = _Bumps(symbol_BU, kappa0_BK)
-    phi_BU = kappa0_BK.new_empty(symbol_BU.shape)
-    w_FG, w_HP = w_GF.t(), w_PH.t()
-    mixed = w_GF.dtype != hw_TBF.dtype
-    hw_BF, c_BH, kappa_BK = torch.cat([h0_BH, w0_BC], dim=1), c0_BH, kappa0_BK
-    seen_BF, sum_BG = (w_GF.new_empty(B, n) for n in (H + C, G)) if mixed else (hw_BF, a_TBG[0])
+    c0_BH, symbol_BU, kappa0_BK = c0_BH.contiguous(), symbol_BU.contiguous(), kappa0_BK.contiguous()
+    mixed, w_HP = w_GF.dtype != c0_BH.dtype, w_PH.t()
+    hw_BF = torch.cat([h0_BH, w0_BC], dim=1).to(w_GF.dtype)
+    own_BF = hw_BF if mixed else None
+    gates = gates_forward(z_TBG, c0_BH, peephole_3H, a_TBG, c_TBH, hw_TBF, own_BF)
+    window = _window_forward(symbol_BU, kappa0_BK, p_TBP, kappa_TBK, C, hw_TBF, own_BF)
     for t in range(T):
-        if mixed:
-            a_TBG[t].copy_(torch.addmm(z_TBG[t], seen_BF.copy_(hw_BF), w_FG, out=sum_BG))
-        else:
-            torch.addmm(z_TBG[t], hw_BF, w_FG, out=a_TBG[t])
-        _gates(a_TBG[t], c_BH, peephole_3H, c_TBH[t], h_TBH[t])
-
-        p_BP = torch.addmm(b_P, h_TBH[t], w_HP, out=p_TBP[t]).clamp_max_(LARGEST_EXPONENT).exp_()
-        alpha_BK, beta_BK, advance_BK = p_BP.split(K, dim=1)
-        kappa_BK = torch.add(kappa_BK, advance_BK, out=kappa_TBK[t])
-        d_BKU, e_BKU = bumps(beta_BK, kappa_BK)
-        torch.sum(torch.mul(e_BKU, alpha_BK.unsqueeze(2), out=d_BKU), 1, out=phi_BU)
-        w_TBC[t].scatter_add_(1, index_BU, phi_BU)
-        hw_BF, c_BH = hw_TBF[t], c_TBH[t]
-    return hw_TBF, kappa_TBK, c_BH.clone(), p_TBP, c_TBH, a_TBG
+        gates(t, product(hw_BF, w_GF))
+        torch.addmm(b_P, hw_TBF[t, :, :H], w_HP, out=p_TBP[t])
+        window(t)
+        hw_BF = hw_BF if mixed else hw_TBF[t]
+    return hw_TBF, kappa_TBK, c_TBH[-1].clone(), p_TBP, c_TBH, a_TBG
 
 
 @_window_lstm.register_fake
@@ -226,60 +239,32 @@ def _window_lstm_backward(
     Returns dz_TBG, dw_GF, dpeephole_3H, dw_PH, db_P, dh0_BH, dc0_BH, dkappa0_BK and dw0_BC.
     """
     T, B, G = a_TBG.shape
-    H, K = G // 4, kappa_TBK.shape[2]
+    H, F, K = G // 4, hw_TBF.shape[2], kappa_TBK.shape[2]
     dz_TBG, dp_TBP = torch.empty_like(a_TBG, dtype=w_GF.dtype), torch.empty_like(p_TBP)
-    mixed = w_GF.dtype != a_TBG.dtype
-    exact_dz_BG = torch.empty_like(a_TBG[0])  # where dz_TBG is of fewer bits
-    dhw_BF = torch.zeros_like(dhw_TBF[0])  # what reaches h_t and w_t from step t + 1
-    dh_BH, dw_BC = dhw_BF.split([H, dhw_BF.shape[1] - H], dim=1)
-    dc_BH = torch.zeros_like(c0_BH) if dcT_BH is None else dcT_BH.clone()
-    dkappa_BK = torch.zeros_like(kappa_TBK[0])
-    gates_backward = _GatesBackward(a_TBG[0], c0_BH, peephole_3H, clip)
-
-    # By what the sums over u, Σ dφ e (1, d², d), are multiplied in dα̂, dβ̂ and dκ.
-    alpha_TBK, beta_TBK, advance_TBK = p_TBP.split(K, dim=2)
-    factor_TBP = torch.cat([alpha_TBK, -alpha_TBK * beta_TBK, -2 * alpha_TBK * beta_TBK], dim=2)
-    index_BU, bumps = symbol_BU.clamp_min(0), _Bumps(symbol_BU, dkappa_BK)
-    dphi_BU = p_TBP.new_empty(symbol_BU.shape)
-    terms_B3KU = p_TBP.new_empty(B, 3, K, symbol_BU.shape[1])
+    dhw_BF = w_GF.new_zeros(B, F)  # what reaches h_t and w_t from step t + 1
+    dh_BH, dc_BH, dkappa_BK = c0_BH.new_empty(B, H), c0_BH.new_zeros(B, H), c0_BH.new_zeros(B, K)
+    if dcT_BH is not None:
+        dc_BH.copy_(dcT_BH)
+    if dkappa_TBK is not None:
+        dkappa_TBK = dkappa_TBK.contiguous()
+    dpeephole_B3H, w_FG = c0_BH.new_zeros(B, 3, H), w_GF.t()
+    window = _window_backward(symbol_BU.contiguous(), p_TBP, kappa_TBK, dkappa_TBK, dkappa_BK, dp_TBP)
+    gates = gates_backward(a_TBG, c_TBH, c0_BH.contiguous(), peephole_3H, clip, dc_BH, dz_TBG, dpeephole_B3H)
     for t in range(T - 1, -1, -1):
-        dhw_BF.add_(dhw_TBF[t])
-
-        d_BKU, e_BKU = bumps(beta_TBK[t], kappa_TBK[t])
-        torch.gather(dw_BC, 1, index_BU, out=dphi_BU)
-        for_alpha_BKU, for_beta_BKU, for_kappa_BKU = terms_B3KU.unbind(1)
-        torch.mul(e_BKU, dphi_BU.unsqueeze(1), out=for_alpha_BKU)
-        torch.mul(for_alpha_BKU, d_BKU, out=for_kappa_BKU)
-        torch.mul(for_kappa_BKU, d_BKU, out=for_beta_BKU)
-        dp_BP = torch.sum(terms_B3KU.view(B, 3 * K, -1), 2, out=dp_TBP[t]).mul_(factor_TBP[t])
-        if dkappa_TBK is not None:
-            dkappa_BK.add_(dkappa_TBK[t])
-        dkappa_BK.add_(dp_BP[:, 2 * K :])
-        torch.mul(dkappa_BK, advance_TBK[t], out=dp_BP[:, 2 * K :])
-        dh_BH.addmm_(dp_BP, w_PH)
-
-        dz_BG = exact_dz_BG if mixed else dz_TBG[t]
-        gates_backward(dh_BH, dc_BH, a_TBG[t], c_TBH[t - 1] if t else c0_BH, c_TBH[t], dz_BG)
-        if mixed:
-            dhw_BF.copy_(torch.mm(dz_TBG[t].copy_(dz_BG), w_GF))
-        else:
-            torch.mm(dz_BG, w_GF, out=dhw_BF)
+        window(t, dhw_TBF[t, :, H:], dhw_BF[:, H:])
+        torch.addmm(dhw_TBF[t, :, :H], dp_TBP[t], w_PH, out=dh_BH)
+        gates(t, dh_BH, dhw_BF)
+        dhw_BF = product(dz_TBG[t], w_FG)
 
     # The weights' derivatives need no loop: one matrix product over all steps.
     dw_GF = dz_TBG[0].t() @ torch.cat([h0_BH, w0_BC], dim=1).to(w_GF.dtype)
     if T > 1:
         dw_GF.addmm_(dz_TBG[1:].flatten(0, 1).t(), hw_TBF[:-1].flatten(0, 1).to(w_GF.dtype))
     dw_PH = dp_TBP.flatten(0, 1).t() @ hw_TBF.flatten(0, 1)[:, :H]
+    dh0_BH, dw0_BC = dhw_BF.to(c0_BH.dtype, copy=True).split([H, F - H], dim=1)
     return (
-        dz_TBG,
-        dw_GF,
-        gates_backward.dpeephole_B3H.sum(0),
-        dw_PH,
-        dp_TBP.sum((0, 1)),
-        dh_BH.clone(),
-        dc_BH,
-        dkappa_BK,
-        dw_BC.clone(),
+        *(dz_TBG, dw_GF, dpeephole_B3H.sum(0), dw_PH, dp_TBP.sum((0, 1))),
+        *(dh0_BH.clone(), dc_BH, dkappa_BK, dw0_BC.clone()),
     )
 
 

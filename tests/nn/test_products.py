@@ -1,0 +1,52 @@
+import pytest
+import torch
+from torch.nn.functional import linear as torch_linear
+
+from graves_lm.nn.products import linear, product
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_product_equals_the_float64_one(dtype):
+    generator = torch.Generator().manual_seed(0)
+    x, w = (torch.randn(*shape, generator=generator).to(dtype) for shape in ((7, 33), (12, 33)))
+    exact = x.double() @ w.double().t()
+    tolerance = {torch.float32: 1e-5, torch.float64: 1e-12, torch.bfloat16: 0.1}[dtype]
+    torch.testing.assert_close(product(x, w).double(), exact, rtol=0, atol=tolerance)
+    of_columns = product(x, w.t().contiguous().t())  # as the backward passes give W
+    torch.testing.assert_close(of_columns.double(), exact, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(4, 33), (3, 4, 33)])
+def test_linear_and_its_derivatives_equal_torchs_in_float64(shape, bias):
+    generator = torch.Generator().manual_seed(0)
+    x, w = torch.randn(*shape, generator=generator), torch.randn(12, 33, generator=generator)
+    b = torch.randn(12, generator=generator) if bias else None
+
+    def run(function, dtype):
+        leaves = [v.to(dtype).requires_grad_() for v in (x, w, b) if v is not None]
+        y = function(*leaves)
+        weight = torch.linspace(-1, 1, y.numel(), dtype=dtype).view_as(y)
+        return y, *torch.autograd.grad((y * weight).sum(), leaves)
+
+    for got, expected in zip(run(linear, torch.float32), run(torch_linear, torch.float64), strict=True):
+        torch.testing.assert_close(got.double(), expected, rtol=0, atol=3e-5)
+
+
+def test_linear_compiles():
+    x, w = torch.randn(5, 3, 8, requires_grad=True), torch.randn(4, 8, requires_grad=True)
+
+    def run(x, w):
+        return linear(x, w).square().sum()
+
+    compiled = torch.compile(run, backend="aot_eager", fullgraph=True)
+    for got, expected in zip(
+        torch.autograd.grad(compiled(x, w), (x, w)), torch.autograd.grad(run(x, w), (x, w)), strict=True
+    ):
+        torch.testing.assert_close(got, expected)
+
+
+def test_under_autocast_linear_is_torchs_own():
+    x, w = torch.randn(5, 8), torch.randn(4, 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert linear(x, w).dtype == torch.bfloat16
