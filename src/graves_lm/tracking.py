@@ -5,7 +5,6 @@ server lies in the run's folder, and one line says how to upload it. Nothing tha
 ends a run.
 """
 
-import functools
 import json
 import logging
 import os
@@ -17,6 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
@@ -42,21 +42,18 @@ BEST = {
 ID_FILE = "wandb_id.txt"
 
 
-def never_in_the_way(method: Callable[..., None]) -> Callable[..., None]:
-    """A method of a tracker whose failure is said in a line, once for each kind, and stops nothing."""
-    told: set[str] = set()
+def unhindered(action: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    """Does something at W&B. A failure is said in a line, once for each action and kind; it stops nothing."""
+    try:
+        action(*args, **kwargs)
+    except Exception as error:
+        failure = (action.__name__, type(error))
+        if failure not in _told:
+            _told.add(failure)
+            log.warning(f"W&B: {failure[0]} failed ({_first_line(error)}); training goes on")
 
-    @functools.wraps(method)
-    def careful(self: "WandbTracker", *args: Any, **kwargs: Any) -> None:
-        try:
-            method(self, *args, **kwargs)
-        except Exception as error:
-            kind = type(error).__name__
-            if kind not in told:
-                told.add(kind)
-                log.warning(f"W&B: {method.__name__} failed ({kind}: {_first_line(error)}); training goes on")
 
-    return careful
+_told: set[tuple[str, type]] = set()
 
 
 class WandbTracker(WandbLogger):
@@ -87,7 +84,8 @@ class WandbTracker(WandbLogger):
         finish_timeout: float = 120.0,
         **settings: Any,
     ):
-        os.environ.setdefault("WANDB_SILENT", "true")
+        os.environ.setdefault("WANDB_SHOW_INFO", "false")
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # the client's reports on itself
         Path(save_dir).mkdir(parents=True, exist_ok=True)
         if (job := job_of_sweep()) is not None:
             group, name = group or job[0], f"{name}-{job[1]}"
@@ -109,6 +107,7 @@ class WandbTracker(WandbLogger):
         self._wandb_init.pop("anonymous", None)  # of no effect any more, and warned about
         self._checkpoints = checkpoints
         self._go_on = False
+        self._stops: list[EarlyStopping] = []
 
     @property
     @rank_zero_experiment
@@ -119,12 +118,11 @@ class WandbTracker(WandbLogger):
         return self._experiment
 
     def _start(self) -> None:
-        import wandb
-
         id_file = Path(self.save_dir or ".") / ID_FILE
         if self._go_on and id_file.is_file():
             self._wandb_init["id"] = id_file.read_text().strip()
-        why = "no credentials"
+        mode = os.environ.get("WANDB_MODE")
+        why = "no credentials" if mode is None else f"WANDB_MODE={mode}"
         try:
             run = super().experiment
         except Exception as error:  # whatever the server or the network may answer
@@ -136,84 +134,94 @@ class WandbTracker(WandbLogger):
             run.define_metric(f"val/{figure}", step_metric=STEP, summary=f"{best},last")
         run.define_metric("epoch", step_metric=STEP)
         if run.offline:
-            why = (
-                why if self._wandb_init.get("mode") == "offline" else f"WANDB_MODE={os.environ['WANDB_MODE']}"
-            )
             log.info(f"W&B: offline, {why}; upload with: wandb sync {folder_of(run)}")
 
     # --- a run from its beginning to its end --------------------------------------------------------
 
     @rank_zero_only
-    @never_in_the_way
-    def begin(self, task: str, data: Any, origin: str | None, resumed: bool) -> None:
-        """What the run is of, and what it comes from.
-
-        Args:
-            task: its name.
-            data: the prepared data module. Its cache becomes an artifact that the run uses: checksums of
-                its files, which stay where they are.
-            origin: the checkpoint it begins with.
-            resumed: whether that is the run's own, so that the same W&B run goes on.
-        """
+    def begin(self, trainer: Trainer, task: str, data: Any, origin: str | None, resumed: bool) -> None:
+        """What the run is of, and what it comes from. Arguments as `begin_tracking` takes them."""
         self._go_on = resumed
         self._wandb_init["tags"] += [task, data.name]
         run = self.experiment
-        use_data(run, data)
+        _open.append(self)
+        self._stops = [c for c in trainer.callbacks if isinstance(c, EarlyStopping)]  # type: ignore[attr-defined]
+        unhindered(log_environment, run, Path(self.save_dir or "."))
+        unhindered(use_data, run, data)
         if origin is not None and not resumed:
-            use_checkpoint(run, Path(origin))
+            unhindered(use_checkpoint, run, Path(origin))
 
-    @rank_zero_only
-    @never_in_the_way
-    def end(self, error: BaseException | None, early_stop: str | None) -> None:
+    def end(self, error: BaseException | None) -> None:
         """Alert, checkpoints, and the end of the W&B run; its exit code says whether there was an error.
 
         A run that was interrupted keeps its checkpoints for the end of the resumed one.
         """
         run = self._experiment
-        if run is None:
-            return
         if isinstance(error, TrainingDiverged):
-            run.alert("Training diverged", str(error), level="ERROR")
-        elif early_stop is not None:
-            run.alert("Stopped early", early_stop, level="WARN")
+            unhindered(run.alert, "Training diverged", str(error), level="ERROR")
+        for stop in self._stops:
+            if stop.stopping_reason != EarlyStoppingReason.NOT_STOPPED:
+                text = stop.stopping_reason_message or f"{stop.monitor} did not improve"
+                unhindered(run.alert, "Stopped early", text, level="WARN")
         if self._checkpoints and (error is None or isinstance(error, TrainingDiverged)):
-            log_checkpoints(run, Path(self.save_dir or "."))
-        try:
-            run.finish(exit_code=0 if error is None else 1)
-        except TimeoutError:
-            log.warning(
-                "W&B: the server did not take everything in time; nothing is lost, upload the rest with: "
-                f"wandb sync {folder_of(run)}"
-            )
+            unhindered(log_checkpoints, run, Path(self.save_dir or "."))
+        unhindered(finish, run, exit_code=0 if error is None else 1)
 
     @rank_zero_only
-    @never_in_the_way
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
-        super().log_metrics(metrics, step)
+        unhindered(super().log_metrics, metrics, step)
 
     @rank_zero_only
-    @never_in_the_way
     def log_hyperparams(self, params: Any) -> None:
-        super().log_hyperparams(params)
+        unhindered(super().log_hyperparams, params)
+
+
+_open: list[WandbTracker] = []
 
 
 def begin_tracking(
     trainer: Trainer, task: Any, data: Any, settings: dict[str, Any], origin: str | None, resumed: bool
 ) -> None:
-    """Give every logger the run's settings; and W&B what `WandbTracker.begin` takes."""
+    """Tell every logger about the run that begins.
+
+    Args:
+        data: the prepared data module. For W&B its cache becomes an artifact that the run uses: checksums of
+            its files, which stay where they are.
+        settings: the resolved configuration.
+        origin: the checkpoint that the run begins with.
+        resumed: whether that is the run's own: the same W&B run then goes on.
+    """
     for logger in trainer.loggers:
         if isinstance(logger, WandbTracker):
-            logger.begin(task.task_name, data, origin, resumed)
+            logger.begin(trainer, task.task_name, data, origin, resumed)
         logger.log_hyperparams(settings)
 
 
-def finish_tracking(trainer: Trainer, error: BaseException | None = None) -> None:
-    """End the W&B run, if there is one: the logger leaves it open, and a sweep would go on in it."""
-    stops = [c for c in trainer.callbacks if isinstance(c, EarlyStopping) and c.stopped_epoch]  # type: ignore[attr-defined]
-    early_stop = stops[0].stopping_reason_message or "early stopping" if stops else None
-    for logger in trainer.loggers:
-        if isinstance(logger, WandbTracker):
-            logger.end(error, early_stop)
+def finish_tracking(error: BaseException | None = None) -> None:
+    """End the W&B run, if one was begun: Lightning leaves it open, and a sweep would go on in it."""
+    while _open:
+        _open.pop().end(error)
+
+
+def finish(run: Any, exit_code: int) -> None:
+    """End a W&B run, and say so if something did not reach the server."""
+    try:
+        run.finish(exit_code=exit_code)
+    except TimeoutError:
+        log.warning(
+            "W&B: the server did not take everything in time; nothing is lost, upload the rest with: "
+            f"wandb sync {folder_of(run)}"
+        )
+
+
+def log_environment(run: Any, run_dir: Path) -> None:
+    """Commit, versions, machine and the data's fingerprint, as the run's folder has them; the list of
+    packages W&B keeps itself."""
+    path = run_dir / "environment.json"
+    if path.is_file():
+        found = json.loads(path.read_text())
+        found.pop("packages", None)
+        run.config.update({"environment": found}, allow_val_change=True)
 
 
 # --- lineage ------------------------------------------------------------------------------------------
@@ -240,7 +248,7 @@ def use_checkpoint(run: Any, path: Path) -> None:
     if not id_file.is_file():
         return
     name = f"{checkpoint_name(id_file.read_text().strip())}:{path.stem}"
-    run.config.update({"begins_with": name})
+    run.config.update({"begins_with": name}, allow_val_change=True)
     if not run.offline:
         run.use_artifact(name)
 

@@ -60,9 +60,9 @@ def run(cfg: DictConfig) -> float | None:
         trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
         figure = final_figures(cfg, trainer, task, data, run_dir)
     except BaseException as error:
-        finish_tracking(trainer, error)
+        finish_tracking(error)
         raise
-    finish_tracking(trainer)
+    finish_tracking()
     return figure
 
 
