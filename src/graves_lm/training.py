@@ -16,7 +16,7 @@ from graves_lm.errors import UserError
 from graves_lm.memory import keep_large_blocks
 from graves_lm.tasks.base import CARD, SequenceTask
 from graves_lm.tasks.loading import read_checkpoint
-from graves_lm.tracking import finish_tracking
+from graves_lm.tracking import begin_tracking, finish_tracking
 
 log = logging.getLogger(__name__)
 
@@ -54,15 +54,15 @@ def run(cfg: DictConfig) -> float | None:
     parameters = sum(w.numel() for w in task.network.parameters())
     log.info(f"{task.task_name}: {parameters:,} weights; run directory {run_dir}")
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
-    for logger in trainer.loggers:
-        logger.log_hyperparams(settings)
+    resumed = resume is not None and Path(resume).resolve().is_relative_to(run_dir.resolve())
     try:
+        begin_tracking(trainer, task, data, settings, origin=resume or weights, resumed=resumed)
         trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
         figure = final_figures(cfg, trainer, task, data, run_dir)
-    except BaseException:
-        finish_tracking(exit_code=1)
+    except BaseException as error:
+        finish_tracking(error)
         raise
-    finish_tracking(exit_code=0)
+    finish_tracking()
     return figure
 
 

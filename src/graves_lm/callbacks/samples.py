@@ -33,27 +33,30 @@ class LogSamples(Callback):
             return
         data = trainer.datamodule  # type: ignore[attr-defined]
         # After training the best weights are validated once more; the step is then not theirs.
-        step = f"step-{trainer.global_step:07d}" if trainer.state.fn == TrainerFn.FITTING else "best"
+        stage = f"step-{trainer.global_step:07d}" if trainer.state.fn == TrainerFn.FITTING else "best"
         for name, content in pl_module.illustrate(self.sampler, data, self.seed).items():  # type: ignore[operator]
-            write(self.folder / f"{step}-{name}", content)
+            write(self.folder / f"{stage}-{name}", content)
             key = f"samples/{Path(name).stem}"
             for logger in trainer.loggers:
                 if isinstance(content, bytes):
-                    log_picture(logger, key, content, trainer.global_step)
+                    log_picture(logger, key, content, stage, trainer.global_step)
                 elif name.endswith(".txt"):
-                    log_text(logger, key, content, trainer.global_step)
+                    log_texts(logger, key, self.folder, name, trainer.global_step)
 
 
-def log_text(logger: Any, key: str, text: str, step: int) -> None:
+def log_texts(logger: Any, key: str, folder: Path, name: str, step: int) -> None:
+    """TensorBoard gets the newest text; W&B a table of all so far, those before a resume included."""
+    paths = sorted(folder.glob(f"*-{name}"), key=lambda path: path.stat().st_mtime_ns)
     if isinstance(logger, WandbLogger):
-        logger.log_text(key, ["step", "text"], [[str(step), text]])
+        rows = [[path.name.removesuffix(f"-{name}"), path.read_text(encoding="utf-8")] for path in paths]
+        logger.log_text(key, ["when", "text"], rows, step=step)
     elif isinstance(logger, TensorBoardLogger):
-        logger.experiment.add_text(key, text, step)
+        logger.experiment.add_text(key, paths[-1].read_text(encoding="utf-8"), step)
 
 
-def log_picture(logger: Any, key: str, png: bytes, step: int) -> None:
+def log_picture(logger: Any, key: str, png: bytes, stage: str, step: int) -> None:
     picture = Image.open(BytesIO(png)).convert("RGB")
     if isinstance(logger, WandbLogger):
-        logger.log_image(key, [picture])
+        logger.log_image(key, [picture], step=step, caption=[stage])
     elif isinstance(logger, TensorBoardLogger):
         logger.experiment.add_image(key, np.asarray(picture), step, dataformats="HWC")

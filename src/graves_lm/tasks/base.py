@@ -120,7 +120,17 @@ class SequenceTask(LightningModule):
         # would only be in the way of float16 loss scaling, and that is refused in `on_fit_start`.
         assert self.optimization is not None
         if self.optimization.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.parameters(), self.optimization.clip_norm)
+            norm = nn.utils.clip_grad_norm_(self.parameters(), self.optimization.clip_norm)
+        elif self.is_recorded():  # a pass over all weights, for the record alone
+            norm = nn.utils.get_total_norm([w.grad for w in self.parameters() if w.grad is not None])
+        else:
+            return
+        self.log("train/gradient_norm", norm)
+
+    def is_recorded(self) -> bool:
+        """Whether the optimiser step being taken is one that the loggers record."""
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return every > 0 and (self.global_step + 1) % every == 0
 
     def configure_optimizers(self):
         assert self.optimization is not None
