@@ -9,7 +9,7 @@ from graves_lm.errors import UserError
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import PackedSynthesis
-from graves_lm.sampling.synthesis import DrawnLine, Prime, SynthesisSampler, _beginning, best_of
+from graves_lm.sampling.synthesis import DrawnLine, Prime, SynthesisSampler, _beginning, least_faulty
 
 TEXTS = [[0, 1, 2], [3, 1], [2, 2, 0, 1, 3, 3, 1], [0], [1, 2, 3, 0, 1]]
 
@@ -121,19 +121,26 @@ def test_strokes_that_end_before_the_window_reaches_the_text_belong_to_the_prime
     assert _beginning(pen(1, 1, 1), phi(0, 0, 1), two) == 2  # the window never came: no point is left but one
 
 
-def test_the_candidate_with_the_fewest_faults_and_of_middling_likelihood_is_kept(network):
-    def line(stopped=True, coverage=(1.0, 1.0), nats=0.0):
-        return DrawnLine(torch.zeros(5, 3), torch.tensor(coverage), stopped, nats)
+def test_the_most_legible_of_the_candidates_with_the_fewest_faults_is_kept(network, monkeypatch):
+    def line(stopped=True, coverage=(1.0, 1.0)):
+        return DrawnLine(torch.zeros(5, 3), torch.tensor(coverage), stopped, 0.0)
 
-    cut, skipping = line(stopped=False, nats=-9.0), line(coverage=(1.0, 0.2), nats=-9.0)
-    dots, middling, odd = line(nats=-9.0), line(nats=1.0), line(nats=2.0)
-    assert best_of([cut, skipping, odd, dots, middling]) is middling
-    assert best_of([cut, skipping]) is skipping
-    assert best_of([odd, dots]) is dots
+    cut, skipping, good, better = line(stopped=False), line(coverage=(1.0, 0.2)), line(), line()
+    assert least_faulty([cut, good, skipping, better]) == [good, better]
+    assert least_faulty([cut, skipping]) == [skipping]
+
+    compared = []
+
+    def legibility(network, lines, symbols, before, prime_T3):
+        compared.append(len(lines))
+        return list(range(len(lines)))
+
     one = SynthesisSampler().write(network, TEXTS, seed=5)
+    monkeypatch.setattr("graves_lm.sampling.synthesis.legibility", legibility)
     best = SynthesisSampler(candidates=6).write(network, TEXTS, seed=5)
     assert all(kept.faults <= first.faults for kept, first in zip(best, one, strict=True))
     assert any(not torch.equal(k.point_T3, f.point_T3) for k, f in zip(best, one, strict=True))
+    assert all(1 < count <= 6 for count in compared)
 
 
 def test_an_unbounded_bias_takes_the_mode_of_the_likeliest_component(network):

@@ -16,7 +16,7 @@ class Features(NamedTuple):
 
     stroke_length: the pen's way in a stroke, mean over the strokes that are more than a dot; data units.
     speed: the pen's way from point to point within strokes, mean; data units a point.
-    curvature: by how much the pen turns within strokes, left or right, over its way; radians a data unit.
+    curvature: by how much the pen turns at a point within strokes, left or right, mean; radians.
     slant: by how much the upright parts of strokes, those within 45° of the vertical, lean to the right;
         degrees, mean weighted by their lengths.
     size: the standard deviation of the points' heights about the straight line fitted to them; data units.
@@ -52,7 +52,7 @@ def features(line: ArrayLike) -> Features:
     return Features(
         stroke_length=float(way.sum() / len(np.unique(stroke))),
         speed=float(speed),
-        curvature=float(turn.sum() / way.sum()),
+        curvature=float(turn.mean()) if len(turn) else 0.0,
         slant=float(np.degrees(slant)),
         size=float(np.std(y - trend * x)),
     )

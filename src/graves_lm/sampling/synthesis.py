@@ -20,6 +20,7 @@ from torch import Tensor
 
 from graves_lm.errors import UserError
 from graves_lm.models.synthesis import SynthesisNetwork, SynthesisState, Text, past_the_end
+from graves_lm.sampling.legibility import legibility
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import PackedSynthesis
 
@@ -65,14 +66,10 @@ class DrawnLine:
         return self.nats / max(1, len(self.point_T3))
 
 
-def best_of(candidates: Sequence[DrawnLine]) -> DrawnLine:
-    """Of the candidates with the fewest faults, the one of middling likelihood.
-
-    Not the likeliest: a density is highest where the pen hardly moves, and a row of dots would win.
-    """
+def least_faulty(candidates: Sequence[DrawnLine]) -> list[DrawnLine]:
+    """The candidates with the fewest faults."""
     least = min(line.faults for line in candidates)
-    good = sorted((c for c in candidates if c.faults == least), key=lambda line: line.nats_per_point)
-    return good[(len(good) - 1) // 2]
+    return [line for line in candidates if line.faults == least]
 
 
 @dataclass
@@ -102,7 +99,8 @@ class SynthesisSampler:
     Args:
         bias: b ≥ 0 of (61)–(62), how much the likelier parts of the density are preferred: 0 is the network's
             own, 1 is neat. Two numbers go from the first to the second along the text.
-        candidates: lines drawn for each text, of which the best is kept, see `best_of`.
+        candidates: lines drawn for each text, of which the best is kept: one with the fewest faults, of
+            these the most legible, see `legibility`.
         retries: how often as many candidates again are drawn for a text whose best one has faults.
         points_per_character: the cap on a line's points. A character takes about 25.
         longest_dwell: points after which a line ends whose window stays on one character. Under a bias, a
@@ -169,7 +167,7 @@ class SynthesisSampler:
             raise UserError("the text is empty: give at least one character")
         drawn: list[list[DrawnLine]] = [[] for _ in texts]
         for start in range(0, (1 + self.retries) * self.candidates, self.candidates):
-            faulty = [i for i, lines in enumerate(drawn) if not lines or any(best_of(lines).faults)]
+            faulty = [i for i, lines in enumerate(drawn) if not lines or any(min(x.faults for x in lines))]
             jobs = [(line, start + n) for line in faulty for n in range(self.candidates)]
             for begin in range(0, len(jobs), self.batch_size):
                 some = jobs[begin : begin + self.batch_size]
@@ -177,7 +175,19 @@ class SynthesisSampler:
                 written = self._write_batch(network, [texts[line] for line, _ in some], seeds, prime)
                 for (line, _), result in zip(some, written, strict=True):
                     drawn[line].append(result)
-        return [best_of(candidates) for candidates in drawn]
+        return [self._best(network, text, lines, prime) for text, lines in zip(texts, drawn, strict=True)]
+
+    @staticmethod
+    def _best(
+        network: SynthesisNetwork, text: Sequence[int], candidates: Sequence[DrawnLine], prime: Prime | None
+    ) -> DrawnLine:
+        """Of the candidates with the fewest faults, the one that shows its text best."""
+        good = least_faulty(candidates)
+        if len(good) == 1:
+            return good[0]
+        before, points = (prime.symbol_U, prime.point_T3) if prime else ((), None)
+        shown = legibility(network, [line.point_T3 for line in good], text, before, points)
+        return good[shown.index(max(shown))]
 
     @torch.inference_mode()
     def _write_batch(

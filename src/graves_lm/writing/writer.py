@@ -97,7 +97,8 @@ def warnings(number: int, text: str, how: DrawnLine) -> list[str]:
     found = []
     if how.stuck is not None:
         found.append(
-            f"line {number}: stood still at {text[how.stuck]!r}, character {how.stuck + 1}, and ends there"
+            f"line {number}: stood still at {text[how.stuck]!r}, character {how.stuck + 1}, and ends there; "
+            "another seed or more sampler.retries help"
         )
     elif not how.stopped:
         found.append(f"line {number}: reached the cap of {len(how.point_T3)} points before its end")
