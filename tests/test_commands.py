@@ -403,8 +403,17 @@ def test_training_on_from_a_checkpoint_of_another_model_is_refused(call, stroke_
 
 
 def test_a_checkpoint_is_needed(call):
-    for command in ("sample", "evaluate"):
-        assert call.refuse(command).startswith("give ckpt=PATH")
+    assert call.refuse("evaluate").startswith("give ckpt=PATH")
+    assert call.refuse("sample").startswith('give text="…"')
+
+
+def test_the_packages_weights_write_without_a_checkpoint(call, monkeypatch, tmp_path):
+    page = call("sample", "text=Hi", "sampler.candidates=1", "sampler.retries=0", "output=hi.svg")
+    assert (page.status, page.out) == (0, "hi.svg\n")
+    monkeypatch.setattr("graves_lm.writing.command.PRETRAINED", tmp_path)
+    for given, model in (("prompt=The ", "character"), ("text=Hi", "synthesis")):
+        message = call.refuse("sample", given)
+        assert message.startswith(f"the package has no weights for model={model}: give ckpt=PATH")
 
 
 def test_resuming_on_other_data_or_another_network_is_refused(call, ckpt, trained):

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def load(path: "str | Path") -> "Writer":
-    """A trained synthesis network, to write with: `graves_lm.load("best.ckpt").write("Dear reader,")`.
+def load(path: "str | Path" = "synthesis") -> "Writer":
+    """A trained synthesis network, to write with: `graves_lm.load().write("Dear reader,")`.
 
+    `path` is a checkpoint, exported weights, or the name of weights that come with the package.
     Raises UserError for a missing or damaged file and a checkpoint of another task.
     """
     from graves_lm.writing.writer import load

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from graves_lm.errors import UserError
-from graves_lm.models.synthesis import SynthesisNetwork, Text
+from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import PackedSynthesis
-from graves_lm.sampling.synthesis import DrawnLine, Prime, SynthesisSampler, best_of
+from graves_lm.sampling.synthesis import DrawnLine, Prime, SynthesisSampler, _beginning, least_faulty
 
 TEXTS = [[0, 1, 2], [3, 1], [2, 2, 0, 1, 3, 3, 1], [0], [1, 2, 3, 0, 1]]
 
@@ -47,27 +47,100 @@ def test_the_seed_decides(network):
     assert not torch.equal(one.point_T3, other.point_T3)
 
 
-def test_a_window_that_does_not_move_hits_the_cap_and_says_so(network):
+def test_a_window_that_does_not_move_ends_the_line_and_is_told(network):
     slow = SynthesisNetwork(4, 1, 8, 2, points_per_character=1e6)
-    line = SynthesisSampler(points_per_character=3.0).write(slow, [[0, 1, 2, 3]], seed=0)[0]
-    assert not line.stopped
-    assert len(line.point_T3) == 200 + 4 * 3
-    assert line.skipped == [2, 3]  # the window looks at where it stands and a little ahead
+    line = SynthesisSampler(longest_dwell=30).write(slow, [[0, 1, 2, 3]], seed=0)[0]
+    assert (line.stopped, line.stuck) == (False, 0)
+    assert len(line.point_T3) == 31
+    patient = SynthesisSampler(points_per_character=3.0, longest_dwell=10_000)
+    capped = patient.write(slow, [[0, 1, 2, 3]], seed=0)[0]
+    assert (capped.stopped, capped.stuck) == (False, None)
+    assert len(capped.point_T3) == 200 + 4 * 3
+    assert capped.skipped == [2, 3]  # the window looks at where it stands and a little ahead
 
 
-def test_the_candidate_with_the_fewest_faults_and_of_middling_likelihood_is_kept(network):
-    def line(stopped=True, coverage=(1.0, 1.0), nats=0.0):
-        return DrawnLine(torch.zeros(5, 3), torch.tensor(coverage), stopped, nats)
+def test_a_line_ends_with_the_pen_up_after_the_stop_rule_holds(network):
+    """Fed its own points, the network says where the rule holds first: the line ends at the next pen-up."""
+    for text, line in zip(TEXTS, SynthesisSampler().write(network, TEXTS, seed=2), strict=True):
+        of, state = Text.of([text]), network.initial_state(1)
+        before_T3 = torch.cat([torch.zeros(1, 3), line.point_T3[:-1]])
+        held = []
+        with torch.no_grad():
+            for point_3 in before_T3:
+                _, state, phi_1V = network.step(point_3.unsqueeze(0), of, state)
+                held.append(bool(past_the_end(phi_1V, of)))
+        first = held.index(True)
+        lifted = (line.point_T3[first:, 2] > 0.5).tolist()
+        assert lifted == [False] * (len(lifted) - 1) + [True]
 
-    cut, skipping = line(stopped=False, nats=-9.0), line(coverage=(1.0, 0.2), nats=-9.0)
-    dots, middling, odd = line(nats=-9.0), line(nats=1.0), line(nats=2.0)
-    assert best_of([cut, skipping, odd, dots, middling]) is middling
-    assert best_of([cut, skipping]) is skipping
-    assert best_of([odd, dots]) is dots
+
+def test_a_line_without_an_end_of_its_last_stroke_ends_all_the_same():
+    torch.manual_seed(3)
+    never = SynthesisNetwork(4, layers=2, hidden_size=12, mixtures=3, points_per_character=10.0)
+    with torch.no_grad():
+        never.stack.to_output.weight[0], never.stack.to_output.bias[0] = 0.0, 50.0  # ê: the pen stays down
+    (line,) = SynthesisSampler(points_per_character=20.0).write(never, [[1, 2, 0]], seed=0)
+    assert line.stopped
+    assert not line.point_T3[:, 2].any()
+
+
+def test_a_line_with_faults_is_drawn_again():
+    slow = SynthesisNetwork(4, 1, 8, 2, points_per_character=1e6)
+    drawn = []
+
+    class Counting(SynthesisSampler):
+        def _write_batch(self, network, texts, seeds, prime):
+            drawn.append(list(zip(map(tuple, texts), seeds, strict=True)))
+            result = super()._write_batch(network, texts, seeds, prime)
+            for (text, seed), line in zip(drawn[-1], result, strict=True):
+                line.stopped = text == (0,) or seed == line_seed(9, 1, 3)  # the fourth of [1, 2] is good
+                line.coverage_U = line.coverage_U + 1
+            return result
+
+    lines = Counting(candidates=2, retries=4, longest_dwell=20).write(slow, [[0], [1, 2]], seed=9)
+    assert [len(batch) for batch in drawn] == [4, 2]  # all of both texts, two more of the second, no more
+    assert all(line.stopped for line in lines)
+    drawn.clear()
+    (left,) = Counting(retries=2, longest_dwell=20).write(slow, [[1, 2]], seed=1)
+    assert (len(drawn), left.stopped) == (3, False)
+
+
+def test_strokes_that_end_before_the_window_reaches_the_text_belong_to_the_prime():
+    def phi(*looked_at):
+        return torch.eye(6)[list(looked_at)]
+
+    def pen(*lifted):
+        return torch.tensor([[0.0, 0.0, up] for up in lifted])
+
+    two = 2  # characters of the prime
+    assert _beginning(pen(0, 1, 0, 0, 1), phi(0, 1, 1, 2, 3), two) == 2
+    assert _beginning(pen(0, 1, 1, 0, 1), phi(0, 1, 1, 2, 3), two) == 3
+    assert _beginning(pen(0, 0, 0, 0, 1), phi(0, 1, 1, 2, 3), two) == 0  # no stroke ended in time
+    assert _beginning(pen(0, 1, 0, 1, 0), phi(2, 2, 3, 3, 4), two) == 0  # the window was there at once
+    assert _beginning(pen(0, 1, 0, 0, 1), phi(0, 1, 1, 2, 3), 0) == 0  # no prime
+    assert _beginning(pen(1, 1, 1), phi(0, 0, 1), two) == 2  # the window never came: no point is left but one
+
+
+def test_the_most_legible_of_the_candidates_with_the_fewest_faults_is_kept(network, monkeypatch):
+    def line(stopped=True, coverage=(1.0, 1.0)):
+        return DrawnLine(torch.zeros(5, 3), torch.tensor(coverage), stopped, 0.0)
+
+    cut, skipping, good, better = line(stopped=False), line(coverage=(1.0, 0.2)), line(), line()
+    assert least_faulty([cut, good, skipping, better]) == [good, better]
+    assert least_faulty([cut, skipping]) == [skipping]
+
+    compared = []
+
+    def legibility(network, lines, symbols, before, prime_T3):
+        compared.append(len(lines))
+        return list(range(len(lines)))
+
     one = SynthesisSampler().write(network, TEXTS, seed=5)
+    monkeypatch.setattr("graves_lm.sampling.synthesis.legibility", legibility)
     best = SynthesisSampler(candidates=6).write(network, TEXTS, seed=5)
     assert all(kept.faults <= first.faults for kept, first in zip(best, one, strict=True))
     assert any(not torch.equal(k.point_T3, f.point_T3) for k, f in zip(best, one, strict=True))
+    assert all(1 < count <= 6 for count in compared)
 
 
 def test_an_unbounded_bias_takes_the_mode_of_the_likeliest_component(network):
@@ -109,10 +182,14 @@ def test_priming_is_feeding_the_prime(network):
     with torch.no_grad():
         for point_3 in prime.point_T3:
             distribution, state, _ = network.step(point_3.unsqueeze(0), text, state)
-        for drawn_3 in line.point_T3[:10]:
+        drawn = []
+        for _ in range(40):
             x_B3 = distribution.point(*next(noise))
-            assert torch.allclose(x_B3[0], drawn_3, atol=1e-4)
+            drawn.append(x_B3[0])
             distribution, state, _ = network.step(x_B3, text, state)
+    begin = next(t for t in range(40) if torch.allclose(drawn[t], line.point_T3[0], atol=1e-4))
+    assert torch.allclose(torch.stack(drawn[begin : begin + 8]), line.point_T3[:8], atol=1e-4)
+    assert begin == 0 or drawn[begin - 1][2] == 1  # what went before ended a stroke of the prime
     assert len(line.coverage_U) == len(target)
 
 
@@ -131,6 +208,8 @@ def test_lines_have_unrelated_random_numbers():
         ({"bias": [0, 1, 2]}, "or two such"),
         ({"bias": "neat"}, "sampler.bias=neat"),
         ({"candidates": 0}, "sampler.candidates=0"),
+        ({"retries": -1}, "sampler.retries=-1: a whole number, at least 0"),
+        ({"longest_dwell": 0}, "sampler.longest_dwell=0"),
         ({"batch_size": 0}, "sampler.batch_size=0"),
         ({"points_per_character": 0}, "sampler.points_per_character=0"),
     ],

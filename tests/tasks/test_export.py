@@ -1,5 +1,7 @@
 """Exported weights: small, and read wherever a checkpoint is."""
 
+import hashlib
+import json
 import subprocess
 import sys
 
@@ -45,16 +47,57 @@ def test_training_begins_with_exported_weights(ckpt, tmp_path):
     assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
 
 
-def test_the_command(ckpt, tmp_path):
+def run_export(*arguments):
+    command = [sys.executable, "-m", "graves_lm.tasks.export", *map(str, arguments)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+ABOUT = ("--data", "waves", "--licence", "none", "--command", "train on waves")
+
+
+def test_the_command_writes_the_weights_and_their_card(ckpt, tmp_path):
     target = tmp_path / "w.safetensors"
-    command = [sys.executable, "-m", "graves_lm.tasks.export", str(ckpt), str(target)]
-    assert subprocess.run(command, check=False, capture_output=True, text=True).returncode == 0
-    assert target.is_file()
-    refused = subprocess.run(
-        [*command[:3], str(tmp_path / "none.ckpt"), str(target)], check=False, capture_output=True, text=True
-    )
-    assert refused.returncode != 0
-    assert refused.stderr.startswith("graves_lm export: ckpt=")
+    done = run_export(ckpt, target, *ABOUT, "--sampler", "lines=3", "bias=0.5")
+    assert done.returncode == 0, done.stderr
+    card = json.loads((tmp_path / "w.json").read_text())
+    metrics = json.loads((ckpt.parents[1] / "metrics.json").read_text())
+    assert card["figures"]["val/nll_per_line"] == metrics["val/nll_per_line"]
+    assert card["figures"]["seed"] == metrics["seed"]
+    assert "checkpoint" not in card["figures"]  # a place on this machine
+    assert (card["data"], card["licence"], card["command"]) == ("waves", "none", "train on waves")
+    assert len(card["commit"]) in (0, 40)
+    assert card["task"] == "stroke"
+    assert card["weights"] == metrics["weights"]
+    assert card["normalisation"] == read_checkpoint(ckpt)["graves_lm"]["facts"]["normalisation"]
+    assert card["sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
+    sampler = load_task(read_checkpoint(target)).config["sampler"]
+    assert (sampler["lines"], sampler["bias"], sampler["length"]) == (3, 0.5, card["sampler"]["length"])
+
+
+def test_the_command_refuses(ckpt, tmp_path):
+    missing = run_export(tmp_path / "none.ckpt", tmp_path / "w.safetensors", *ABOUT)
+    assert missing.returncode != 0
+    assert missing.stderr.startswith("graves_lm export: ckpt=")
+    with pytest.raises(UserError, match=r"give the file the ending \.safetensors"):
+        export(read_checkpoint(ckpt), tmp_path / "w.bin")
+    with pytest.raises(UserError, match=r"sampler\.linse: .* did you mean 'lines'"):
+        export(read_checkpoint(ckpt), tmp_path / "w.safetensors", ["linse=2"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_file_is_one_clear_line(ckpt, tmp_path):
+    path = tmp_path / "w.safetensors"
+    export(read_checkpoint(ckpt), path)
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1  # one bit of one weight
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"the checksum is not that in w\.json; get both files again"):
+        read_checkpoint(path)
+    path.with_suffix(".json").write_text("{}")
+    with pytest.raises(UserError, match=r"its card w\.json is damaged"):
+        read_checkpoint(path)
+    path.with_suffix(".json").unlink()
+    assert read_checkpoint(path)["graves_lm"]["task"] == "stroke"  # a file without a card is not guarded
 
 
 def test_other_files_are_refused(tmp_path):

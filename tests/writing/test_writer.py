@@ -8,6 +8,7 @@ import torch
 import graves_lm
 from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.ink import read_ink
+from graves_lm.data.pen_hershey import HersheyData
 from graves_lm.data.strokes import Normalisation
 from graves_lm.errors import UserError
 from graves_lm.models.synthesis import SynthesisNetwork
@@ -105,11 +106,27 @@ def test_a_line_that_went_wrong_is_reported(writer):
         kept = bias.clone()
         bias[-10:] = -30.0  # the window stands still
         try:
-            stuck = slow.write("abcde", points_per_character=1.0)
+            stuck = slow.write("abcde", points_per_character=1.0, longest_dwell=1000)
+            still = slow.write("abcde")
         finally:
             bias.copy_(kept)
     assert "line 1: reached the cap of 205 points before its end" in stuck.warnings
     assert any(w.startswith("line 1: perhaps left out") for w in stuck.warnings)
+    assert still.warnings[0].startswith("line 1: stood still at 'a', character 1, and ends there; another seed")
+
+
+def no_data():
+    raise UserError("data=iam needs data.source=DIR")
+
+
+def test_a_prime_by_the_name_of_a_generated_line(generated):
+    data = HersheyData(lines=4, writers=2, eval_lines=2, line_characters=(2, 4), cache_dir=generated)
+    data.prepare_data()
+    data.setup()
+    name = data.store.ids[0]
+    assert find_prime(name, None, lambda: data).text == data.store.texts[0]
+    with pytest.raises(UserError, match=r"no such file, and no such line; did you mean"):
+        find_prime(name + "x", None, lambda: data)
 
 
 def test_primes(writer, tmp_path):
@@ -135,8 +152,8 @@ def test_primes_that_are_of_no_use_are_refused(writer, tmp_path):
     ):
         with pytest.raises(UserError, match=reason):
             prime_of(line, normalisation, alphabet)
-    with pytest.raises(UserError, match=r"no such file; .* give data.source= as well"):
-        find_prime("nowhere")
+    with pytest.raises(UserError, match=r"prime=nowhere: no such file; to look for .* data=iam needs data.source"):
+        find_prime("nowhere", None, no_data)
     with pytest.raises(UserError, match="it has no text"):
         find_prime(str(write_ink(tmp_path / "a.json", [make_line("a", 60)])))
 

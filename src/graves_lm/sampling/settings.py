@@ -1,9 +1,10 @@
 """A sampler from its settings."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
 from graves_lm.errors import UserError, near_misses
@@ -20,9 +21,9 @@ def make_sampler(trained: Mapping[str, Any], given: Any, kind: type = object) ->
         raise UserError(f"sampler.{missing[0]} is needed by this sampler: give it")
     wanted = {key: value for key, value in plain.items() if value is not None}
     if "_target_" not in wanted:
+        known = set(inspect.signature(get_class(trained["_target_"])).parameters)
         for key in wanted:
-            if key not in trained:
-                known = [name for name in trained if name != "_target_"]
+            if key not in known:
                 raise UserError(
                     f"sampler.{key}: the sampler of this checkpoint has none; {near_misses(key, known)}"
                 )

@@ -1,7 +1,9 @@
 """Handwriting for given texts, sections 5.3–5.5: unbiased, biased and primed samples.
 
-Points are drawn one after another; each line stops by itself and leaves the batch. Each line has random
-numbers of its own, from (seed, line, candidate), so it is the same alone and among others.
+Points are drawn one after another; each line stops by itself and leaves the batch. The window is ahead of
+the pen: on real lines the stop rule of section 5.3 holds about 11 points before the last one, mostly within
+the last stroke. So a line goes on from there to where the pen is lifted. Each line has random numbers of its
+own, from (seed, line, candidate), so it is the same alone and among others.
 
 Shape legend: L lines that are being written, U characters, V = U + 1, M mixture components; a point is
 (dx, dy, end of stroke) in normalised units.
@@ -18,6 +20,7 @@ from torch import Tensor
 
 from graves_lm.errors import UserError
 from graves_lm.models.synthesis import SynthesisNetwork, SynthesisState, Text, past_the_end
+from graves_lm.sampling.legibility import legibility
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import PackedSynthesis
 
@@ -37,14 +40,16 @@ class DrawnLine:
 
     point_T3: without the prime, and from the first point on the pen put down for this text.
     coverage_U: how many points the window spent on each character.
-    stopped: whether the stop rule ended it; False: the cap on its points did.
+    stopped: whether the stop rule ended it; False: the cap on its points did, or the window stood still.
     nats: of its points under the unbiased density.
+    stuck: the character on which the window stood for too long, where that ended the line.
     """
 
     point_T3: Tensor
     coverage_U: Tensor
     stopped: bool
     nats: float
+    stuck: int | None = None
 
     @property
     def skipped(self) -> list[int]:
@@ -61,14 +66,10 @@ class DrawnLine:
         return self.nats / max(1, len(self.point_T3))
 
 
-def best_of(candidates: Sequence[DrawnLine]) -> DrawnLine:
-    """Of the candidates with the fewest faults, the one of middling likelihood.
-
-    Not the likeliest: a density is highest where the pen hardly moves, and a row of dots would win.
-    """
+def least_faulty(candidates: Sequence[DrawnLine]) -> list[DrawnLine]:
+    """The candidates with the fewest faults."""
     least = min(line.faults for line in candidates)
-    good = sorted((c for c in candidates if c.faults == least), key=lambda line: line.nats_per_point)
-    return good[(len(good) - 1) // 2]
+    return [line for line in candidates if line.faults == least]
 
 
 @dataclass
@@ -81,6 +82,15 @@ class _Row:
     points: list[Tensor] = field(default_factory=list)
     coverage: list[Tensor] = field(default_factory=list)
     nats: list[Tensor] = field(default_factory=list)
+    past_end: int = 0  # points since the stop rule held
+    at: int = 0  # the character that the window looks at
+    dwell: int = 0  # for so many points
+
+    def look(self, past_end: bool, at: int) -> None:
+        """Follow the window by a point."""
+        self.past_end += past_end or self.past_end > 0
+        self.dwell = self.dwell + 1 if at == self.at else 1
+        self.at = at
 
 
 class SynthesisSampler:
@@ -89,8 +99,13 @@ class SynthesisSampler:
     Args:
         bias: b ≥ 0 of (61)–(62), how much the likelier parts of the density are preferred: 0 is the network's
             own, 1 is neat. Two numbers go from the first to the second along the text.
-        candidates: lines drawn for each text, of which the best is kept, see `best_of`.
+        candidates: lines drawn for each text, of which the best is kept: one with the fewest faults, of
+            these the most legible, see `legibility`.
+        retries: how often as many candidates again are drawn for a text whose best one has faults.
         points_per_character: the cap on a line's points. A character takes about 25.
+        longest_dwell: points after which a line ends whose window stays on one character. Under a bias, a
+            network can fall into a row of dots that goes on by itself; it looks at one character for 150
+            points then. Of the characters of real lines, 1 in 100 takes more than 58, 1 in 1000 more than 126.
         batch_size: lines written side by side.
         prime: the line whose style is taken on, for who calls `write` to find (see `writing.prime`): an ink
             file, or the name of a line of the data; None: a style of the network's own.
@@ -101,14 +116,21 @@ class SynthesisSampler:
         self,
         bias: float | Sequence[float] = 0.0,
         candidates: int = 1,
+        retries: int = 0,
         points_per_character: float = 75.0,
+        longest_dwell: int = 120,
         batch_size: int = 64,
         prime: str | None = None,
         prime_text: str | None = None,
     ):
-        for key, value in (("candidates", candidates), ("batch_size", batch_size)):
-            if not isinstance(value, int) or value < 1:
-                raise UserError(f"sampler.{key}={value}: a whole number, at least 1, is needed")
+        for key, value, least in (
+            ("candidates", candidates, 1),
+            ("retries", retries, 0),
+            ("longest_dwell", longest_dwell, 1),
+            ("batch_size", batch_size, 1),
+        ):
+            if not isinstance(value, int) or value < least:
+                raise UserError(f"sampler.{key}={value}: a whole number, at least {least}, is needed")
         if not isinstance(points_per_character, int | float) or not 1 <= points_per_character < math.inf:
             raise UserError(f"sampler.points_per_character={points_per_character}: 1 or more is needed")
         ends = list(bias) if isinstance(bias, Sequence) else [bias]
@@ -116,8 +138,9 @@ class SynthesisSampler:
         if not good or len(ends) not in (1, 2):
             raise UserError(f"sampler.bias={bias}: a finite number of 0 or more, or two such, are needed")
         self.bias = (float(ends[0]), float(ends[-1]))
-        self.candidates = candidates
+        self.candidates, self.retries = candidates, retries
         self.points_per_character = points_per_character
+        self.longest_dwell = longest_dwell
         self.batch_size = batch_size
         self.prime, self.prime_text = prime, prime_text
 
@@ -143,14 +166,28 @@ class SynthesisSampler:
         if any(len(text) == 0 for text in texts):
             raise UserError("the text is empty: give at least one character")
         drawn: list[list[DrawnLine]] = [[] for _ in texts]
-        jobs = [(line, n) for line in range(len(texts)) for n in range(self.candidates)]
-        for start in range(0, len(jobs), self.batch_size):
-            some = jobs[start : start + self.batch_size]
-            seeds = [line_seed(seed, first_line + line, n) for line, n in some]
-            written = self._write_batch(network, [texts[line] for line, _ in some], seeds, prime)
-            for (line, _), result in zip(some, written, strict=True):
-                drawn[line].append(result)
-        return [best_of(candidates) for candidates in drawn]
+        for start in range(0, (1 + self.retries) * self.candidates, self.candidates):
+            faulty = [i for i, lines in enumerate(drawn) if not lines or any(min(x.faults for x in lines))]
+            jobs = [(line, start + n) for line in faulty for n in range(self.candidates)]
+            for begin in range(0, len(jobs), self.batch_size):
+                some = jobs[begin : begin + self.batch_size]
+                seeds = [line_seed(seed, first_line + line, n) for line, n in some]
+                written = self._write_batch(network, [texts[line] for line, _ in some], seeds, prime)
+                for (line, _), result in zip(some, written, strict=True):
+                    drawn[line].append(result)
+        return [self._best(network, text, lines, prime) for text, lines in zip(texts, drawn, strict=True)]
+
+    @staticmethod
+    def _best(
+        network: SynthesisNetwork, text: Sequence[int], candidates: Sequence[DrawnLine], prime: Prime | None
+    ) -> DrawnLine:
+        """Of the candidates with the fewest faults, the one that shows its text best."""
+        good = least_faulty(candidates)
+        if len(good) == 1:
+            return good[0]
+        before, points = (prime.symbol_U, prime.point_T3) if prime else ((), None)
+        shown = legibility(network, [line.point_T3 for line in good], text, before, points)
+        return good[shown.index(max(shown))]
 
     @torch.inference_mode()
     def _write_batch(
@@ -182,14 +219,20 @@ class SynthesisSampler:
             x_L3 = distribution.biased(b_L).point(race_LM, z_L2, u_L)
             nats_L = -distribution.log_prob(x_L3)
             keep = []
-            for i, (row, done) in enumerate(zip(rows, done_L.tolist(), strict=True)):
-                if done or len(row.points) == row.cap:
-                    lines[row.index] = _finish(row, len(before), stopped=done)
-                    continue
+            seen = zip(rows, done_L.tolist(), where_L.tolist(), (x_L3[:, 2] > 0.5).tolist(), strict=True)
+            for i, (row, done, where, lifted) in enumerate(seen):
+                row.look(done, where)
                 row.points.append(x_L3[i])
                 row.coverage.append(phi_LV[i])
                 row.nats.append(nats_L[i])
-                keep.append(i)
+                if row.past_end:  # the window is ahead of the pen, which ends its stroke yet
+                    over = lifted or row.past_end > self.points_per_character
+                else:
+                    over = row.dwell > self.longest_dwell
+                if over or len(row.points) == row.cap:
+                    lines[row.index] = _finish(row, len(before), stuck=over and not row.past_end)
+                else:
+                    keep.append(i)
             if len(keep) < len(rows):
                 index = torch.tensor(keep, dtype=torch.long, device=device)
                 rows = [rows[i] for i in keep]
@@ -211,14 +254,29 @@ class SynthesisSampler:
         return state, point_TL3[-1]
 
 
-def _finish(row: _Row, before: int, stopped: bool) -> DrawnLine:
-    if not row.points:
-        return DrawnLine(torch.zeros(0, 3), torch.zeros(row.length), stopped, 0.0)
+def _finish(row: _Row, before: int, stuck: bool) -> DrawnLine:
     phi_TV = torch.stack(row.coverage)[:, : before + row.length + 1].clamp_min(0)
     share_TV = phi_TV / phi_TV.sum(1, keepdim=True).clamp_min(1e-12)
+    point_T3 = torch.stack(row.points)
+    begin = _beginning(point_T3, phi_TV, before)
     return DrawnLine(
-        torch.stack(row.points).cpu(),
+        point_T3[begin:].cpu(),
         share_TV[:, before : before + row.length].sum(0).cpu(),
-        stopped,
-        float(torch.stack(row.nats).double().sum()),
+        row.past_end > 0,
+        float(torch.stack(row.nats[begin:]).double().sum()),
+        max(0, row.at) if stuck else None,
     )
+
+
+def _beginning(point_T3: Tensor, phi_TV: Tensor, before: int) -> int:
+    """The first point of the strokes that belong to the text.
+
+    The window is ahead of the pen. So a stroke that ends before the window has reached the text, which is
+    `before` characters from the start, still belongs to the prime: a crossbar, or the rest of a letter.
+    """
+    if before == 0:
+        return 0
+    reached = (phi_TV.argmax(1) >= before).nonzero()
+    end = int(reached[0]) if len(reached) else len(point_T3)
+    lifted = (point_T3[:end, 2] > 0.5).nonzero()
+    return min(int(lifted[-1]) + 1, len(point_T3) - 1) if len(lifted) else 0

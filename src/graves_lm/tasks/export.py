@@ -1,36 +1,84 @@
 """A network's weights as a small file to pass on: float16 safetensors with the task's card inside.
 
-    python -m graves_lm.tasks.export best.ckpt synthesis.safetensors
+    python -m graves_lm.tasks.export best.ckpt synthesis.safetensors --data IAM-OnDB \\
+        --licence "research use only" --command "graves_lm.train experiment=synthesis_fast …"
 
 Half the precision costs no figure its third digit, and the file is a sixth of a checkpoint, which has the
-optimiser's state as well. It is read wherever a checkpoint is.
+optimiser's state as well. It is read wherever a checkpoint is. `synthesis.json` beside it says, for people and
+programs, what it is and where it comes from, and holds the checksum that `loading.read_checkpoint` asks for.
 """
 
+import argparse
+import hashlib
 import json
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from graves_lm.errors import UserError
 from graves_lm.rendering.files import write
+from graves_lm.sampling.settings import make_sampler
 from graves_lm.tasks.base import CARD
 
 PREFIX = "network."
 
 
-def export(checkpoint: dict[str, Any], path: str | Path) -> None:
-    """Write the network of a checkpoint (see `loading.read_checkpoint`), without noise and optimiser."""
+def export(checkpoint: dict[str, Any], path: str | Path, sampler: Sequence[str] = (), **about: Any) -> None:
+    """Write the network of a checkpoint (see `loading.read_checkpoint`), without noise and optimiser, and
+    what it is about into the .json beside it.
+
+    Args:
+        sampler: settings "key=value" in place of those of the sampler that the weights were trained with.
+        about: more of the .json, such as data, licence, figures, command.
+
+    Raises UserError where a file cannot be written, and for a setting that the sampler does not take.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise UserError(f"{path}: give the file the ending .safetensors")
     weights = checkpoint["state_dict"]
     half = {k: v.to(torch.float16).contiguous() for k, v in weights.items() if k.startswith(PREFIX)}
     card = json.loads(json.dumps(checkpoint[CARD]))
     for key in ("source", "cache_dir"):  # places on the machine that trained
         card["config"]["data"].pop(key, None)
     card["config"]["model"]["noise"] = None
-    write(path, save(half, {CARD: json.dumps(card)}))
+    settings: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(sampler)))
+    make_sampler(card["config"]["sampler"], settings)
+    card["config"]["sampler"] |= settings
+    content = save(half, {CARD: json.dumps(card)})
+    beside = {
+        "task": card["task"],
+        "weights": sum(v.numel() for v in half.values()),
+        **about,
+        **card["facts"],
+        "sampler": card["config"]["sampler"],
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    write(path, content)
+    write(path.with_suffix(".json"), json.dumps(beside, indent=1, ensure_ascii=False) + "\n")
+
+
+def check(path: Path) -> None:
+    """Raises UserError where the file is not the one that the .json beside it, if any, was written for."""
+    card = path.with_suffix(".json")
+    if not card.is_file():
+        return
+    try:
+        expected = json.loads(card.read_text(encoding="utf-8"))["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"ckpt={path}: its card {card.name} is damaged; get both files again") from error
+    if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+        raise UserError(
+            f"ckpt={path}: damaged, or not the file of its card: the checksum is not that in {card.name}; get "
+            "both files again"
+        )
 
 
 def read_exported(path: Path) -> dict[str, Any]:
@@ -43,14 +91,46 @@ def read_exported(path: Path) -> dict[str, Any]:
     return {"state_dict": weights, CARD: json.loads(metadata[CARD])}
 
 
+def figures_of(checkpoint: Path) -> dict[str, Any]:
+    """The figures in metrics.json of the run that a checkpoint lies in, if it lies in one."""
+    folder = checkpoint.absolute().parent
+    file = folder.parent / "metrics.json"
+    found = json.loads(file.read_text()) if folder.name == "checkpoints" and file.is_file() else {}
+    return {key: value for key, value in found.items() if "/" in key or key in ("steps", "seed")}
+
+
+def commit() -> str:
+    """The commit of the clone that this is part of; "" where it is none."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
 def main() -> None:
     """The command of the module's docstring."""
     from graves_lm.tasks.loading import read_checkpoint
 
-    if len(sys.argv) != 3:
-        sys.exit("usage: python -m graves_lm.tasks.export CHECKPOINT FILE.safetensors")
+    parser = argparse.ArgumentParser(prog="graves_lm export", description="weights as a small file, and a card")
+    parser.add_argument("checkpoint", help="of graves_lm.train, or exported before")
+    parser.add_argument("file", help="FILE.safetensors; the card is FILE.json")
+    parser.add_argument("--data", required=True, help="what the weights were learned from")
+    parser.add_argument("--licence", required=True, help="what they may be used for")
+    parser.add_argument("--command", required=True, help="that made them")
+    parser.add_argument("--sampler", nargs="*", default=[], metavar="KEY=VALUE", help="how they write best")
+    given = parser.parse_args()
     try:
-        export(read_checkpoint(sys.argv[1]), sys.argv[2])
+        export(
+            read_checkpoint(given.checkpoint),
+            given.file,
+            given.sampler,
+            data=given.data,
+            licence=given.licence,
+            figures=figures_of(Path(given.checkpoint)),
+            command=given.command,
+            commit=commit(),
+        )
     except UserError as error:
         sys.exit(f"graves_lm export: {error}")
 
@@ -59,4 +139,4 @@ if __name__ == "__main__":
     main()
 
 
-__all__ = ["SafetensorError", "export", "main", "read_exported"]
+__all__ = ["SafetensorError", "check", "export", "main", "read_exported"]

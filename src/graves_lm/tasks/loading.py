@@ -14,7 +14,7 @@ from graves_lm.data.strokes import Normalisation
 from graves_lm.data.symbols import Symbols
 from graves_lm.errors import UserError
 from graves_lm.tasks.base import CARD, SequenceTask
-from graves_lm.tasks.export import SafetensorError, read_exported
+from graves_lm.tasks.export import SafetensorError, check, read_exported
 
 _FACTS: dict[str, Any] = {"symbols": Symbols, "alphabet": Alphabet, "normalisation": Normalisation}
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
@@ -27,7 +27,7 @@ def read_checkpoint(path: str | Path, task: str | None = None) -> dict[str, Any]
 
     Args:
         path: the .ckpt file, a .safetensors file that `tasks.export` wrote, or the name of weights that come
-            with the package ("synthesis").
+            with the package ("synthesis"). A checksum beside exported weights guards them.
         task: the task it must belong to; None: any.
 
     Raises UserError for a missing, truncated or foreign file and for a checkpoint of another task.
@@ -40,6 +40,7 @@ def read_checkpoint(path: str | Path, task: str | None = None) -> dict[str, Any]
         raise UserError(f"ckpt={path}: no such file (weights that come with the package: {names})")
     try:
         if file.suffix == ".safetensors":
+            check(file)
             return _of_task(read_exported(file), path, task)
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except _DAMAGED as error:

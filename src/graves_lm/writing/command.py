@@ -14,7 +14,7 @@ from graves_lm.sampling.strokes import StrokeSampler
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.sampling.text import TextSampler
 from graves_lm.tasks.character import CharacterTask
-from graves_lm.tasks.loading import load_task, read_checkpoint
+from graves_lm.tasks.loading import PRETRAINED, load_task, read_checkpoint
 from graves_lm.tasks.stroke import StrokeTask
 from graves_lm.tasks.synthesis import SynthesisTask
 from graves_lm.training import prepare
@@ -27,11 +27,11 @@ _ONLY = {"prompt": "character", "text": "synthesis", "text_file": "synthesis"}
 
 def run(cfg: DictConfig) -> None:
     """Draw what `cfg` (conf/sample.yaml) asks for."""
-    if cfg.ckpt is None:
-        raise UserError("give ckpt=PATH, a checkpoint that graves_lm.train wrote")
+    if cfg.ckpt is None and not (cfg.prompt or cfg.text or cfg.text_file):
+        raise UserError('give text="…" to be written by hand, prompt="…" to be gone on from, or ckpt=PATH')
     if not isinstance(cfg.seed, int):
         raise UserError(f"seed={cfg.seed}: a whole number is needed")
-    task = load_task(read_checkpoint(cfg.ckpt))
+    task = load_task(read_checkpoint(cfg.ckpt or packaged("character" if cfg.prompt else "synthesis")))
     for key, model in _ONLY.items():
         if cfg[key] and task.task_name != model:
             raise UserError(f"{key}= is for model={model}; this checkpoint is of model={task.task_name}")
@@ -42,6 +42,15 @@ def run(cfg: DictConfig) -> None:
         draw(task, sampler, cfg)
     elif isinstance(task, SynthesisTask):
         write(task, sampler, cfg)
+
+
+def packaged(task: str) -> str:
+    """The name of the package's weights for a task."""
+    if not (PRETRAINED / f"{task}.safetensors").is_file():
+        raise UserError(
+            f"the package has no weights for model={task}: give ckpt=PATH, a checkpoint of graves_lm.train"
+        )
+    return task
 
 
 def stream_text(task: CharacterTask, sampler: TextSampler, cfg: DictConfig) -> None:
@@ -74,8 +83,7 @@ def write(task: SynthesisTask, sampler: SynthesisSampler, cfg: DictConfig) -> No
     """The text on pages, to the outputs; what went wrong with a line, to standard error."""
     text, outputs, page, prime = text_of(cfg), outputs_of(cfg), instantiate(cfg.page), None
     if sampler.prime is not None:
-        data = prepare(data_of(cfg, task), type(task)) if cfg.data.source is not None else None
-        prime = find_prime(sampler.prime, sampler.prime_text, data)
+        prime = find_prime(sampler.prime, sampler.prime_text, lambda: prepare(data_of(cfg, task), type(task)))
     written = Writer(task).write(
         text,
         seed=cfg.seed,

@@ -1,5 +1,6 @@
 """The line whose style a sample takes on, from wherever it is."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,26 +9,33 @@ from graves_lm.data.strokes import StrokeLine
 from graves_lm.errors import UserError, near_misses
 
 
-def find_prime(name: str, text: str | None = None, data: Any = None) -> StrokeLine:
+def find_prime(
+    name: str, text: str | None = None, open_data: Callable[[], Any] | None = None
+) -> StrokeLine:
     """A line of handwriting with its text.
 
     Args:
-        name: an ink file, of which the first line is taken, or else the name of a line of `data`.
+        name: an ink file, of which the first line is taken, or else the name of a line of the data.
         text: the line's text, in place of the file's.
-        data: a prepared pen data module; None where there is none.
+        open_data: gives a prepared pen data module; asked only where `name` is not a file. None: there is
+            none.
 
     Raises UserError when there is no such line, or when it has no text.
     """
     if Path(name).expanduser().is_file():
         line = read_ink(name)[0][0]
-    elif data is not None:
+    elif open_data is None:
+        raise UserError(f"prime={name}: no such file")
+    else:
+        try:
+            data = open_data()
+        except UserError as error:
+            raise UserError(f"prime={name}: no such file; to look for a line of that name: {error}") from error
         if name not in data.store.ids:
             raise UserError(
                 f"prime={name}: no such file, and no such line; {near_misses(name, data.store.ids)}"
             )
         line = data.store[data.store.ids.index(name)]
-    else:
-        raise UserError(f"prime={name}: no such file; for a line of a data set give data.source= as well")
     if text is not None:
         line = line._replace(text=text)
     if not line.text.strip():

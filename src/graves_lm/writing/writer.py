@@ -95,15 +95,21 @@ class Writer:
 def warnings(number: int, text: str, how: DrawnLine) -> list[str]:
     """What went wrong with a line, for people."""
     found = []
-    if not how.stopped:
+    if how.stuck is not None:
+        found.append(
+            f"line {number}: stood still at {text[how.stuck]!r}, character {how.stuck + 1}, and ends there; "
+            "another seed or more sampler.retries help"
+        )
+    elif not how.stopped:
         found.append(f"line {number}: reached the cap of {len(how.point_T3)} points before its end")
-    if skipped := [text[u] for u in how.skipped if text[u] != " "]:
+    read = text if how.stuck is None else text[: how.stuck]
+    if skipped := [text[u] for u in how.skipped if u < len(read) and text[u] != " "]:
         found.append(f"line {number}: perhaps left out {' '.join(map(repr, skipped))}")
     return found
 
 
-def load(path: str | Path) -> Writer:
-    """The writer of a checkpoint that `graves_lm.train model=synthesis` wrote.
+def load(path: str | Path = "synthesis") -> Writer:
+    """The writer of a checkpoint that `graves_lm.train model=synthesis` wrote, or of the package's weights.
 
     Raises UserError for a missing or damaged file and a checkpoint of another task.
     """

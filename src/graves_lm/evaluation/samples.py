@@ -1,0 +1,219 @@
+"""`evaluate samples=true`: how good the handwriting of a synthesis network is, beside real lines.
+
+The texts of held-out lines are written at several biases, and compared with those lines:
+
+    stopped                the share of lines that end by the stop rule (section 5.3); of real lines: on
+                           which it holds at some point, while the network reads them
+    clean                  the share that is stopped and has no skipped character
+    skipped                the share of characters, spaces aside, on which the window spends less than one
+                           point: the sum over a line's points of φ(t, u) / Σ_v φ(t, v), v = 1 … U + 1
+    repeated               the share of characters on which it spends more points than on 999 in 1000 of the
+                           real lines' characters: the window never goes back, so what is written twice, or
+                           not left off, takes long
+    points_per_character   mean over lines
+    nats_per_point         under the network's own unbiased density, mean over points: how typical the points
+                           are. Real lines have the validation's figure; lower is more predictable
+    diversity              how much lines of one text differ: the standard deviation of a feature over
+                           `REPEATS` lines of one text, mean (of squares) over `REPEATED` texts, over that of
+                           the real lines, mean over the features; of real lines, which are by many writers
+                           and of many texts: that of the real lines compared
+    distance/FEATURE       the 1-Wasserstein distance of the lines' features (see `features`) to those of
+                           other real lines, over their standard deviation
+
+"Other real lines" are all held-out lines but those whose texts are written. The column of real lines says
+what the figures are where nothing is wrong: its distances are between real lines and other real lines.
+"""
+
+import json
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from graves_lm.data.line_batches import collate
+from graves_lm.data.strokes import StrokeLine
+from graves_lm.errors import UserError
+from graves_lm.evaluation.features import Features, features, wasserstein
+from graves_lm.nn.window import WindowParameters, window_weights
+from graves_lm.rendering.files import write
+from graves_lm.rendering.png import strokes_to_png
+from graves_lm.rendering.svg import strokes_to_svg
+from graves_lm.sampling.settings import make_sampler
+from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
+from graves_lm.tasks.synthesis import SynthesisTask, text_of
+
+SHOWN = 20  # lines of a page of samples: the first ones, as they come
+REPEATED, REPEATS = 10, 5
+LONG = 0.999  # the quantile of the real characters' points above which a character is repeated
+_BATCH = 16  # real lines read side by side
+
+
+class Measured(NamedTuple):
+    """What is known of a line, drawn or real."""
+
+    text: str
+    strokes: NDArray[np.float32]  # (T, 3), data units
+    coverage_U: NDArray[np.float64]
+    stopped: bool
+    nats: float
+
+    @property
+    def points(self) -> int:
+        return len(self.strokes) - 1
+
+    def skipped(self) -> list[int]:
+        return [u for u, points in enumerate(self.coverage_U) if points < 1 and self.text[u] != " "]
+
+
+def evaluate_samples(task: SynthesisTask, data: Any, split: str, cfg: DictConfig) -> dict[str, float]:
+    """Write, measure and compare as `cfg` says; prints a table, writes samples.json and pages of samples."""
+    for key in ("sentences", "seed"):
+        if not isinstance(cfg[key], int) or cfg[key] < (key == "sentences"):
+            raise UserError(f"{key}={cfg[key]}: a whole number, {int(key == 'sentences')} or more, is needed")
+    samplers = [make_sampler(task.config["sampler"], {**cfg.sampler, "bias": b}) for b in cfg.biases]
+    if not samplers:
+        raise UserError("biases=[]: give at least one")
+    chosen, others = choose(data.store, data.store.indices(split), cfg.sentences, cfg.seed)
+    other_features = np.array([features(data.store.strokes(i)) for i in others])
+    texts = [data.store.texts[i] for i in chosen]
+    repeated = list(chain.from_iterable([text] * REPEATS for text in texts[:REPEATED]))
+    total = len(chosen) + len(samplers) * (len(texts) + len(repeated))
+    with tqdm(total=total, desc="samples", unit="line", smoothing=0.1) as bar:
+        real = read(task, [data.store[i] for i in chosen], bar)
+        long = float(np.quantile(np.concatenate([line.coverage_U for line in real]), LONG))
+        figures = {"real": compare(real, other_features, long)}
+        figures["real"]["diversity"] = diversity([line.strokes for line in real], len(real), other_features)
+        drawn = {}
+        for sampler, bias in zip(samplers, cfg.biases, strict=True):
+            name = f"bias {bias:g}"
+            drawn[name] = draw(task, sampler, texts, cfg.seed, 0, bar)
+            figures[name] = compare(drawn[name], other_features, long)
+            again = draw(task, sampler, repeated, cfg.seed, len(texts), bar)
+            lines = [line.strokes for line in again]
+            figures[name]["diversity"] = diversity(lines, REPEATS, other_features)
+    print(
+        f"{len(chosen)} texts of data={data.name}, {split}; candidates={samplers[0].candidates} "
+        f"retries={samplers[0].retries} seed={cfg.seed}; compared with {len(others)} other lines"
+    )
+    print(table(figures))
+    folder = Path(cfg.run_dir)
+    record = {
+        "ckpt": str(cfg.ckpt),
+        "data": data.name,
+        "split": split,
+        "seed": cfg.seed,
+        "sampler": {"candidates": samplers[0].candidates, "retries": samplers[0].retries},
+        "figures": figures,
+        "lines": {
+            name: [
+                {
+                    "text": line.text,
+                    "points": line.points,
+                    "stopped": line.stopped,
+                    "skipped": line.skipped(),
+                }
+                for line in lines
+            ]
+            for name, lines in drawn.items()
+        },
+    }
+    write(folder / "samples.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    print(folder / "samples.json")
+    for name, lines in drawn.items():
+        page = [line.strokes for line in lines[:SHOWN]]
+        for ending, content in ((".svg", strokes_to_svg(page)), (".png", strokes_to_png(page))):
+            file = folder / "samples" / f"{name.replace(' ', '-')}{ending}"
+            write(file, content)
+            print(file)
+    return {f"{name}/{key}": value for name, row in figures.items() for key, value in row.items()}
+
+
+def choose(store: Any, lines: NDArray[np.int64], count: int, seed: int) -> tuple[list[int], list[int]]:
+    """`count` lines by chance, at most half of them, and all others."""
+    order = np.random.default_rng(seed).permutation(lines).tolist()
+    if len(order) < 4:
+        raise UserError(f"{len(order)} held-out lines are too few to compare with: at least 4 are needed")
+    count = min(count, len(order) // 2)
+    return order[:count], order[count:]
+
+
+@torch.inference_mode()
+def read(task: SynthesisTask, lines: Sequence[StrokeLine], bar: Any) -> list[Measured]:
+    """Real lines as the network reads them."""
+    measured = []
+    for start in range(0, len(lines), _BATCH):
+        some = lines[start : start + _BATCH]
+        batch = collate(some, task.normalisation, task.alphabet)
+        distribution, _, attention = task.network(
+            batch.point_TB3[:-1], text_of(batch), task.network.initial_state(len(some))
+        )
+        nats_TB = -distribution.log_prob(batch.point_TB3[1:])
+        for row, line in enumerate(some):
+            T, U = len(line.strokes) - 1, len(line.text)
+            phi_TV = window_weights(WindowParameters(*(v[:T, row] for v in attention)), U + 1)
+            share_TV = phi_TV / phi_TV.sum(1, keepdim=True).clamp_min(1e-12)
+            stopped = bool((phi_TV[:, U] > phi_TV[:, :U].amax(1)).any())
+            coverage_U = share_TV[:, :U].sum(0).double().numpy()
+            nats = float(nats_TB[:T, row].double().sum())
+            measured.append(Measured(line.text, line.strokes, coverage_U, stopped, nats))
+            bar.update()
+    return measured
+
+
+def draw(
+    task: SynthesisTask, sampler: SynthesisSampler, texts: Sequence[str], seed: int, first_line: int, bar: Any
+) -> list[Measured]:
+    """The texts as the network writes them, each with random numbers of its own."""
+    measured = []
+    for start in range(0, len(texts), sampler.batch_size):
+        some = texts[start : start + sampler.batch_size]
+        for line, how in task.write(sampler, some, seed, first_line=first_line + start):
+            measured.append(_measured(line, how))
+            bar.update()
+    return measured
+
+
+def _measured(line: StrokeLine, how: DrawnLine) -> Measured:
+    return Measured(line.text, line.strokes, how.coverage_U.double().numpy(), how.stopped, how.nats)
+
+
+def compare(lines: Sequence[Measured], other_features: NDArray[np.float64], long: float) -> dict[str, float]:
+    """The figures of lines but for their diversity; `long` is the points that make a character repeated."""
+    letters = [(line.coverage_U[u], c) for line in lines for u, c in enumerate(line.text)]
+    values = np.array([features(line.strokes) for line in lines])
+    return {
+        "stopped": float(np.mean([line.stopped for line in lines])),
+        "clean": float(np.mean([line.stopped and not line.skipped() for line in lines])),
+        "skipped": float(np.mean([points < 1 for points, c in letters if c != " "])),
+        "repeated": float(np.mean([points > long for points, _ in letters])),
+        "points_per_character": float(np.mean([line.points / len(line.text) for line in lines])),
+        "nats_per_point": sum(line.nats for line in lines) / sum(line.points for line in lines),
+    } | {
+        f"distance/{name}": wasserstein(values[:, i], other_features[:, i]) / other_features[:, i].std()
+        for i, name in enumerate(Features._fields)
+    }
+
+
+def diversity(
+    lines: Sequence[NDArray[np.float32]], repeats: int, other_features: NDArray[np.float64]
+) -> float:
+    """See the module; `lines` are `repeats` of one text, `repeats` of the next, and so on."""
+    values = np.array([features(line) for line in lines]).reshape(-1, repeats, len(Features._fields))
+    within = np.sqrt(values.var(axis=1, ddof=1).mean(axis=0)) if repeats > 1 else np.zeros(values.shape[2])
+    return float((within / other_features.std(axis=0)).mean())
+
+
+def table(figures: dict[str, dict[str, float]]) -> str:
+    """A figure a row, a column for the real lines and for each bias."""
+    names, keys = list(figures), list(next(iter(figures.values())))
+    width = max(map(len, keys))
+    rows = [" " * width + "".join(f"{name:>11}" for name in names)]
+    for key in keys:
+        rows.append(f"{key:<{width}}" + "".join(f"{figures[name][key]:>11.3f}" for name in names))
+    return "\n".join(rows)

@@ -1,0 +1,54 @@
+"""How well drawn lines show their text, as the network itself reads them.
+
+A line that is legible is explained by its own text much better than by the same letters in another order.
+So lines of one text are compared by
+
+    log Pr(line | text) − mean over shuffled texts of log Pr(line | shuffled text)
+
+which has no part in how smooth, large or usual the writing is: that is the same under both. A line's own
+likelihood would not do: a density is highest where the pen hardly moves.
+
+Shape legend: T points of the longest line, L lines.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from graves_lm.models.synthesis import SynthesisNetwork, Text
+
+SHUFFLES = 3
+
+
+@torch.inference_mode()
+def legibility(
+    network: SynthesisNetwork,
+    lines: Sequence[Tensor],
+    symbols: Sequence[int],
+    before: Sequence[int] = (),
+    prime_T3: Tensor | None = None,
+) -> list[float]:
+    """The nats by which `symbols` explain each line (T, 3) better than shuffled ones do.
+
+    Args:
+        before, prime_T3: the symbols and points of the prime that was read first.
+    """
+    device = network.window.weight.device
+    first_T3 = torch.zeros(1, 3) if prime_T3 is None else prime_T3.cpu()
+    point_TL3 = pad_sequence([torch.cat([first_T3, line]) for line in lines]).to(device)
+    lengths_L = torch.tensor([len(first_T3) + len(line) for line in lines], device=device)
+    # Row t is predicted from row t − 1.
+    number_T1 = torch.arange(1, len(point_TL3), device=device).unsqueeze(1)
+    counts_TL = (number_T1 >= len(first_T3)) & (number_T1 < lengths_L)
+
+    def nats(text: Sequence[int]) -> Tensor:
+        texts = Text.of([[*before, *text]] * len(lines), device)
+        distribution, _, _ = network(point_TL3[:-1], texts, network.initial_state(len(lines)))
+        return torch.where(counts_TL, -distribution.log_prob(point_TL3[1:]), 0).double().sum(0)
+
+    random = np.random.default_rng(0)
+    others = [nats(random.permutation(symbols).tolist()) for _ in range(SHUFFLES)]
+    return (torch.stack(others).mean(0) - nats(symbols)).tolist()

@@ -1,0 +1,150 @@
+"""Quality of samples: each figure against a statement of its own, and the command on a tiny network."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.errors import InstantiationException
+
+from graves_lm.data.alphabet import Alphabet
+from graves_lm.data.strokes import Normalisation
+from graves_lm.errors import UserError
+from graves_lm.evaluation import run
+from graves_lm.evaluation.features import features
+from graves_lm.evaluation.samples import Measured, choose, compare, diversity, read
+from graves_lm.launch import CONF
+from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
+from graves_lm.tasks.synthesis import SynthesisTask
+from tests.data.lines import make_line, make_store
+from tests.runs import train
+
+
+class NoBar:
+    def update(self):
+        pass
+
+
+def measured(text="ab", coverage=(20.0, 20.0), stopped=True, nats=-10.0, points=40):
+    return Measured(text, make_line(text, points + 1).strokes, np.array(coverage), stopped, nats)
+
+
+def test_figures_of_the_window_and_the_likelihood():
+    other = np.random.default_rng(0).normal(size=(50, 5))
+    lines = [
+        measured(),
+        measured("a b", (20.0, 0.2, 20.0)),  # a space may be short
+        measured("abc", (20.0, 0.2, 90.0), nats=-50.0, points=60),
+        measured(stopped=False, points=20),
+    ]
+    found = compare(lines, other, long=80.0)
+    assert found["stopped"] == 3 / 4
+    assert found["clean"] == 2 / 4
+    assert found["skipped"] == 1 / 9
+    assert found["repeated"] == 1 / 10
+    assert found["points_per_character"] == pytest.approx((40 / 2 + 40 / 3 + 60 / 3 + 20 / 2) / 4)
+    assert found["nats_per_point"] == pytest.approx(-80 / 160)
+
+
+def test_distances_are_in_standard_deviations_of_the_other_lines():
+    lines = [measured(str(i), (20.0,)) for i in range(6)]
+    values = np.array([features(line.strokes) for line in lines])
+    spread = values.std(axis=0)
+    found = compare(lines, values + 3 * spread, long=80.0)
+    assert [found[k] for k in found if k.startswith("distance/")] == pytest.approx([3.0] * 5)
+
+
+def test_diversity_is_that_within_texts():
+    lines = [make_line(str(i), 50).strokes for i in range(12)]
+    values = np.array([features(line) for line in lines])
+    within = np.sqrt(np.mean([values[i : i + 3].var(axis=0, ddof=1) for i in range(0, 12, 3)], axis=0))
+    assert diversity(lines, 3, values) == pytest.approx((within / values.std(axis=0)).mean())
+    assert diversity([lines[0], lines[0], lines[1], lines[1]], 2, values) == 0
+
+
+def test_real_lines_are_read_point_by_point():
+    """Coverage, stop rule and nats of `read` against the network fed one point after another."""
+    torch.manual_seed(1)
+    task = SynthesisTask(
+        lambda symbols: SynthesisNetwork(symbols, 2, 10, 3, 4, points_per_character=8.0),
+        Normalisation((8.0, 0.0), (42.0, 36.0)),
+        Alphabet("abc "),
+    ).eval()
+    lines = [make_line("x", 50, "ab c"), make_line("y", 23, "a")]
+    for line, found in zip(lines, read(task, lines, NoBar()), strict=True):
+        text = Text.of([task.alphabet.encode(line.text).tolist()])
+        point_T3 = torch.from_numpy(task.normalisation.apply(line.strokes))
+        point_T3[0, :2] = 0
+        state, coverage, stopped, nats = task.network.initial_state(1), np.zeros(len(line.text)), False, 0.0
+        with torch.no_grad():
+            for before_3, point_3 in zip(point_T3[:-1], point_T3[1:], strict=True):
+                distribution, state, phi_1V = task.network.step(before_3.unsqueeze(0), text, state)
+                coverage += (phi_1V[0] / phi_1V.sum())[:-1].double().numpy()
+                stopped |= bool(past_the_end(phi_1V, text))
+                nats -= float(distribution.log_prob(point_3.unsqueeze(0)))
+        assert found.coverage_U == pytest.approx(coverage, abs=1e-3)
+        assert found.nats == pytest.approx(nats, abs=1e-2)
+        assert (found.stopped, found.points) == (stopped, len(line.strokes) - 1)
+
+
+def test_the_lines_compared_are_not_those_written(tmp_path):
+    store = make_store(tmp_path / "lines", [5] * 9)
+    chosen, others = choose(store, store.indices("train"), 100, 0)
+    assert (len(chosen), len(others)) == (4, 5)
+    assert sorted(chosen + others) == list(range(9))
+    assert choose(store, store.indices("train"), 3, 0)[0] == chosen[:3]
+    assert choose(store, store.indices("train"), 3, 1)[0] != chosen[:3]
+    with pytest.raises(UserError, match="3 held-out lines are too few"):
+        choose(store, store.indices("train")[:3], 2, 0)
+
+
+@pytest.fixture(scope="module")
+def ckpt(tmp_path_factory, generated):
+    folder = tmp_path_factory.mktemp("samples")
+    window = ("model.network.points_per_character=6", "trainer.limit_val_batches=1")
+    train(folder / "run", generated, "model=synthesis", "trainer.max_steps=1", *window)
+    return folder / "run" / "checkpoints" / "best.ckpt"
+
+
+def evaluate(*settings):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return run(compose("evaluate", list(settings)))
+
+
+def test_the_command(ckpt, tmp_path, capsys):
+    settings = (f"ckpt={ckpt}", "samples=true", "sentences=2", "biases=[0,0.7]", "split=val", "seed=3")
+    figures = evaluate(*settings, f"run_dir={tmp_path}", "sampler=unbiased")
+    out = capsys.readouterr().out
+    assert "2 texts of data=hershey, val; candidates=1 retries=0 seed=3; compared with 3 other lines" in out
+    assert [line.split()[0] for line in out.splitlines()[2:6]] == ["stopped", "clean", "skipped", "repeated"]
+    record = json.loads((tmp_path / "samples.json").read_text())
+    assert list(record["figures"]) == ["real", "bias 0", "bias 0.7"]
+    assert figures["bias 0.7/clean"] == record["figures"]["bias 0.7"]["clean"]
+    assert all(math.isfinite(figure) for figure in figures.values())
+    assert [len(lines) for lines in record["lines"].values()] == [2, 2]
+    pages = sorted(p.name for p in (tmp_path / "samples").iterdir())
+    assert pages == ["bias-0.7.png", "bias-0.7.svg", "bias-0.png", "bias-0.svg"]
+    again = evaluate(*settings, f"run_dir={tmp_path}", "sampler=unbiased", "sampler.batch_size=1")
+    assert again == pytest.approx(figures, rel=1e-3)  # whichever lines are drawn together
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("sentences=0", "sentences=0: a whole number, 1 or more"),
+        ("biases=[]", "give at least one"),
+        ("biases=[-1]", "sampler.bias=-1"),
+        ("sampler.candidates=0", "sampler.candidates=0"),
+    ],
+)
+def test_bad_settings_are_refused(ckpt, tmp_path, setting, message):
+    with pytest.raises((UserError, InstantiationException), match=message.replace("[", r"\[")):
+        evaluate(f"ckpt={ckpt}", "samples=true", f"run_dir={tmp_path}", setting)
+
+
+def test_other_models_have_no_texts_to_write(generated, tmp_path):
+    train(tmp_path / "run", generated, "trainer.max_steps=1", "trainer.limit_val_batches=1")
+    with pytest.raises(UserError, match="samples=true is for model=synthesis"):
+        evaluate(f"ckpt={tmp_path / 'run' / 'checkpoints' / 'best.ckpt'}", "samples=true")
