@@ -24,7 +24,7 @@ def test_they_are_small_and_say_where_they_come_from():
 
 
 def test_they_write_a_sentence_that_ends_by_itself():
-    written = graves_lm.load().write("The pen writes.", seed=1)
+    written = graves_lm.load().write("The pen writes.", bias=1.0, candidates=4, retries=2, seed=1)
     (line,) = written.strokes
     assert 100 < len(line) < 900
     assert written.warnings == []

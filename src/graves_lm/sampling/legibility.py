@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from graves_lm.models.synthesis import SynthesisNetwork, Text
 
-SHUFFLES = 3
+SHUFFLES = 2
 
 
 @torch.inference_mode()

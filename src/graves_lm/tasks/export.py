@@ -53,16 +53,18 @@ def export(checkpoint: dict[str, Any], path: str | Path, sampler: Sequence[str] 
     make_sampler(card["config"]["sampler"], settings)
     card["config"]["sampler"] |= settings
     content = save(half, {CARD: json.dumps(card)})
-    beside = {
-        "task": card["task"],
-        "weights": sum(v.numel() for v in half.values()),
-        **about,
-        **card["facts"],
-        "sampler": card["config"]["sampler"],
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
     write(path, content)
-    write(path.with_suffix(".json"), json.dumps(beside, indent=1, ensure_ascii=False) + "\n")
+    write(path.with_suffix(".json"), describe(card, content, sum(v.numel() for v in half.values()), about))
+
+
+def describe(card: dict[str, Any], content: bytes, weights: int, about: dict[str, Any]) -> str:
+    """The .json for people and programs: of a task's card, the file's content, and more."""
+    facts = dict(card["facts"])
+    if "alphabet" in facts:
+        facts["alphabet"] = "".join(facts["alphabet"]["characters"])
+    sampler, checksum = card["config"]["sampler"], hashlib.sha256(content).hexdigest()
+    described = {"task": card["task"], "weights": weights, **about, **facts, "sampler": sampler}
+    return json.dumps(described | {"sha256": checksum}, indent=1, ensure_ascii=False) + "\n"
 
 
 def check(path: Path) -> None:
