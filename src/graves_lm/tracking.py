@@ -156,7 +156,7 @@ class WandbTracker(WandbLogger):
 
         A run that was interrupted keeps its checkpoints for the end of the resumed one.
         """
-        run = self._experiment
+        run: Any = self._experiment
         if isinstance(error, TrainingDiverged):
             unhindered(run.alert, "Training diverged", str(error), level="ERROR")
         for stop in self._stops:
