@@ -77,6 +77,8 @@ def workspace(entity: str, project: str, name: str) -> Any:
         "Samples": [
             wr.WeavePanelSummaryTable(table_name="samples/text"),
             pictures("Handwriting", "handwriting"),
+            pictures("Neater with more bias", "biases"),
+            pictures("In the style of a line", "primed"),
             pictures("Densities along a line", "density"),
             pictures("Where the window was", "window"),
         ],

@@ -1,6 +1,7 @@
 """W&B runs as their files have them, without a server: names, values, axes, pictures, tables, artifacts."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ QUICK = ("logger=wandb", "trainer.log_every_n_steps=1", "trainer.val_check_inter
 
 
 def stored(run_dir: Path) -> list[StoredRun]:
-    """The W&B runs in a run's folder, the earliest first."""
-    folders = (run_dir / "wandb").glob("offline-run-*")
-    return [read_run(folder) for folder in sorted(folders, key=lambda f: f.stat().st_ctime_ns)]
+    """The W&B runs in a run's folder, the earliest first, once the client has written their ends."""
+    folders = sorted((run_dir / "wandb").glob("offline-run-*"), key=lambda f: f.stat().st_ctime_ns)
+    deadline = time.monotonic() + 60
+    while any(read_run(folder).exit_code is None for folder in folders) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return [read_run(folder) for folder in folders]
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +157,7 @@ def test_texts_become_a_table_of_all_so_far(tmp_path):
 
 def test_divergence_and_early_stops_are_alerts(tmp_path, monkeypatch):
     source = write_waves(tmp_path)
-    patience = ["callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=1e9"]
+    patience = ["callbacks.early_stopping.patience=1", "+callbacks.early_stopping.min_delta=1e9"]
     train(tmp_path / "early", source, *QUICK, *patience, "trainer.max_steps=20")
     (early,) = stored(tmp_path / "early")
     assert [(alert.title, alert.level) for alert in early.alerts] == [("Stopped early", "WARN")]
