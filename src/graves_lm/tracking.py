@@ -127,14 +127,25 @@ class WandbTracker(WandbLogger):
             run = super().experiment
         except Exception as error:  # whatever the server or the network may answer
             why = f"the server cannot be used ({_first_line(error)})"
-            self._wandb_init["mode"] = "offline"
-            run = super().experiment
-        id_file.write_text(f"{run.id}\n")
+            run = self._start_otherwise()
+        if run.disabled:
+            return
+        unhindered(id_file.write_text, f"{run.id}\n")
         for figure, best in BEST.items():
             run.define_metric(f"val/{figure}", step_metric=STEP, summary=f"{best},last")
         run.define_metric("epoch", step_metric=STEP)
         if run.offline:
             log.info(f"W&B: offline, {why}; upload with: wandb sync {folder_of(run)}")
+
+    def _start_otherwise(self) -> Any:
+        """The run without the server; where that fails too (a full disk), one that keeps nothing."""
+        self._wandb_init["mode"] = "offline"
+        try:
+            return super().experiment
+        except Exception as error:
+            log.warning(f"W&B: it cannot start ({_first_line(error)}); training goes on without it")
+            self._wandb_init["mode"] = "disabled"
+            return super().experiment
 
     # --- a run from its beginning to its end --------------------------------------------------------
 
@@ -156,7 +167,7 @@ class WandbTracker(WandbLogger):
 
         A run that was interrupted keeps its checkpoints for the end of the resumed one.
         """
-        run = self._experiment
+        run: Any = self._experiment
         if isinstance(error, TrainingDiverged):
             unhindered(run.alert, "Training diverged", str(error), level="ERROR")
         for stop in self._stops:
@@ -170,6 +181,14 @@ class WandbTracker(WandbLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
         unhindered(super().log_metrics, metrics, step)
+
+    @rank_zero_only
+    def log_image(self, key: str, images: list[Any], step: int | None = None, **settings: Any) -> None:
+        unhindered(super().log_image, key, images, step, **settings)
+
+    @rank_zero_only
+    def log_table(self, *args: Any, **kwargs: Any) -> None:
+        unhindered(super().log_table, *args, **kwargs)
 
     @rank_zero_only
     def log_hyperparams(self, params: Any) -> None:

@@ -40,6 +40,7 @@ class StandIn:
         self.artifacts: list[dict[str, Any]] = []
         self.used: list[str] = []
         self.alerts: list[dict[str, Any]] = []
+        self.views: list[dict[str, Any]] = []
         self.unknown: list[str] = []
         self.log: list[str] = []
         self._stop = threading.Event()
@@ -192,6 +193,10 @@ class StandIn:
     def _NotifyScriptableRunAlert(self, given: dict[str, Any]) -> Any:
         self.alerts.append(given)
         return {"notifyScriptableRunAlert": {"success": True}}
+
+    def _UpsertView2(self, given: dict[str, Any]) -> Any:
+        self.views.append(given)
+        return {"upsertView": {"view": {"id": "view", "name": given["name"]}, "inserted": True}}
 
     def _CreateRunFiles(self, given: dict[str, Any]) -> Any:
         files = [{"name": f, "uploadUrl": f"{self.url}/upload/{given['run']}/{f}"} for f in given["files"]]
