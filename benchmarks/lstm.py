@@ -19,7 +19,7 @@ from torch import nn
 
 from graves_lm.memory import keep_large_blocks
 from graves_lm.nn.lstm import LSTMState, lstm, lstm_step
-from graves_lm.nn.products import linear, product
+from graves_lm.nn.products import linear, product, repeated_product, weight_derivative
 
 SHAPES = [(100, 32, 400, 400), (100, 64, 400, 400), (100, 128, 700, 700), (300, 16, 400, 400)]
 
@@ -41,11 +41,13 @@ def contenders(T: int, B: int, inputs: int, H: int, device: str, bf16: bool):
     def floor():
         z_NG = product(x_NI, w_GI)
         z_TBG = z_NG.view(T, B, 4 * H)
+        times_w = repeated_product(w_GH, B)
         for t in range(T):
-            product(h_TBH[t], w_GH)
+            times_w(h_TBH[t])
+        times_w = repeated_product(w_GH.t(), B)
         for t in range(T):
-            product(z_TBG[t], w_GH.t())
-        return z_NG.t() @ x_NI, z_NG.t() @ h_TBH.flatten(0, 1), product(z_NG, w_GI.t())
+            times_w(z_TBG[t])
+        weight_derivative(z_NG, x_NI), weight_derivative(z_NG, h_TBH.flatten(0, 1)), product(z_NG, w_GI.t())
 
     def ours():
         h, _ = lstm(linear(x, w_x, bias), LSTMState(zero, zero), w_h, peephole, clip=1.0)

@@ -25,7 +25,7 @@ from graves_lm.data.streams import StreamLoader
 from graves_lm.data.symbols import Symbols
 from graves_lm.launch import CONF
 from graves_lm.memory import keep_large_blocks
-from graves_lm.nn.products import product
+from graves_lm.nn.products import product, repeated_product, weight_derivative
 from graves_lm.tasks.character import score
 
 SYMBOLS = Symbols("character", [chr(48 + i) for i in range(50)])  # as many as the Penn Treebank's
@@ -62,13 +62,15 @@ def measure(cfg: DictConfig, B: int, precision: str, repeats: int) -> dict[str, 
     y_NK = torch.randn(T * B, K).to(dtype)
 
     def floor() -> float:
+        times_w = repeated_product(w_GH, B)
         for t in range(T):
-            product(h_TBH[t], w_GH)
+            times_w(h_TBH[t])
+        times_w = repeated_product(w_GH.t(), B)
         for t in range(T):
-            product(z_TBG[t], w_GH.t())
+            times_w(z_TBG[t])
         h_NH = h_TBH.view(-1, H)
-        torch.mm(z_TBG.view(-1, 4 * H).t(), h_NH)
-        product(h_NH, w_KH), product(y_NK, w_KH.t()), torch.mm(y_NK.t(), h_NH)
+        weight_derivative(z_TBG.view(-1, 4 * H), h_NH)
+        product(h_NH, w_KH), product(y_NK, w_KH.t()), weight_derivative(y_NK, h_NH)
         return 0.0
 
     times: dict[str, list[float]] = {"step": [], "floor": [], "loader": []}

@@ -4,9 +4,9 @@ A step is what a trainer does for one batch: forward, loss, backward with clips,
 The lines are like IAM-OnDB's in number and length alone: points lognormal with a mean of 620, 1940 at most,
 21.4 points to a character. The loader of training makes batches of them, and only points that are not padding
 count. `useful` is their share of all computed in an epoch, `loader share` the part of a step's time that the
-loader takes. The floor is the step's matrix products with nothing around them, in the same dtypes. The loop is
-the same network by its single steps, on `--loop-steps` points of each line. All run in turn in this process;
-figures are medians. Prints a table and, as last line, one JSON object.
+loader takes. The floor is the step's matrix products with nothing around them, in the same dtypes. The loop
+is the same network by its single steps, on `--loop-steps` points of each line. All run in turn in this
+process; figures are medians. Prints a table and, as last line, one JSON object.
 
     python benchmarks/train_synthesis.py [--batch 32 64] [--precision 32-true bf16-mixed] [--quick]
 """
@@ -28,7 +28,7 @@ from graves_lm.data.line_store import LineStore
 from graves_lm.data.strokes import Normalisation
 from graves_lm.memory import keep_large_blocks
 from graves_lm.models.synthesis import SynthesisNetwork, Text
-from graves_lm.nn.products import product
+from graves_lm.nn.products import product, repeated_product, weight_derivative
 from graves_lm.optim import GravesRMSprop
 
 SYMBOLS, LAYERS, H, K, MIXTURES = 57, 3, 400, 10, 20  # the paper's
@@ -111,19 +111,23 @@ def make_floor(T: int, B: int, dtype: torch.dtype) -> Callable[[], None]:
 
     def floor() -> None:
         product(x_N3, w_G3)
+        times_w = repeated_product(w_GF, B)
         for t in range(T):
-            product(hw_TBF[t], w_GF), product(h32_TBH[t], w_PH)
+            times_w(hw_TBF[t]), torch.mm(h32_TBH[t], w_PH.t())
+        times_w = repeated_product(w_GF.t(), B)
         for t in range(T):
-            product(z_TBG[t], w_GF.t()), product(p_TBP[t], w_PH.t())
-        torch.mm(z_NG.t(), hw_NF[:, :F]), torch.mm(z_NG.t(), x_N3), torch.mm(p_NP.t(), h32_NH)
+            times_w(z_TBG[t]), torch.mm(p_TBP[t], w_PH)
+        weight_derivative(z_NG, hw_NF[:, :F]), weight_derivative(z_NG, x_N3), torch.mm(p_NP.t(), h32_NH)
         for _ in range(LAYERS - 1):
             product(hw_NF, w_GI)
+            times_w = repeated_product(w_GH, B)
             for t in range(T):
-                product(h_TBH[t], w_GH)
+                times_w(h_TBH[t])
+            times_w = repeated_product(w_GH.t(), B)
             for t in range(T):
-                product(z_TBG[t], w_GH.t())
-            product(z_NG, w_GI.t()), torch.mm(z_NG.t(), hw_NF), torch.mm(z_NG.t(), h_NH)
-        product(hs_NL, w_YL), product(y_NY, w_YL.t()), torch.mm(y_NY.t(), hs_NL)
+                times_w(z_TBG[t])
+            product(z_NG, w_GI.t()), weight_derivative(z_NG, hw_NF), weight_derivative(z_NG, h_NH)
+        product(hs_NL, w_YL), product(y_NY, w_YL.t()), weight_derivative(y_NY, hs_NL)
 
     return floor
 

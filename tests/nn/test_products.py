@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import linear as torch_linear
 
-from graves_lm.nn.products import linear, product
+from graves_lm.nn.products import linear, product, repeated_product, weight_derivative
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
@@ -12,8 +12,16 @@ def test_a_product_equals_the_float64_one(dtype):
     exact = x.double() @ w.double().t()
     tolerance = {torch.float32: 1e-5, torch.float64: 1e-12, torch.bfloat16: 0.1}[dtype]
     torch.testing.assert_close(product(x, w).double(), exact, rtol=0, atol=tolerance)
-    of_columns = product(x, w.t().contiguous().t())  # as the backward passes give W
-    torch.testing.assert_close(of_columns.double(), exact, rtol=0, atol=tolerance)
+    columns = w.t().contiguous().t()  # as the backward passes give W
+    for got in (
+        product(x, columns),
+        repeated_product(w, len(x))(x),
+        repeated_product(columns, len(x))(x),
+        repeated_product(w, 2 * len(x))(x),  # other rows than were said
+        weight_derivative(x.t(), w.t()),
+    ):
+        torch.testing.assert_close(got.double(), exact, rtol=0, atol=tolerance)
+        assert got.is_contiguous()
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from graves_lm.nn.gates import gates_backward, gates_forward
-from graves_lm.nn.products import product
+from graves_lm.nn.products import repeated_product, weight_derivative
 
 
 class LSTMState(NamedTuple):
@@ -66,8 +66,9 @@ def _lstm(
     c0_BH, mixed = c0_BH.contiguous(), w_GH.dtype != c0_BH.dtype
     h_BH = h0_BH.to(w_GH.dtype, copy=True)
     step = gates_forward(z_TBG, c0_BH, peephole_3H, a_TBG, c_TBH, h_TBH, h_BH if mixed else None)
+    times_w = repeated_product(w_GH, B)
     for t in range(T):
-        step(t, product(h_BH, w_GH))
+        step(t, times_w(h_BH))
         h_BH = h_BH if mixed else h_TBH[t]
     return h_TBH, c_TBH[-1].clone(), c_TBH, a_TBG
 
@@ -105,15 +106,15 @@ def _lstm_backward(
         dc_BH.copy_(dcT_BH)
     dpeephole_B3H = c0_BH.new_zeros(B, 3, H)
     step = gates_backward(a_TBG, c_TBH, c0_BH.contiguous(), peephole_3H, clip, dc_BH, dz_TBG, dpeephole_B3H)
-    w_HG = w_GH.t()
+    times_w = repeated_product(w_GH.t(), B)
     for t in range(T - 1, -1, -1):
         step(t, dh_TBH[t], dh_BH)
-        dh_BH = product(dz_TBG[t], w_HG)
+        dh_BH = times_w(dz_TBG[t])
 
     # The weights' derivatives need no loop: one matrix product over all steps.
-    dw_GH = dz_TBG[0].t() @ h0_BH.to(w_GH.dtype)
+    dw_GH = weight_derivative(dz_TBG[0], h0_BH.to(w_GH.dtype))
     if T > 1:
-        dw_GH.addmm_(dz_TBG[1:].flatten(0, 1).t(), h_TBH[:-1].flatten(0, 1).to(w_GH.dtype))
+        dw_GH += weight_derivative(dz_TBG[1:].flatten(0, 1), h_TBH[:-1].flatten(0, 1).to(w_GH.dtype))
     return dz_TBG, dw_GH, dpeephole_B3H.sum(0), dh_BH.to(h0_BH.dtype), dc_BH
 
 

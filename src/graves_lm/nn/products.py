@@ -1,38 +1,65 @@
 """Matrix products in the faster of torch's two libraries for CPUs.
 
-torch multiplies float32 matrices with MKL. oneDNN, which it has too and uses for bfloat16, takes some 10 %
-less time for the same product on AMD processors (docs/performance.md); for the products of weights'
-derivatives MKL is as fast. torch's compiler calls oneDNN through the operator that is used here.
+torch multiplies float32 matrices with MKL. oneDNN, which it has too and uses for bfloat16, is faster on AMD
+processors, the more so with weights that it has laid out for itself before a loop: by 10 to 30 %
+(docs/performance.md has figures). torch's own compiler calls oneDNN through the operators that are used here.
+Where they are not, all is torch's plain product.
 
 Shape legend: N rows, I inputs, O outputs; (...) any batch.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear as torch_linear
 
-_ONEDNN = getattr(getattr(torch.ops, "mkldnn", None), "_linear_pointwise", None)
+_OPS = torch.ops.mkldnn
+_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(_OPS, "_linear_pointwise")
+_DTYPES = {torch.float32} | ({torch.bfloat16} if _ONEDNN and _OPS._is_mkldnn_bf16_supported() else set())
+
+_LARGE = 2**20
+"""Weights in a matrix (4 MiB) from which on a float32 Wᵀ is worth its layout."""
 
 
-def _served(x: Tensor, w_OI: Tensor) -> bool:
-    float32 = x.dtype == w_OI.dtype == torch.float32
-    return float32 and x.device.type == "cpu" and _ONEDNN is not None
+def _by_onednn(x: Tensor, w_OI: Tensor, b_O: Tensor | None = None) -> Tensor:
+    return _OPS._linear_pointwise(x, w_OI, b_O, "none", [], "")
+
+
+def _served(w: Tensor) -> bool:
+    return _ONEDNN and w.device.type == "cpu" and w.dtype in _DTYPES
 
 
 def product(x_NI: Tensor, w_OI: Tensor) -> Tensor:
     """x Wᵀ, (N, O), without derivative."""
-    if _served(x_NI, w_OI):
-        return _ONEDNN(x_NI, w_OI, None, "none", [], "")
-    return torch.mm(x_NI, w_OI.t())
+    return _by_onednn(x_NI, w_OI) if _served(w_OI) else torch.mm(x_NI, w_OI.t())
+
+
+def repeated_product(w_OI: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
+    """x ↦ x Wᵀ without derivative, for many x of `rows` rows: what can be done once is."""
+    if not _served(w_OI):
+        w_IO = w_OI.t()
+        return lambda x_NI: torch.mm(x_NI, w_IO)
+    if w_OI.dtype == torch.float32 and not w_OI.is_contiguous() and w_OI.numel() < _LARGE:
+        laid_out = w_OI  # the transpose of a small matrix is read faster as it is
+    else:
+        laid_out = _OPS._reorder_linear_weight(w_OI, rows)
+    return lambda x_NI: _by_onednn(x_NI, laid_out)
+
+
+def weight_derivative(dy_NO: Tensor, x_NI: Tensor) -> Tensor:
+    """dyᵀ x, (O, I): the derivative by W of a loss whose derivative by x Wᵀ is dy."""
+    if _served(dy_NO) and dy_NO.dtype == torch.float32:
+        return _by_onednn(x_NI.t(), dy_NO.t()).t().contiguous()  # faster this way round
+    return torch.mm(dy_NO.t(), x_NI)
 
 
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, w_OI: Tensor, b_O: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, w_OI)
-        return _ONEDNN(x, w_OI, b_O, "none", [], "")
+        return _by_onednn(x, w_OI, b_O)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -41,14 +68,15 @@ class _Linear(torch.autograd.Function):
         for_x, for_w, for_b = ctx.needs_input_grad
         return (
             product(dy_NO, w_OI.t()).view_as(x) if for_x else None,
-            dy_NO.t() @ x_NI if for_w else None,
+            weight_derivative(dy_NO, x_NI) if for_w else None,
             dy_NO.sum(0) if for_b else None,
         )
 
 
 def linear(x: Tensor, w_OI: Tensor, b_O: Tensor | None = None) -> Tensor:
-    """x Wᵀ + b, (..., O), as torch's; without a second derivative where it is oneDNN's."""
-    if _served(x, w_OI) and x.dim() > 1 and not torch.is_autocast_enabled("cpu"):
+    """x Wᵀ + b, (..., O), as torch's; in float32 without a second derivative."""
+    float32 = x.dtype == w_OI.dtype == torch.float32
+    if float32 and _served(w_OI) and x.dim() > 1 and not torch.is_autocast_enabled("cpu"):
         return _Linear.apply(x, w_OI, b_O)
     return torch_linear(x, w_OI, b_O)
 

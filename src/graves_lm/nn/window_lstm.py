@@ -29,7 +29,7 @@ from torch.nn.functional import linear
 from graves_lm.nn import native
 from graves_lm.nn.gates import gates_backward, gates_forward, kernel
 from graves_lm.nn.lstm import LSTMState, lstm_step
-from graves_lm.nn.products import product
+from graves_lm.nn.products import repeated_product, weight_derivative
 from graves_lm.nn.window import (
     LARGEST_EXPONENT,
     SoftWindow,
@@ -199,8 +199,9 @@ def _window_lstm(
     own_BF = hw_BF if mixed else None
     gates = gates_forward(z_TBG, c0_BH, peephole_3H, a_TBG, c_TBH, hw_TBF, own_BF)
     window = _window_forward(symbol_BU, kappa0_BK, p_TBP, kappa_TBK, C, hw_TBF, own_BF)
+    times_w = repeated_product(w_GF, B)
     for t in range(T):
-        gates(t, product(hw_BF, w_GF))
+        gates(t, times_w(hw_BF))
         torch.addmm(b_P, hw_TBF[t, :, :H], w_HP, out=p_TBP[t])
         window(t)
         hw_BF = hw_BF if mixed else hw_TBF[t]
@@ -247,19 +248,20 @@ def _window_lstm_backward(
         dc_BH.copy_(dcT_BH)
     if dkappa_TBK is not None:
         dkappa_TBK = dkappa_TBK.contiguous()
-    dpeephole_B3H, w_FG = c0_BH.new_zeros(B, 3, H), w_GF.t()
+    dpeephole_B3H = c0_BH.new_zeros(B, 3, H)
     window = _window_backward(symbol_BU.contiguous(), p_TBP, kappa_TBK, dkappa_TBK, dkappa_BK, dp_TBP)
     gates = gates_backward(a_TBG, c_TBH, c0_BH.contiguous(), peephole_3H, clip, dc_BH, dz_TBG, dpeephole_B3H)
+    times_w = repeated_product(w_GF.t(), B)
     for t in range(T - 1, -1, -1):
         window(t, dhw_TBF[t, :, H:], dhw_BF[:, H:])
         torch.addmm(dhw_TBF[t, :, :H], dp_TBP[t], w_PH, out=dh_BH)
         gates(t, dh_BH, dhw_BF)
-        dhw_BF = product(dz_TBG[t], w_FG)
+        dhw_BF = times_w(dz_TBG[t])
 
     # The weights' derivatives need no loop: one matrix product over all steps.
-    dw_GF = dz_TBG[0].t() @ torch.cat([h0_BH, w0_BC], dim=1).to(w_GF.dtype)
+    dw_GF = weight_derivative(dz_TBG[0], torch.cat([h0_BH, w0_BC], dim=1).to(w_GF.dtype))
     if T > 1:
-        dw_GF.addmm_(dz_TBG[1:].flatten(0, 1).t(), hw_TBF[:-1].flatten(0, 1).to(w_GF.dtype))
+        dw_GF += weight_derivative(dz_TBG[1:].flatten(0, 1), hw_TBF[:-1].flatten(0, 1).to(w_GF.dtype))
     dw_PH = dp_TBP.flatten(0, 1).t() @ hw_TBF.flatten(0, 1)[:, :H]
     dh0_BH, dw0_BC = dhw_BF.to(c0_BH.dtype, copy=True).split([H, F - H], dim=1)
     return (
