@@ -1,19 +1,34 @@
 """`python -m graves_lm.train`: train one of the tasks; see conf/train.yaml for what can be set."""
 
+from contextlib import suppress
+from pathlib import Path
+
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from graves_lm.launch import entry
+from graves_lm.launch import entry, one_line
 
 
 def train(cfg: DictConfig) -> float | None:
-    """Train, write metrics.json, and return the figure that sweeps minimise."""
+    """Train, write metrics.json, and return the figure that sweeps minimise.
+
+    A run that fails leaves the reason in its folder, so that a table of runs can tell it.
+    """
+    from graves_lm.sweeps.runs import FAILED
     from graves_lm.training import run
 
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         cfg.run_dir = HydraConfig.get().runtime.output_dir  # each job of a sweep has its own
-    return run(cfg)
+    failure = Path(cfg.run_dir) / FAILED
+    with suppress(OSError):
+        failure.unlink(missing_ok=True)
+    try:
+        return run(cfg)
+    except Exception as error:
+        with suppress(OSError):
+            failure.write_text(one_line(error, "train") + "\n")
+        raise
 
 
 main = entry("train")(train)

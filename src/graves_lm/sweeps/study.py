@@ -1,0 +1,129 @@
+"""A study: trials drawn by Optuna, each belonging to one process at a time, on as many as take part.
+
+A trial that is under way is locked by the process that runs it. The operating system releases the lock when
+that process ends, however it ends. So a trial that the journal calls running and nobody has locked was
+interrupted, and whoever finds it goes on with it.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import optuna
+from filelock import FileLock, Timeout
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from graves_lm.errors import UserError
+from graves_lm.sweeps.journal import STUDY, open_journal
+from graves_lm.sweeps.space import Space, describe
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+class Reserved(NamedTuple):
+    """A trial that this process may run: its number, its values by key, and whether it was interrupted."""
+
+    number: int
+    params: dict[str, Any]
+    interrupted: bool
+
+
+class Study:
+    """A study in a folder, begun there or gone on with; lower figures are better.
+
+    Args:
+        folder: has the journal, the locks, and a run's folder for each trial.
+        space: what is searched.
+        monitor: the name of the figure.
+        sampler: makes a sampler, given its seed.
+        seed: gives, with the number of a trial, the seed of its sampler: a resumed study draws what an
+            unbroken one would have drawn.
+
+    Raises UserError where the folder cannot be used or holds a study of another space or figure.
+    """
+
+    def __init__(
+        self, folder: Path, space: Space, monitor: str, sampler: Callable[..., BaseSampler], seed: int
+    ):
+        self.folder, self.space = folder, space
+        self._make_sampler, self._seed = sampler, seed
+        self._held: dict[int, FileLock] = {}
+        try:
+            (folder / ".locks").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{folder}: {error.strerror or error}; choose another hydra.sweep.dir") from error
+        self._gate = FileLock(folder / ".locks" / "study")
+        with self._gate:
+            storage = open_journal(folder)
+            self._study = optuna.create_study(storage=storage, study_name=STUDY, load_if_exists=True)
+            card = {"monitor": monitor, "space": {key: describe(d) for key, d in sorted(space.items())}}
+            if not self._study.user_attrs:
+                self._study.set_user_attr("card", card)
+            elif difference := _difference(self._study.user_attrs["card"], card):
+                raise UserError(
+                    f"{folder} holds another study: {difference}; give what it began with, "
+                    "or begin a new one with another name= or hydra.sweep.dir="
+                )
+
+    def trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """The study's trials, of all processes, in the given states or in any."""
+        return self._study.get_trials(deepcopy=False, states=states or None)
+
+    def begin_with(self, params: Mapping[str, Any]) -> None:
+        """Have a new study begin with these values; nothing where trials are there already."""
+        with self._gate:
+            if not self.trials():
+                self._study.enqueue_trial(dict(params))
+
+    def reserve(self, count: int, total: int) -> list[Reserved]:
+        """Up to `count` trials for this process: interrupted ones, then new ones while there are fewer than
+        `total` finished and under way. None where nothing is left to begin."""
+        with self._gate:
+            reserved = self._interrupted(count)
+            taken = len(self.trials(*FINISHED, TrialState.RUNNING))
+            for _ in range(min(count - len(reserved), total - taken)):
+                seeds = np.random.SeedSequence([self._seed, len(self.trials())])
+                self._study.sampler = self._make_sampler(seed=int(seeds.generate_state(1)[0]))
+                trial = self._study.ask(self.space)
+                self._lock(trial.number)
+                reserved.append(Reserved(trial.number, trial.params, interrupted=False))
+            return reserved
+
+    def tell(self, number: int, state: TrialState, figure: float | None = None) -> None:
+        """How a reserved trial ended. Pruned trials count by the last figure they reported."""
+        self._study.tell(number, figure if state == TrialState.COMPLETE else None, state)
+        self._held.pop(number).release()
+
+    def _interrupted(self, count: int) -> list[Reserved]:
+        found: list[Reserved] = []
+        for trial in self.trials(TrialState.RUNNING):
+            if len(found) == count or not self._lock(trial.number):
+                continue
+            if trial.params.keys() == self.space.keys():
+                found.append(Reserved(trial.number, trial.params, interrupted=True))
+            else:  # its process ended while it was being drawn
+                self.tell(trial.number, TrialState.FAIL)
+        return found
+
+    def _lock(self, number: int) -> bool:
+        """Lock a trial for this process; False where it is locked already."""
+        lock = FileLock(self.folder / ".locks" / str(number))
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            return False
+        self._held[number] = lock
+        return True
+
+
+def _difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+    """The first thing that distinguishes two cards; empty where there is none."""
+    if theirs["monitor"] != ours["monitor"]:
+        return f"its figure is {theirs['monitor']}, not {ours['monitor']}"
+    there, here = theirs["space"], ours["space"]
+    for key in sorted(there.keys() | here.keys()):
+        if there.get(key) != here.get(key):
+            return f"{key} was {there.get(key, 'not searched')}, and now is {here.get(key, 'not searched')}"
+    return ""
