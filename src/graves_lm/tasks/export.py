@@ -5,7 +5,8 @@
 
 Half the precision costs no figure its third digit, and the file is a sixth of a checkpoint, which has the
 optimiser's state as well. It is read wherever a checkpoint is. `synthesis.json` beside it says, for people
-and programs, what it is and where it comes from, and holds the checksum that `loading.read_checkpoint` asks for.
+and programs, what it is and where it comes from, and holds the checksum that `loading.read_checkpoint` asks
+for.
 """
 
 import argparse
