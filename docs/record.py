@@ -1,7 +1,7 @@
 """The tables of reproduction.md, from one small file a row in docs/record/.
 
     python docs/record.py                                   # write the tables anew
-    python docs/record.py ROW.yaml RUN_DIR [EVALUATED …]    # a row's figures and curve from its run, then that
+    python docs/record.py ROW.yaml RUN_DIR [EVALUATED …]    # a row's figures and curve from its run first
 
 `docs/record/TABLE/ROW.yaml`; the rows of a table stand in the order of the files' names:
 

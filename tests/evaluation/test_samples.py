@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -79,7 +80,7 @@ def test_real_lines_are_read_point_by_point():
         point_T3[0, :2] = 0
         state, coverage, stopped, nats = task.network.initial_state(1), np.zeros(len(line.text)), False, 0.0
         with torch.no_grad():
-            for before_3, point_3 in zip(point_T3[:-1], point_T3[1:], strict=True):
+            for before_3, point_3 in pairwise(point_T3):
                 distribution, state, phi_1V = task.network.step(before_3.unsqueeze(0), text, state)
                 coverage += (phi_1V[0] / phi_1V.sum())[:-1].double().numpy()
                 stopped |= bool(past_the_end(phi_1V, text))

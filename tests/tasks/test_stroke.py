@@ -272,6 +272,14 @@ def test_lines_in_data_units_are_read_back():
     np.testing.assert_allclose(line, strokes, rtol=1e-5, atol=1e-4)
 
 
+def test_a_line_after_a_prime_begins_where_the_pen_is_put_down():
+    points = collate([make_line("a", 30)], NORM).point_TB3[1:, 0].numpy()
+    alone, primed = to_line(points, NORM), to_line(points, NORM, after_a_stroke=True)
+    assert len(primed) == len(alone) - 1 == len(points)
+    assert not primed[0, :2].any()  # not the way from the prime's end
+    assert np.array_equal(primed[1:], alone[2:])
+
+
 def test_illustrations(tmp_path):
     """The same for the same seed, whatever is drawn elsewhere; training's own numbers are left alone."""
     task = make_task()

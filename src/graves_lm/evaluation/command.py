@@ -45,7 +45,7 @@ def run(cfg: DictConfig) -> dict[str, float]:
     if split not in splits:
         raise UserError(f"split={split}: data={data.name} has none; {near_misses(split, splits)}")
     name = f"data={data.name}, {split}"
-    if cfg.samples:
+    if cfg.samples and isinstance(task, SynthesisTask):
         return evaluate_samples(task, data, split, cfg)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=cfg.precision == "bf16-mixed"):
         if cfg.dynamic is None:

@@ -95,8 +95,7 @@ def evaluate_samples(task: SynthesisTask, data: Any, split: str, cfg: DictConfig
             drawn[name] = draw(task, sampler, texts, cfg.seed, 0, bar)
             figures[name] = compare(drawn[name], other_features, long)
             again = draw(task, sampler, repeated, cfg.seed, len(texts), bar)
-            lines = [line.strokes for line in again]
-            figures[name]["diversity"] = diversity(lines, REPEATS, other_features)
+            figures[name]["diversity"] = diversity([x.strokes for x in again], REPEATS, other_features)
     print(
         f"{len(chosen)} texts of data={data.name}, {split}; candidates={samplers[0].candidates} "
         f"retries={samplers[0].retries} seed={cfg.seed}; compared with {len(others)} other lines"

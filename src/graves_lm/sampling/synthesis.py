@@ -105,7 +105,7 @@ class SynthesisSampler:
         points_per_character: the cap on a line's points. A character takes about 25.
         longest_dwell: points after which a line ends whose window stays on one character. Under a bias, a
             network can fall into a row of dots that goes on by itself; it looks at one character for 150
-            points then. Of the characters of real lines, 1 in 100 takes more than 58, 1 in 1000 more than 126.
+            points then. Of the characters of real lines, 1 in 100 takes over 58, 1 in 1000 over 126.
         batch_size: lines written side by side.
         prime: the line whose style is taken on, for who calls `write` to find (see `writing.prime`): an ink
             file, or the name of a line of the data; None: a style of the network's own.

@@ -4,8 +4,9 @@
         --licence "research use only" --command "graves_lm.train experiment=synthesis_fast …"
 
 Half the precision costs no figure its third digit, and the file is a sixth of a checkpoint, which has the
-optimiser's state as well. It is read wherever a checkpoint is. `synthesis.json` beside it says, for people and
-programs, what it is and where it comes from, and holds the checksum that `loading.read_checkpoint` asks for.
+optimiser's state as well. It is read wherever a checkpoint is. `synthesis.json` beside it says, for people
+and programs, what it is and where it comes from, and holds the checksum that `loading.read_checkpoint` asks
+for.
 """
 
 import argparse
@@ -78,8 +79,8 @@ def check(path: Path) -> None:
         raise UserError(f"ckpt={path}: its card {card.name} is damaged; get both files again") from error
     if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
         raise UserError(
-            f"ckpt={path}: damaged, or not the file of its card: the checksum is not that in {card.name}; get "
-            "both files again"
+            f"ckpt={path}: damaged, or not the file of its card: the checksum is not that in {card.name}; "
+            "get both files again"
         )
 
 
@@ -114,7 +115,9 @@ def main() -> None:
     """The command of the module's docstring."""
     from graves_lm.tasks.loading import read_checkpoint
 
-    parser = argparse.ArgumentParser(prog="graves_lm export", description="weights as a small file, and a card")
+    parser = argparse.ArgumentParser(
+        prog="graves_lm export", description="weights as a small file, and a card"
+    )
     parser.add_argument("checkpoint", help="of graves_lm.train, or exported before")
     parser.add_argument("file", help="FILE.safetensors; the card is FILE.json")
     parser.add_argument("--data", required=True, help="what the weights were learned from")

@@ -97,9 +97,10 @@ class SynthesisTask(SequenceTask):
         written = sampler.write(
             self.network, symbols, seed, self._prime(prime) if prime else None, first_line
         )
+        strokes = [to_line(w.point_T3.numpy(), self.normalisation, prime is not None) for w in written]
         lines = [
-            StrokeLine(f"line-{first_line + i + 1}", to_line(w.point_T3.numpy(), self.normalisation), text)
-            for i, (text, w) in enumerate(zip(texts, written, strict=True))
+            StrokeLine(f"line-{first_line + i + 1}", line, text)
+            for i, (text, line) in enumerate(zip(texts, strokes, strict=True))
         ]
         return list(zip(lines, written, strict=True))
 
@@ -166,7 +167,7 @@ def prime_of(line: StrokeLine, normalisation: Normalisation, alphabet: Alphabet)
     if len(line.strokes) < 20:
         raise UserError(f"the prime {line.id} has {len(line.strokes)} points: too short to show a style")
     point_T3 = torch.from_numpy(normalisation.apply(line.strokes))
-    point_T3[0, :2] = 0
+    point_T3[0, :2], point_T3[-1, 2] = 0, 1
     size = float(point_T3[1:, :2].std())
     if not 0.2 < size < 5:
         raise UserError(

@@ -9,9 +9,7 @@ from graves_lm.data.strokes import StrokeLine
 from graves_lm.errors import UserError, near_misses
 
 
-def find_prime(
-    name: str, text: str | None = None, open_data: Callable[[], Any] | None = None
-) -> StrokeLine:
+def find_prime(name: str, text: str | None = None, open_data: Callable[[], Any] | None = None) -> StrokeLine:
     """A line of handwriting with its text.
 
     Args:
@@ -30,7 +28,9 @@ def find_prime(
         try:
             data = open_data()
         except UserError as error:
-            raise UserError(f"prime={name}: no such file; to look for a line of that name: {error}") from error
+            raise UserError(
+                f"prime={name}: no such file; to look for a line of that name: {error}"
+            ) from error
         if name not in data.store.ids:
             raise UserError(
                 f"prime={name}: no such file, and no such line; {near_misses(name, data.store.ids)}"
