@@ -155,6 +155,8 @@ class WandbTracker(WandbLogger):
         self._go_on = resumed
         self._wandb_init["tags"] += [task, data.name]
         run = self.experiment
+        if run.disabled:
+            return
         _open.append(self)
         self._stops = [c for c in trainer.callbacks if isinstance(c, EarlyStopping)]  # type: ignore[attr-defined]
         unhindered(log_environment, run, Path(self.save_dir or "."))
@@ -246,16 +248,32 @@ def log_environment(run: Any, run_dir: Path) -> None:
 # --- lineage ------------------------------------------------------------------------------------------
 
 
-def use_data(run: Any, data: Any) -> None:
-    """The data's fingerprint as an artifact that the run uses: every file of the cache with its checksum.
+def put_in_line(run: Any, artifact: Any, aliases: Iterable[str] = (), used: bool = False) -> None:
+    """Have an artifact uploaded as one that the run makes or, with `used`, uses.
 
-    Not `run.use_artifact`: it waits for the server, and refuses offline runs.
+    The client's own `log_artifact` keeps it in the run's file offline only, so that a failing server would
+    lose it; its `use_artifact` waits for the server, and refuses offline runs. So this is what the former
+    does offline.
     """
+    artifact.finalize()
+    run._interface.publish_artifact(
+        run,
+        artifact,
+        ["latest", *aliases],
+        None,
+        finalize=True,
+        is_user_created=True,
+        use_after_commit=used,
+    )
+
+
+def use_data(run: Any, data: Any) -> None:
+    """The data's fingerprint as an artifact that the run uses: every file of the cache with its checksum."""
     import wandb
 
     artifact = wandb.Artifact(f"data-{data.name}", "dataset", metadata={"counts": data.card["counts"]})
     artifact.add_reference(data.cache.resolve().as_uri())
-    run._log_artifact(artifact, is_user_created=True, use_after_commit=True)
+    put_in_line(run, artifact, used=True)
 
 
 def use_checkpoint(run: Any, path: Path) -> None:
@@ -286,7 +304,7 @@ def log_checkpoints(run: Any, run_dir: Path) -> None:
         if path.is_file():
             artifact = wandb.Artifact(checkpoint_name(run.id), "model", metadata=figures)
             artifact.add_file(str(path.absolute()), "model.ckpt", policy="immutable", skip_cache=True)
-            run.log_artifact(artifact, aliases=[alias])
+            put_in_line(run, artifact, [alias])
 
 
 def checkpoint_name(run_id: str) -> str:
