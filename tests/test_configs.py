@@ -141,7 +141,15 @@ def train(folder: Path, *overrides: str, model: str = "character", run_name: str
     return record
 
 
-def needs_its_package(option: str) -> None:
+LAUNCHERS = {"joblib": "joblib", "submitit": "submitit", "slurm": "submitit", "ray": "ray"}
+
+
+def needs_its_package(option: str, group: str = "") -> None:
+    plugin = f"hydra_{LAUNCHERS[option]}_launcher" if group == "launcher" and option in LAUNCHERS else None
+    if plugin and not (find_spec("hydra_plugins") and find_spec(f"hydra_plugins.{plugin}")):
+        pytest.skip(f"{plugin} is not installed")
+    if group == "sweep" and find_spec("optuna") is None:
+        pytest.skip("Optuna is not installed")
     if option == "tensorboard" and not any(map(find_spec, ("tensorboard", "tensorboardX"))):
         pytest.skip("TensorBoard is not installed")
 
@@ -163,6 +171,7 @@ def test_commands_compose_and_resolve(command):
 
 @pytest.mark.parametrize(("group", "option"), EVERY)
 def test_every_option_composes_and_names_what_exists(group, option):
+    needs_its_package(option, group)
     commands = commands_of(group)
     assert commands, f"no command takes {group}="
     for command in commands:
@@ -170,6 +179,40 @@ def test_every_option_composes_and_names_what_exists(group, option):
         assert cfg.hydra.runtime.choices[group] == option
         for target in targets(resolved(cfg)):
             assert callable(get_object(target)), target
+
+
+@pytest.mark.parametrize("option", OPTIONS["sweep"])
+def test_search_spaces_hold_the_defaults_of_their_task(option):
+    """So a study can begin with the configuration as it stands, and every key exists."""
+    needs_its_package(option, "sweep")
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    from graves_lm.sweeps.space import read_space
+    from graves_lm.sweeps.trials import corners, standing_values
+
+    cfg = composed("train", f"sweep={option}")
+    assert cfg.hydra.sweeper._target_ == "hydra_plugins.graves_lm_study.sweeper.StudySweeper"
+    assert cfg.hydra.runtime.choices.model == (option if option in OPTIONS["model"] else "character")
+    parser = OverridesParser.create()
+    space, _ = read_space(parser.parse_overrides([f"{k}={v}" for k, v in cfg.hydra.sweeper.params.items()]))
+    assert (option == "study") == (space == {})
+    if space:
+        assert standing_values(cfg, space, parser).keys() == space.keys()
+        for corner in corners(space):
+            composed("train", f"sweep={option}", *corner)
+        sampler = instantiate(cfg.hydra.sweeper.sampler)(seed=1)
+        assert type(sampler).__name__ == "TPESampler"
+
+
+@pytest.mark.parametrize("option", sorted(path.stem for path in (CONF / "sweep" / "pruner").glob("*.yaml")))
+def test_pruners_build(option, tmp_path):
+    needs_its_package(option, "sweep")
+    cfg = composed("train", "sweep=study", f"sweep/pruner={option}").callbacks.prune.copy()
+    cfg.run_dir, cfg.monitor = str(tmp_path), "val/bpc"
+    callback = instantiate(cfg)
+    assert type(callback.pruner).__name__.removesuffix("Pruner") == {"none": "Nop"}.get(
+        option, option.title()
+    )
 
 
 @pytest.mark.parametrize("option", TRAINABLE)

@@ -5,15 +5,19 @@ traceback instead.
 """
 
 import functools
+import logging
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override, RangeSweep
 from hydra.errors import (
     HydraException,
     InstantiationException,
@@ -26,11 +30,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from graves_lm.errors import UserError, near_misses
 
+log = logging.getLogger(__name__)
+
 _MISTAKES = (UserError, HydraException, OmegaConfBaseException)
 _CLONE = Path(__file__).resolve().parents[2] / "conf"
 CONF = _CLONE if (_CLONE / "train.yaml").is_file() else Path(__file__).resolve().parent / "conf"
 """The clone's conf/ when there is one, else the copy that the wheel carries; absolute, so that it works
 for `-m`, for scripts and from any folder."""
+_EXTRAS = {"joblib": "sweep", "submitit_local": "sweep", "submitit_slurm": "sweep", "ray": "ray"}
+"""The extra of this package that brings a launcher of Hydra."""
 
 
 def entry(
@@ -59,6 +67,7 @@ def entry(
                 return function(cfg)
             except _MISTAKES as error:
                 if HydraConfig.get().mode == RunMode.MULTIRUN:
+                    log.error(f"this job failed: {one_line(error, config_name)}")
                     raise  # the sweep's launcher decides what becomes of the other jobs
                 give_up(error)
 
@@ -71,6 +80,7 @@ def entry(
             sys.argv = [sys.argv[0], *(quote_literal(argument, literal) for argument in sys.argv[1:])]
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions on instead of exiting
             try:
+                refuse_empty_sweeps(sys.argv[1:])
                 return run()
             except _MISTAKES as error:
                 give_up(error)
@@ -102,6 +112,30 @@ def quote_literal(argument: str, keys: Iterable[str]) -> str:
     return f'{key}="{value}"'
 
 
+def refuse_empty_sweeps(arguments: Iterable[str]) -> None:
+    """Raises UserError for an argument of a multirun that stands for no job at all."""
+    for override in _overrides(arguments):
+        sweep = override.value()
+        if isinstance(sweep, RangeSweep):
+            empty = not list(sweep.range())
+        elif isinstance(sweep, Glob):
+            empty = not sweep.filter([path.stem for path in (CONF / override.key_or_group).glob("*.yaml")])
+        else:
+            continue
+        if empty:
+            raise UserError(f"{override.input_line}: nothing is in it, so there is no job to run")
+
+
+def _overrides(arguments: Iterable[str]) -> list[Override]:
+    """Those of a command line's arguments that are overrides in Hydra's syntax."""
+    parser, found = OverridesParser.create(), []
+    for argument in arguments:
+        if "=" in argument and not argument.startswith("-"):
+            with suppress(HydraException):
+                found.append(parser.parse_override(argument))
+    return found
+
+
 def one_line(error: BaseException, config_name: str) -> str:
     """The message of any of the errors a user can cause, with near misses for a misspelt key or option."""
     causes = [error]
@@ -113,12 +147,16 @@ def one_line(error: BaseException, config_name: str) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         place = f"{group}={option}" if group else option
+        if group == "hydra/launcher" and option in _EXTRAS:
+            return f"{place} is not installed: pip install 'graves-lm[{_EXTRAS[option]}]'"
         return f"{place}: no such option of '{group}'; {near_misses(option, error.options or [])}"
     if isinstance(error, OverrideParseException):
         name, equals, value = error.override.partition("=")
         if not equals:
             return f"{error.override}: not of the form key=value"
         return f"{error.override}: not in Hydra's syntax; put the value in quotes twice: '{name}=\"{value}\"'"
+    if "INTERVAL_SWEEP" in str(error):
+        return "interval(…) is for studies: add sweep=study; a grid takes lists (a,b,c) and range(…)"
     key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     if key and ("struct" in str(error) or "Could not override" in str(error)):
@@ -141,12 +179,18 @@ def _keys_under(parent: str, config_name: str) -> list[str]:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.initialize import initialize_config_dir
 
-    groups = [a for a in sys.argv[1:] if "=" in a and "." not in a.split("=")[0] and not a.startswith("-")]
-    groups = [a for a in groups if (CONF / a.split("=")[0]).is_dir()]
+    groups = []
+    for override in _overrides(sys.argv[1:]):
+        if (CONF / override.key_or_group).is_dir():
+            # Of a multirun's options the first: its keys are those of the others, near enough.
+            option = (
+                next(override.sweep_string_iterator()) if override.is_choice_sweep() else override.value()
+            )
+            groups.append(f"{override.key_or_group}={option}")
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            node: Any = compose(config_name, groups)
+            node: Any = compose(config_name, groups, return_hydra_config=parent.startswith("hydra"))
             node = OmegaConf.select(node, parent) if parent else node
     except (HydraException, OmegaConfBaseException):
         return []

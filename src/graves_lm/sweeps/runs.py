@@ -1,6 +1,7 @@
 """What training runs left in their folders: those of a multirun, a study, or single ones side by side."""
 
 import csv
+import io
 import json
 import math
 import os
@@ -105,7 +106,7 @@ def read_run(place: Path, folder: Path) -> Run | None:
         overrides=overrides,
         record=record if status in ("finished", "pruned") else {},
         remark=reasons[FAILED] or reasons[PRUNED],
-        curves=_curves(place / "csv" / "metrics.csv"),
+        curves=_curves(place / "csv"),
         config=config,
         choices=dict(choices or {}),
     )
@@ -166,21 +167,26 @@ def _first_line(path: Path) -> str:
         return ""
 
 
-def _curves(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """The curves in a file of Lightning's CSV logger; cells are empty where a figure was not logged."""
+def _curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """The curves in the CSV files of a run, those of before it was resumed first (metrics-1.csv, …).
+
+    Cells are empty where a figure was not logged. Steps that come twice count once: those of a resumed run,
+    and the last validation, of the best weights, which is at no step of its own.
+    """
     curves: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    try:
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                step = int(row["step"])
-                for name, cell in row.items():
-                    # The last validation, of the best weights, is at no step of its own.
-                    if (
-                        cell
-                        and name not in ("step", "epoch")
-                        and (name not in curves or curves[name][-1][0] < step)
-                    ):
-                        curves[name].append((step, float(cell)))
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    earlier = sorted(folder.glob("metrics-*.csv"), key=lambda path: (len(path.name), path.name))
+    for path in [*earlier, folder / "metrics.csv"]:
+        try:
+            rows = list(csv.DictReader(io.StringIO(path.read_text())))
+            cells = [
+                (name, int(row["step"]), float(cell))
+                for row in rows
+                for name, cell in row.items()
+                if cell and name not in ("step", "epoch")
+            ]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # none, or not one of these
+        for name, step, value in cells:
+            if not curves[name] or curves[name][-1][0] < step:
+                curves[name].append((step, value))
     return dict(curves)

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,26 +103,32 @@ def run_trials(
 def launch(
     sweeper: Sweeper, trials: Sequence[Reserved], fixed: list[str], folder: Path, monitor: str
 ) -> list[Outcome]:
-    """Run trials, or go on with them, each in the folder of its number."""
-    assert sweeper.launcher is not None
+    """Run trials, or go on with them, each in the folder of its number, which is also its job's number."""
     over = {t.number: recorded(folder / str(t.number), monitor) for t in trials if t.interrupted}
     outcomes = {number: outcome for number, outcome in over.items() if outcome}
     to_run = [trial for trial in trials if trial.number not in outcomes]
-    if not to_run:
-        return list(outcomes.values())
+    # A launcher counts its jobs on from the first, so that each call takes trials with consecutive numbers.
+    for _, group in groupby(enumerate(to_run), key=lambda pair: pair[1].number - pair[0]):
+        outcomes |= launch_group(sweeper, [trial for _, trial in group], fixed, folder, monitor)
+    return [outcomes[trial.number] for trial in trials]
+
+
+def launch_group(
+    sweeper: Sweeper, trials: list[Reserved], fixed: list[str], folder: Path, monitor: str
+) -> dict[int, Outcome]:
+    """`launch` for trials with consecutive numbers; the outcomes by number."""
+    assert sweeper.launcher is not None
     batch = []
-    for number, params, interrupted in to_run:
+    for number, params, interrupted in trials:
         last = folder / str(number) / "checkpoints" / "last.ckpt"
         resume = ["ckpt=last"] if interrupted and last.is_file() else []
-        own = [f"{key}={value}" for key, value in params.items()]
-        batch.append([*fixed, *own, *resume, f"hydra.sweep.subdir={number}"])
+        batch.append([*fixed, *(f"{key}={value}" for key, value in params.items()), *resume])
     try:
-        jobs = sweeper.launcher.launch(batch, initial_job_idx=to_run[0].number)
-        ends = [judge(job, folder / str(t.number), monitor) for t, job in zip(to_run, jobs, strict=True)]
+        jobs = sweeper.launcher.launch(batch, initial_job_idx=trials[0].number)
+        ends = [judge(job, folder / str(t.number), monitor) for t, job in zip(trials, jobs, strict=True)]
     except Exception as error:  # a worker that was killed takes its launcher's call with it
-        ends = [Outcome(TrialState.FAIL, one_line(error, "train"))] * len(to_run)
-    outcomes |= {trial.number: end for trial, end in zip(to_run, ends, strict=True)}
-    return [outcomes[trial.number] for trial in trials]
+        ends = [Outcome(TrialState.FAIL, one_line(error, "train"))] * len(trials)
+    return {trial.number: end for trial, end in zip(trials, ends, strict=True)}
 
 
 def judge(job: JobReturn, run_dir: Path, monitor: str) -> Outcome:
