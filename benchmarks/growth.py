@@ -23,14 +23,14 @@ from graves_lm.memory import give_back_free_memory, keep_large_blocks
 from graves_lm.models.stroke import StrokeNetwork
 
 BASE = {"T": 100, "B": 16, "H": 64, "layers": 1}
-OUTPUTS, MIXTURE_NUMBERS = 121, 1400  # ŷ of a point, and what the density of one keeps for its derivative
+OUTPUTS, MIXTURE_NUMBERS = 121, 1800  # ŷ of a point, and what the density of one keeps for its derivative
 
 
 def predicted_bytes(T: int, B: int, H: int, layers: int) -> int:
     """Of a training step in float32: what each point keeps for the way back, the larger of what the loss and
     the way back through a layer need beside it, weights and their derivatives."""
     kept = layers * 6 * H + layers * H  # c, h and four gates a layer; the layers side by side
-    in_layer = layers * H + 9 * H  # derivatives by all h; those of a layer's sums, and both laid out anew
+    in_layer = 2 * layers * H + 9 * H  # derivatives by all h; those of a layer's sums, and both laid out anew
     matrix, others = 4 * H * H, layers * (4 * H * 3 + 7 * H + OUTPUTS * H)
     weights = (2 * layers - 1) * matrix + others
     return 4 * (T * B * (kept + max(MIXTURE_NUMBERS, in_layer)) + 2 * weights + 4 * matrix)
