@@ -61,11 +61,12 @@ check: $(VENV)/.installed-dev  ## lint, format and types
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 
-bench: $(VENV)/.installed  ## time the LSTM, and whole training steps, against the bare matrix products
+bench: $(VENV)/.installed  ## time the LSTM, training and drawing against the bare matrix products; growth
 	$(BIN)/python benchmarks/lstm.py
 	$(BIN)/python benchmarks/train_character.py
 	$(BIN)/python benchmarks/train_synthesis.py
 	$(BIN)/python benchmarks/sample_synthesis.py
+	$(BIN)/python benchmarks/growth.py
 
 clean:  ## remove the environment, builds and tool caches; data/ and logs/ stay
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache src/*.egg-info

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from lightning.pytorch import Trainer
 from omegaconf import DictConfig
 from report import report
 
@@ -34,6 +35,7 @@ SYMBOLS = Symbols("character", [chr(48 + i) for i in range(50)])  # as many as t
 def measure(cfg: DictConfig, B: int, precision: str, repeats: int) -> dict[str, Any]:
     T, H, K = cfg.data.length, cfg.model.network.hidden_size, len(SYMBOLS)
     task = instantiate(cfg.model, _partial_=True)(symbols=SYMBOLS, optimization=instantiate(cfg.optimizer))
+    task.trainer = trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     network, optimizer = task.network, task.optimization.optimizer(task.parameters())
     sequence = np.random.default_rng(0).integers(0, K, 50 * T * B).astype(np.uint8)
     batches = iter(StreamLoader(sequence, B, T))
@@ -82,6 +84,7 @@ def measure(cfg: DictConfig, B: int, precision: str, repeats: int) -> dict[str, 
                 times[name].append(time.perf_counter() - start)
                 times["loader"] += [loaded] if name == "step" else []
     median = {name: statistics.median(seconds) for name, seconds in times.items()}
+    del trainer  # the task knows it by a weak reference
     return {
         "precision": precision,
         "batch": B,

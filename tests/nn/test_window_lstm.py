@@ -266,3 +266,11 @@ def test_autocast_keeps_the_window_in_float32_and_stays_near_the_float32_gradien
     for a, b in zip(exact, rounded, strict=True):
         assert b.dtype == torch.float32
         assert (a - b).norm() / a.norm() < 0.03
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, FLOAT64])
+def test_a_symbol_that_does_not_exist_is_an_error(dtype):
+    generator = torch.Generator().manual_seed(0)
+    p, given = parameters(generator, dtype=dtype), inputs(generator, dtype=dtype)
+    with pytest.raises((IndexError, RuntimeError)):
+        run_ours(*given, torch.where(SYMBOL_BU == 4, C, SYMBOL_BU), p)

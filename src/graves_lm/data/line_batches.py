@@ -21,7 +21,7 @@ from graves_lm.data.line_store import LineStore
 from graves_lm.data.strokes import Normalisation, StrokeLine
 from graves_lm.errors import UserError
 
-GROUP = 32
+GROUP = 64
 """Batches sorted together. More: less padding, and batches more alike from epoch to epoch."""
 
 Indices = NDArray[np.int64]

@@ -64,7 +64,7 @@ def _lstm(
     H = G // 4
     h_TBH, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (H, H, G))
     c0_BH, mixed = c0_BH.contiguous(), w_GH.dtype != c0_BH.dtype
-    h_BH = h0_BH.to(w_GH.dtype, copy=True)
+    h_BH = w_GH.new_empty(B, H).copy_(h0_BH)
     step = gates_forward(z_TBG, c0_BH, peephole_3H, a_TBG, c_TBH, h_TBH, h_BH if mixed else None)
     times_w = repeated_product(w_GH, B)
     for t in range(T):

@@ -36,10 +36,14 @@ class OneHotProjection(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(symbols, outputs).uniform_(-1, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: integer (...); returns (..., outputs)."""
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        """W x + b for x: integer (...); returns (..., outputs)."""
+        symbols = len(self.weight)
+        if x.numel() >= symbols:  # fewer rows to add b to, and one pass over the outputs
+            table = torch.cat([self.weight + bias, bias.unsqueeze(0)])
+            return embedding(torch.where(x < 0, symbols, x), table)
         rows = embedding(x.clamp_min(0), self.weight)
-        return rows * (x >= 0).unsqueeze(-1)  # a product, not a test: no wait for a GPU's answer
+        return rows * (x >= 0).unsqueeze(-1) + bias  # a product, not a test: no wait for a GPU's answer
 
 
 class SkipStack(nn.Module):
@@ -106,7 +110,8 @@ class SkipStack(nn.Module):
         """W_x x + W_below h^{n−1} + b^n of layer n (from 0), for one step or all."""
         z = self.bias[n]
         if n < len(self.from_input):
-            z = self.from_input[n](x) + z
+            project = self.from_input[n]
+            z = project(x, z) if isinstance(project, OneHotProjection) else project(x) + z
         return z if below is None else z + self.from_below[n - 1](below)
 
     def _output(self, hs: list[Tensor]) -> Tensor:

@@ -77,6 +77,8 @@ def _window_forward(
     (B, U), K, C, F = symbol_BU.shape, kappa0_BK.shape[1], symbols, hw_TBF.shape[2]
     run = kernel("window_forward", kappa0_BK, torch.float32)
     if run is not None:
+        if symbol_BU.max() >= C:  # the kernels use them as addresses
+            raise IndexError(f"symbol {int(symbol_BU.max())} of a text: there are {C}, counted from 0")
         tensors = (symbol_BU, p_TBP, kappa0_BK, kappa_TBK, hw_TBF, hw_product_BF)
         sizes = (native.threads(), B, K, U, C, F, LARGEST_EXPONENT)
         fixed = native.arguments(*sizes, *tensors)
