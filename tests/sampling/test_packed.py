@@ -1,4 +1,4 @@
-"""The packed step against the network's own, in torch and in the compiled kernel, and with rounded weights."""
+"""The packed step against the network's own: in torch, in the compiled kernel, with rounded weights."""
 
 import math
 
@@ -219,5 +219,5 @@ def test_samples_do_not_depend_on_the_path(monkeypatch, kind):
 
 @pytest.mark.parametrize("sampler", [SynthesisSampler, StrokeSampler, TextSampler])
 def test_unknown_weights_are_refused(sampler):
-    with pytest.raises(UserError, match="sampler.weights=int4: float32, bf16 or int8"):
+    with pytest.raises(UserError, match=r"sampler\.weights=int4: float32, bf16 or int8"):
         sampler(weights="int4")

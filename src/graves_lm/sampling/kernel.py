@@ -74,7 +74,9 @@ class Kernel:
         self._step, self._point = step, point
         self._outputs, self._mixtures = len(packed.output.bias_G), packed.mixtures
         layers = [
-            _Layer(_matrix(layer.matrix), _address(layer.peephole_3H), _address(layer.one_hot_KG), layer.inputs)
+            _Layer(
+                _matrix(layer.matrix), _address(layer.peephole_3H), _address(layer.one_hot_KG), layer.inputs
+            )
             for layer in packed.layers
         ]
         self._network = _Network(

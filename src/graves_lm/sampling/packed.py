@@ -177,9 +177,7 @@ def _pack_layer(network: nn.Module, n: int, weights: str) -> PackedLayer:
     peephole_3H = weight_GI.new_zeros(3, recurrence.hidden_size)
     if recurrence.peephole is not None:
         peephole_3H.copy_(recurrence.peephole)
-    return PackedLayer(
-        matrix(weight_GI, stack.bias[n] * doubled_G, weights), peephole_3H, one_hot_KG, inputs
-    )
+    return PackedLayer(matrix(weight_GI, stack.bias[n] * doubled_G, weights), peephole_3H, one_hot_KG, inputs)
 
 
 def _product(m: Matrix, inputs: Sequence[Tensor], more_BG: Tensor | None = None) -> Tensor:

@@ -1,8 +1,9 @@
 """Handwriting synthesis: the loss in nats given the text, figures as in the paper's Table 4, and writing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -97,11 +98,36 @@ class SynthesisTask(SequenceTask):
         written = sampler.write(
             self.network, symbols, seed, self._prime(prime) if prime else None, first_line
         )
-        lines = [
-            StrokeLine(f"line-{first_line + i + 1}", to_line(w.point_T3.numpy(), self.normalisation), text)
-            for i, (text, w) in enumerate(zip(texts, written, strict=True))
-        ]
-        return list(zip(lines, written, strict=True))
+        lines = zip(texts, written, strict=True)
+        return [(self._line(first_line + i, drawn, text), drawn) for i, (text, drawn) in enumerate(lines)]
+
+    def stream(
+        self,
+        sampler: SynthesisSampler,
+        texts: Sequence[str],
+        seed: int = 0,
+        prime: StrokeLine | None = None,
+        first_line: int = 0,
+    ) -> Iterator[tuple[int, "Floats | tuple[StrokeLine, DrawnLine]"]]:
+        """The lines of `write` as they are drawn: (text, its next point (3,)), and at its end (text, the line).
+
+        Each point is given when the next one is drawn: only then is it known not to be the last, which lifts the
+        pen. Of several candidates the first is drawn. Raises UserError as `write` does.
+        """
+        symbols = [self.alphabet.encode(text).tolist() for text in texts]
+        drawn = sampler.stream(self.network, symbols, seed, self._prime(prime) if prime else None, first_line)
+        last = [np.zeros(3, np.float32) for _ in texts]
+        for i, part in drawn:
+            if isinstance(part, DrawnLine):
+                last[i][2] = 1
+                yield i, last[i]
+                yield i, (self._line(first_line + i, part, texts[i]), part)
+            else:
+                yield i, last[i]
+                last[i] = self.normalisation.invert(part.cpu().numpy())
+
+    def _line(self, number: int, drawn: DrawnLine, text: str) -> StrokeLine:
+        return StrokeLine(f"line-{number + 1}", to_line(drawn.point_T3.numpy(), self.normalisation), text)
 
     def _prime(self, line: StrokeLine) -> Prime:
         return prime_of(line, self.normalisation, self.alphabet)
