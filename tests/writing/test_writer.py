@@ -138,7 +138,9 @@ def test_a_line_that_went_wrong_is_reported(writer):
             bias.copy_(kept)
     assert "line 1: reached the cap of 205 points before its end" in stuck.warnings
     assert any(w.startswith("line 1: perhaps left out") for w in stuck.warnings)
-    assert still.warnings[0].startswith("line 1: stood still at 'a', character 1, and ends there; another seed")
+    assert still.warnings[0].startswith(
+        "line 1: stood still at 'a', character 1, and ends there; another seed"
+    )
 
 
 def no_data():
@@ -178,7 +180,9 @@ def test_primes_that_are_of_no_use_are_refused(writer, tmp_path):
     ):
         with pytest.raises(UserError, match=reason):
             prime_of(line, normalisation, alphabet)
-    with pytest.raises(UserError, match=r"prime=nowhere: no such file; to look for .* data=iam needs data.source"):
+    with pytest.raises(
+        UserError, match=r"prime=nowhere: no such file; to look for .* data=iam needs data.source"
+    ):
         find_prime("nowhere", None, no_data)
     with pytest.raises(UserError, match="it has no text"):
         find_prime(str(write_ink(tmp_path / "a.json", [make_line("a", 60)])))

@@ -1,13 +1,14 @@
 """A network put together for drawing one step after another: few calls, the weights read once.
 
-A step at batch 1 is little more than reading the weights; what it costs beyond that are calls. So here each
-layer is one product with [W_x W_w W_{h^{n−1}hⁿ} W_{hⁿhⁿ}], laid out as it is read, and the cell input of (9) is
-tanh a = 2σ(2a) − 1 with the first 2 in its weights, so that three gates are one sigmoid. At batch 1 a compiled
-kernel does all of a step (`sampling.kernel`), where there is one. Same equations, same results, no gradients.
+A step at batch 1 is little more than reading the weights; what it costs beyond that are calls. So here
+each layer is one product with [W_x W_w W_{h^{n−1}hⁿ} W_{hⁿhⁿ}], laid out as it is read, and the cell input
+of (9) is tanh a = 2σ(2a) − 1 with the first 2 in its weights, so that three gates are one sigmoid. At
+batch 1 a compiled kernel does all of a step (`sampling.kernel`), where there is one. Same equations, same
+results, no gradients.
 
-Shape legend: B batch rows, 3 the pen's (x1, x2, x3), H hidden units, N layers, G = 4H, C symbols of the window,
-K its components, U characters, V = U + 1, Y outputs, I the inputs of a layer side by side, M mixture components,
-S = 2NH + K + C, all of a row's state: h of all layers, c of all layers, κ, w.
+Shape legend: B batch rows, 3 the pen's (x1, x2, x3), H hidden units, N layers, G = 4H, C symbols of the
+window, K its components, U characters, V = U + 1, Y outputs, I the inputs of a layer side by side,
+M mixture components, S = 2NH + K + C, all of a row's state: h of all layers, c of all layers, κ, w.
 """
 
 from collections.abc import Sequence
@@ -40,8 +41,8 @@ class Noise(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What follows from one point: the next, the state, ŷ, and with a text φ at u = 1 … U+1, whether each row is
-    written, and which character the window looks at, counted from the first that was not `read` before."""
+    """What follows from one point: the next, the state, ŷ, and with a text φ at u = 1 … U+1, whether each
+    row is written, and which character the window looks at, counted from the first that was not `read`."""
 
     x_B3: Tensor
     state_BS: Tensor
@@ -64,8 +65,8 @@ class PackedLayer(NamedTuple):
 class PackedNetwork:
     """A network's `step`, with its weights as they are now; later changes to them are not seen.
 
-    `weights` is how they are read, see `sampling.weights`. Those of the window, which adds up over a whole line,
-    and of one-hot inputs, of which a step reads one row, are always float32.
+    `weights` is how they are read, see `sampling.weights`. Those of the window, which adds up over a whole
+    line, and of one-hot inputs, of which a step reads one row, are always float32.
     """
 
     @torch.no_grad()
@@ -98,9 +99,9 @@ class PackedNetwork:
 
     @torch.inference_mode()
     def step(self, x: Tensor, state_BS: Tensor, text: Text | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """From x, points (B, 3) or symbols (B,), to ŷ, the next state, and phi_BV (of no column without a text).
+        """From x, points (B, 3) or symbols (B,), to ŷ, the next state, and phi_BV.
 
-        As the network's `step`.
+        As the network's `step`. Without a text phi_BV has no column.
         """
         if self.kernel is not None and len(x) == 1:
             return self.kernel.step(x, state_BS, text)

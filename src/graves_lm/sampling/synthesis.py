@@ -195,8 +195,8 @@ class SynthesisSampler:
     ) -> Iterator[tuple[int, Tensor | DrawnLine]]:
         """Lines as they are drawn: (text, its next point (3,)), and at a line's end (text, the line).
 
-        Up to `batch_size` lines are drawn side by side, a point of each at a time. What has been shown cannot be
-        taken back: the first candidate of each text is drawn, and is not drawn again where it has faults. After a
+        Up to `batch_size` lines are drawn side by side, a point of each at a time. What has been shown cannot
+        be taken back: the first candidate of each text is drawn, and not again where it has faults. After a
         prime, points come from where the pen begins with the text. Raises UserError for an empty text.
         """
         packed, jobs = self._pack(network, texts), [(line, 0) for line in range(len(texts))]

@@ -1,8 +1,8 @@
 """The form in which a sampler reads its weights: float32, or half or a quarter of it.
 
-A step at batch 1 is little more than reading the weights, so fewer bytes are less time. They are rounded once;
-sums and state stay float32, and a batch computes with the same rounded numbers, so that a line is the same
-alone and among others.
+A step at batch 1 is little more than reading the weights, so fewer bytes are less time. They are rounded
+once; sums and state stay float32, and a batch computes with the same rounded numbers, so that a line is the
+same alone and among others.
 """
 
 from typing import NamedTuple
@@ -21,8 +21,8 @@ class Matrix(NamedTuple):
     """Rows of weights, laid out to be read.
 
     value_GI: the weights as they count, float32; columns are filled up with zeros to a multiple of 64.
-    stored_GI: the same in the kind's own numbers: float32 (`value_GI` itself), bfloat16, or int8 in the kernel's
-        order.
+    stored_GI: the same in the kind's own numbers: float32 (`value_GI` itself), bfloat16, or int8 in the
+        kernel's order.
     scale_G: of each row: what a stored 1 stands for (int8), else None.
     bias_G: float32.
     """

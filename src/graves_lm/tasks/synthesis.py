@@ -109,10 +109,10 @@ class SynthesisTask(SequenceTask):
         prime: StrokeLine | None = None,
         first_line: int = 0,
     ) -> Iterator[tuple[int, "Floats | tuple[StrokeLine, DrawnLine]"]]:
-        """The lines of `write` as they are drawn: (text, its next point (3,)), and at its end (text, the line).
+        """The lines of `write` as they are drawn: (text, its next point (3,)), at its end (text, the line).
 
-        Each point is given when the next one is drawn: only then is it known not to be the last, which lifts the
-        pen. Of several candidates the first is drawn. Raises UserError as `write` does.
+        Each point is given when the next one is drawn: only then is it known not to be the last, which lifts
+        the pen. Of several candidates the first is drawn. Raises UserError as `write` does.
         """
         symbols = [self.alphabet.encode(text).tolist() for text in texts]
         drawn = sampler.stream(self.network, symbols, seed, self._prime(prime) if prime else None, first_line)

@@ -82,11 +82,12 @@ class Writer:
         sampler: SynthesisSampler | None = None,
         **settings: Any,
     ) -> Iterator[tuple[int, Floats]]:
-        """The points of `write` as they are drawn: (line, from 0; dx, dy and end of stroke (3,) in data units).
+        """The points of `write` as they are drawn: the line's number, from 0, and (dx, dy, end of stroke),
+        (3,), in data units.
 
         Arguments are those of `write`. Lines that are drawn side by side come a point of each at a time;
-        batch_size=1 gives one line after the other. Of several candidates the first is drawn. Raises UserError
-        as `write` does.
+        batch_size=1 gives one line after the other. Of several candidates the first is drawn, once. Raises
+        UserError as `write` does.
         """
         sampler = self._sampler(sampler, settings)
         wrapped = wrap(self.task.alphabet.spell(text, on_unknown), width or PageSettings().characters)
