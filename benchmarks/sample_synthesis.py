@@ -1,65 +1,78 @@
 """Drawing handwriting point by point against reading the synthesis network's weights once a point.
 
-A point is a step of the packed 3×400 network (`sampling.packed`), the stop rule, and the drawing of the
-point from the distribution; the text has 29 characters. The floor is the step's products of a vector (or of
-64) with the weights and nothing around them. For comparison, the same with the network's own plain step.
-All run in turn in this process, a few points at a time; figures are medians. Prints a table and, as last
-line, one JSON object.
+A point is one of `SynthesisSampler.stream`: a step of the 3×400 network, the stop rule, the drawing of the
+point, and what the sampler keeps of it; the text has 29 characters. At batch 1 the floor is the quicker of two
+things done with the float32 weights alone: torch's products of a vector with them, and their sum (reading
+them). At batch 64 it is torch's products. For comparison, the network's own plain step. All run in turn in
+this process, a few points at a time; figures are medians. Prints a table, writes
+benchmarks/results/sample_synthesis.json, and prints the same as last line.
 
     python benchmarks/sample_synthesis.py [--repeats 40] [--quick]
 """
 
 import argparse
-import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
+from report import report
 
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
 from graves_lm.sampling.noise import point_noise
-from graves_lm.sampling.packed import PackedSynthesis
+from graves_lm.sampling.packed import PackedNetwork
+from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
+from graves_lm.sampling.weights import KINDS
 
 SYMBOLS, LAYERS, H, K, MIXTURES, CHARACTERS = 57, 3, 400, 10, 20, 29
 
 
-def make_floor(packed: PackedSynthesis, B: int) -> Callable[[], None]:
-    weights = [layer.weight_IG for layer in packed.layers] + [packed.window_HP, packed.output_IY]
+def floors(network: SynthesisNetwork, B: int) -> dict[str, Callable[[], object]]:
+    packed = PackedNetwork(network)
+    matrices = [layer.matrix for layer in packed.layers] + [packed.window, packed.output]
+    weights = [m.value_GI.t().contiguous() for m in matrices if m is not None]
     inputs = [torch.randn(B, len(w)) for w in weights]
     outputs = [torch.empty(B, w.shape[1]) for w in weights]
+    everything = torch.cat([w.flatten() for w in weights])
 
-    def floor() -> None:
+    def products() -> None:
         for x, w, y in zip(inputs, weights, outputs, strict=True):
             torch.mm(x, w, out=y)
 
-    return floor
+    return {"products": products} if B > 1 else {"products": products, "read": everything.sum}
 
 
-def make_point(network: SynthesisNetwork, step: Callable, B: int) -> Callable[[], None]:
-    text = Text.of(torch.randint(SYMBOLS, (B, CHARACTERS)).tolist())
-    noise = point_noise(MIXTURES, list(range(B)))
+def drawn_points(network: SynthesisNetwork, texts: list[list[int]], weights: str) -> Iterator[None]:
+    """A point of every line at a time, for ever; lines that all have the same text end together."""
+    while True:
+        sampler, count = SynthesisSampler(weights=weights, longest_dwell=10**6), 0
+        for _, part in sampler.stream(network, texts):
+            if isinstance(part, DrawnLine):
+                break  # from here on fewer lines would be drawn
+            count += 1
+            if count % len(texts) == 0:
+                yield
+
+
+def plain_points(network: SynthesisNetwork, texts: list[list[int]]) -> Iterator[None]:
+    B, text = len(texts), Text.of(texts)
     state, x_B3 = network.initial_state(B), torch.zeros(B, 3)
-
-    def point() -> None:
-        nonlocal state, x_B3
-        d, state, phi_BV = step(x_B3, text, state)
+    for noise in point_noise(MIXTURES, list(range(B))):
+        distribution, state, phi_BV = network.step(x_B3, text, state)
         past_the_end(phi_BV, text).tolist()
-        x_B3 = d.point(*next(noise))
-
-    return point
+        x_B3 = distribution.point(*noise)
+        yield
 
 
 @torch.inference_mode()
 def measure(B: int, repeats: int, points: int) -> dict[str, float]:
-    """Median milliseconds a step of `B` rows, each over `points` steps at a time."""
+    """Median milliseconds a point of `B` lines, each over some points at a time."""
     network = SynthesisNetwork(SYMBOLS, LAYERS, H, MIXTURES, K)
-    packed = PackedSynthesis(network)
-    runs = {
-        "floor": make_floor(packed, B),
-        "packed": make_point(network, packed.step, B),
-        "plain": make_point(network, network.step, B),
-    }
+    texts = [torch.randint(SYMBOLS, (CHARACTERS,)).tolist()] * B
+    runs: dict[str, Callable[[], object]] = floors(network, B)
+    for kind in KINDS if B == 1 else KINDS[:1]:
+        runs[kind] = drawn_points(network, texts, kind).__next__
+    runs["plain"] = plain_points(network, texts).__next__
     times: dict[str, list[float]] = {name: [] for name in runs}
     for repeat in range(repeats + 2):  # the first two warm up
         for name, run in runs.items():
@@ -77,28 +90,31 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="three repeats")
     args = parser.parse_args()
     torch.manual_seed(0)
-    print(f"{'batch':>6} {'floor ms':>9} {'ms a step':>10} {'× floor':>8} {'plain step':>11}")
     rows = {}
-    for B, points in ((1, 20), (64, 4)):
+    print(f"{'batch':>5} {'':>9} {'ms a point':>10} {'× floor':>8}")
+    for B, points in ((1, 15), (64, 4)):
         row = rows[B] = measure(B, 3 if args.quick else args.repeats, points)
-        print(
-            f"{B:6} {row['floor']:9.3f} {row['packed']:10.3f} {row['packed'] / row['floor']:8.2f} "
-            f"{row['plain'] / row['floor']:11.2f}"
-        )
-    print(
-        json.dumps(
-            {
-                "benchmark": "sample_synthesis",
-                "network": f"{LAYERS}x{H}, K={K}",
-                "threads": torch.get_num_threads(),
-                "torch": torch.__version__,
-                "ms_per_point": round(rows[1]["packed"], 3),
-                "batch1_over_floor": round(rows[1]["packed"] / rows[1]["floor"], 2),
-                "batch1_plain_over_floor": round(rows[1]["plain"] / rows[1]["floor"], 2),
-                "batch64_points_per_second": round(64e3 / rows[64]["packed"]),
-                "batch64_floor_share": round(rows[64]["floor"] / rows[64]["packed"], 3),
-            }
-        )
+        row["floor"] = min(row["products"], row.get("read", row["products"]))
+        for name, milliseconds in row.items():
+            print(f"{B:5} {name:>9} {milliseconds:10.3f} {milliseconds / row['floor']:8.2f}")
+    one, many = rows[1], rows[64]
+    quickest = min(KINDS[1:], key=one.__getitem__)
+    report(
+        "sample_synthesis",
+        {
+            "network": f"{LAYERS}x{H}, K={K}",
+            "ms_per_point": round(one["float32"], 3),
+            "batch1_over_floor": round(one["float32"] / one["floor"], 2),
+            "batch1_over_products": round(one["float32"] / one["products"], 2),
+            "quantized": quickest,
+            "quantized_over_floor": round(one[quickest] / one["floor"], 2),
+            "quantized_over_products": round(one[quickest] / one["products"], 2),
+            "ms_per_point_of": {kind: round(one[kind], 3) for kind in KINDS},
+            "floor_ms": {name: round(one[name], 3) for name in ("products", "read")},
+            "batch1_plain_over_floor": round(one["plain"] / one["floor"], 2),
+            "batch64_points_per_second": round(64e3 / many["float32"]),
+            "batch64_floor_share": round(many["floor"] / many["float32"], 3),
+        },
     )
 
 

@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
+from graves_lm.distributions import StrokeDistribution
 from graves_lm.errors import UserError
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
 from graves_lm.sampling.noise import line_seed, point_noise
-from graves_lm.sampling.packed import PackedSynthesis
+from graves_lm.sampling.packed import PackedNetwork
 from graves_lm.sampling.synthesis import DrawnLine, Prime, SynthesisSampler, _beginning, least_faulty
 
 TEXTS = [[0, 1, 2], [3, 1], [2, 2, 0, 1, 3, 3, 1], [0], [1, 2, 3, 0, 1]]
@@ -45,6 +46,44 @@ def test_the_seed_decides(network):
     one, same, other = (SynthesisSampler().write(network, TEXTS[:1], seed=s)[0] for s in (1, 1, 2))
     assert torch.equal(one.point_T3, same.point_T3)
     assert not torch.equal(one.point_T3, other.point_T3)
+
+
+@pytest.mark.parametrize("primed", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_streamed_points_are_those_of_the_whole_lines(network, batch_size, primed):
+    sampler = SynthesisSampler(batch_size=batch_size, bias=0.5)
+    torch.manual_seed(1)
+    prime = Prime(torch.randn(12, 3).clamp(-1, 1), [3, 0]) if primed else None
+    whole = sampler.write(network, TEXTS, seed=3, prime=prime, first_line=2)
+    points, ended = [[] for _ in TEXTS], []
+    for line, part in sampler.stream(network, TEXTS, seed=3, prime=prime, first_line=2):
+        if isinstance(part, DrawnLine):
+            ended.append(line)
+            assert torch.equal(part.point_T3, torch.stack(points[line]))
+            assert torch.equal(part.coverage_U, whole[line].coverage_U)
+            assert (part.stopped, part.nats) == (whole[line].stopped, whole[line].nats)
+        else:
+            assert line not in ended
+            assert batch_size > 1 or len(ended) == line
+            points[line].append(part)
+    for line, drawn in zip(points, whole, strict=True):
+        assert torch.equal(torch.stack(line), drawn.point_T3)
+    assert sorted(ended) == list(range(len(TEXTS)))
+    assert (ended == sorted(ended)) == (batch_size == 1)  # side by side, short lines end first
+
+
+def test_a_stream_draws_no_more_than_is_asked_for(network, monkeypatch):
+    calls, original = [], PackedNetwork.point
+    monkeypatch.setattr(PackedNetwork, "point", lambda *a, **k: calls.append(1) or original(*a, **k))
+    stream = SynthesisSampler(candidates=3, retries=2).stream(network, TEXTS[:1], seed=0)
+    assert calls == []
+    for n in range(1, 6):
+        next(stream)
+        assert len(calls) == n
+        assert not torch.is_inference_mode_enabled()
+    assert sum(isinstance(part, DrawnLine) for _, part in stream) == 1
+    with pytest.raises(UserError, match="the text is empty"):
+        SynthesisSampler().stream(network, [[0], []], seed=0)
 
 
 def test_a_window_that_does_not_move_ends_the_line_and_is_told(network):
@@ -89,13 +128,15 @@ def test_a_line_with_faults_is_drawn_again():
     drawn = []
 
     class Counting(SynthesisSampler):
-        def _write_batch(self, network, texts, seeds, prime):
+        def _draw_batch(self, network, packed, texts, seeds, prime):
             drawn.append(list(zip(map(tuple, texts), seeds, strict=True)))
-            result = super()._write_batch(network, texts, seeds, prime)
-            for (text, seed), line in zip(drawn[-1], result, strict=True):
-                line.stopped = text == (0,) or seed == line_seed(9, 1, 3)  # the fourth of [1, 2] is good
-                line.coverage_U = line.coverage_U + 1
-            return result
+            text_and_seed = drawn[-1]
+            for i, part in super()._draw_batch(network, packed, texts, seeds, prime):
+                if isinstance(part, DrawnLine):
+                    text, seed = text_and_seed[i]
+                    part.stopped = text == (0,) or seed == line_seed(9, 1, 3)  # the fourth of [1, 2] is good
+                    part.coverage_U = part.coverage_U + 1
+                yield i, part
 
     lines = Counting(candidates=2, retries=4, longest_dwell=20).write(slow, [[0], [1, 2]], seed=9)
     assert [len(batch) for batch in drawn] == [4, 2]  # all of both texts, two more of the second, no more
@@ -155,16 +196,14 @@ def test_an_unbounded_bias_takes_the_mode_of_the_likeliest_component(network):
 
 
 def test_a_bias_along_the_line_goes_from_one_to_the_other(network, monkeypatch):
-    seen = []
-    original = PackedSynthesis.step
+    seen, original = [], StrokeDistribution.biased
 
-    def step(self, *args):
-        distribution, state, phi = original(self, *args)
-        biased = distribution.biased
-        distribution.biased = lambda b: seen.append(float(b)) or biased(b)
-        return distribution, state, phi
+    def biased(self, b):
+        seen.append(float(b))
+        return original(self, b)
 
-    monkeypatch.setattr(PackedSynthesis, "step", step)
+    monkeypatch.setenv("GRAVES_LM_NATIVE", "0")  # what the kernel does is compared in test_packed
+    monkeypatch.setattr(StrokeDistribution, "biased", biased)
     SynthesisSampler(bias=[0.0, 2.0]).write(network, [[0, 1, 2, 3, 1]], seed=0)
     assert seen[0] == 0
     assert seen[-1] > 1

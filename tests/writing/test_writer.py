@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -49,6 +50,31 @@ def test_a_text_becomes_lines_on_a_page(writer):
     assert written._repr_svg_().startswith("<svg")
     again = writer.write("a bad cab\n\nadd a bed", width=5, seed=2)
     assert all((a == b).all() for a, b in zip(written.strokes, again.strokes, strict=True))
+
+
+@pytest.mark.parametrize("settings", [{}, {"batch_size": 1}, {"one_hand": False}])
+def test_streamed_points_are_those_of_the_page(writer, settings):
+    """A point at a time, one line after the other or side by side, the first line being the style of all."""
+    text = "a bad cab dead bead add a bed"
+    whole = writer.write(text, width=9, seed=2, **settings).strokes
+    points, order = [[] for _ in whole], []
+    for line, point in writer.stream(text, width=9, seed=2, **settings):
+        points[line].append(point)
+        order.append(line)
+    for streamed, strokes in zip(points, whole, strict=True):
+        assert np.array_equal(np.stack(streamed), strokes)
+    assert (order == sorted(order)) == ("batch_size" in settings)
+    assert order[0] == order[1] or "one_hand" in settings
+
+
+def test_a_stream_is_checked_before_it_is_drawn(writer):
+    with pytest.raises(UserError, match="'x'"):
+        writer.stream("abx")
+    with pytest.raises(UserError, match="empty"):
+        writer.stream("")
+    with pytest.raises(UserError, match="bias: set it on the sampler"):
+        writer.stream("a", sampler=SynthesisSampler(), bias=1)
+    assert next(writer.stream("a", weights="int8"))[0] == 0  # a setting newer than the checkpoint
 
 
 def test_settings_of_the_sampler_and_the_page(writer):

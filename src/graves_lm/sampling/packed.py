@@ -1,78 +1,201 @@
-"""The synthesis network put together for drawing points one at a time: few calls, the weights read once.
+"""A network put together for drawing one step after another: few calls, the weights read once.
 
 A step at batch 1 is little more than reading the weights; what it costs beyond that are calls. So here
 each layer is one product with [W_x W_w W_{h^{n−1}hⁿ} W_{hⁿhⁿ}], laid out as it is read, and the cell input
-of (9) is tanh a = 2σ(2a) − 1 with the first 2 in its weights, so that three gates are one sigmoid. Same
-equations, same results, no gradients.
+of (9) is tanh a = 2σ(2a) − 1 with the first 2 in its weights, so that three gates are one sigmoid. At
+batch 1 a compiled kernel does all of a step (`sampling.kernel`), where there is one. Same equations, same
+results, no gradients.
 
-Shape legend: B batch rows, 3 the pen's (x1, x2, x3), H hidden units, G = 4H, C symbols, U characters,
-V = U + 1, Y outputs, I the inputs of a layer side by side.
+Shape legend: B batch rows, 3 the pen's (x1, x2, x3), H hidden units, N layers, G = 4H, C symbols of the
+window, K its components, U characters, V = U + 1, Y outputs, I the inputs of a layer side by side,
+M mixture components, S = 2NH + K + C, all of a row's state: h of all layers, c of all layers, κ, w.
 """
 
-from typing import cast
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
-from graves_lm.distributions import StrokeDistribution
-from graves_lm.models.synthesis import SynthesisNetwork, SynthesisState, Text
+from graves_lm.models.character import CharacterNetwork
+from graves_lm.models.stroke import StrokeNetwork
+from graves_lm.models.synthesis import SynthesisNetwork, SynthesisState, Text, past_the_end
 from graves_lm.nn.lstm import LSTMRecurrence, LSTMState
+from graves_lm.nn.mixture import stroke_distribution
+from graves_lm.nn.stack import OneHotProjection, SkipStack, StackState
 from graves_lm.nn.window import LARGEST_EXPONENT, WindowParameters, window_vector, window_weights
+from graves_lm.sampling.kernel import Kernel
+from graves_lm.sampling.weights import Matrix, matrix
 
 
-class PackedSynthesis:
-    """A network's `step`, with its weights as they are now; later changes to them are not seen."""
+class Noise(NamedTuple):
+    """The random numbers of one point a row, (B, M), (B, 2) and (B,): see `StrokeDistribution.point`."""
+
+    race_BM: Tensor
+    z_B2: Tensor
+    u_B: Tensor
+
+    def to(self, device: torch.device) -> "Noise":
+        return self if self.u_B.device == device else Noise(*(n.to(device) for n in self))
+
+
+class Step(NamedTuple):
+    """What follows from one point: the next, the state, ŷ, and with a text φ at u = 1 … U+1, whether each
+    row is written, and which character the window looks at, counted from the first that was not `read`."""
+
+    x_B3: Tensor
+    state_BS: Tensor
+    y_BY: Tensor
+    phi_BV: Tensor
+    done: list[bool]
+    where: list[int]
+
+
+class PackedLayer(NamedTuple):
+    """(2), (52) or (53) for one layer. `matrix` sees the pen's `inputs` (3 or 0), w, h below and its own h;
+    `one_hot_KG` is what each symbol adds where inputs are symbols."""
+
+    matrix: Matrix
+    peephole_3H: Tensor
+    one_hot_KG: Tensor | None
+    inputs: int
+
+
+class PackedNetwork:
+    """A network's `step`, with its weights as they are now; later changes to them are not seen.
+
+    `weights` is how they are read, see `sampling.weights`. Those of the window, which adds up over a whole
+    line, and of one-hot inputs, of which a step reads one row, are always float32.
+    """
 
     @torch.no_grad()
-    def __init__(self, network: SynthesisNetwork):
-        self.head, self.symbols = network.head, network.symbols
-        self.layers = [_PackedLayer(network, n) for n in range(len(network.stack.recurrences))]
-        self.window_HP = network.window.weight.t().clone(memory_format=torch.contiguous_format)
-        self.window_P = network.window.bias.clone()
-        output = network.stack.to_output
-        self.output_IY = output.weight.t().clone(memory_format=torch.contiguous_format)
-        self.output_Y = output.bias.clone()
+    def __init__(
+        self, network: CharacterNetwork | StrokeNetwork | SynthesisNetwork, weights: str = "float32"
+    ):
+        stack = network.stack
+        self.layers = [_pack_layer(network, n, weights) for n in range(len(stack.recurrences))]
+        self.hidden = cast(LSTMRecurrence, stack.recurrences[0]).hidden_size
+        self.output = matrix(stack.to_output.weight, stack.to_output.bias, weights)
+        self.first_output = 0 if stack.skips else len(self.layers) - 1
+        self.window, self.symbols, self.components = None, 0, 0
+        if isinstance(network, SynthesisNetwork):
+            self.window = matrix(network.window.weight, network.window.bias.clone(), "float32")
+            self.symbols, self.components = network.symbols, network.window.components
+        self.mixtures = 0 if isinstance(network, CharacterNetwork) else network.head.mixtures
+        self.kernel = Kernel.of(self)
+
+    def pack(self, layers: StackState, kappa_BK: Tensor | None = None, w_BC: Tensor | None = None) -> Tensor:
+        """state_BS of a network's own state."""
+        hc = [s.h_BH for s in layers] + [s.c_BH for s in layers]
+        return torch.cat([v.float() for v in (*hc, kappa_BK, w_BC) if v is not None], dim=1)
+
+    def unpack(self, state_BS: Tensor) -> SynthesisState:
+        """The inverse of `pack`."""
+        N = len(self.layers)
+        *hc, kappa_BK, w_BC = state_BS.split([*[self.hidden] * (2 * N), self.components, self.symbols], dim=1)
+        layers = tuple(LSTMState(h, c) for h, c in zip(hc[:N], hc[N:], strict=True))
+        return SynthesisState(layers, kappa_BK, w_BC)
 
     @torch.inference_mode()
-    def step(
-        self, x_B3: Tensor, text: Text, state: SynthesisState
-    ) -> tuple[StrokeDistribution, SynthesisState, Tensor]:
-        """As `SynthesisNetwork.step`."""
-        U = text.symbol_BU.shape[1]
-        layers = [self.layers[0]([x_B3, state.w_BC, state.layers[0].h_BH], state.layers[0].c_BH)]
-        p_BP = torch.addmm(self.window_P, layers[0].h_BH, self.window_HP)
+    def step(self, x: Tensor, state_BS: Tensor, text: Text | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """From x, points (B, 3) or symbols (B,), to ŷ, the next state, and phi_BV.
+
+        As the network's `step`. Without a text phi_BV has no column.
+        """
+        if self.kernel is not None and len(x) == 1:
+            return self.kernel.step(x, state_BS, text)
+        before = self.unpack(state_BS)
+        seen = () if self.window is None else (before.w_BC,)
+        pen = () if self.layers[0].one_hot_KG is not None else (x,)
+        kappa_BK, phi_BV = before.kappa_BK, x.new_empty(len(x), 0)
+        layers: list[LSTMState] = []
+        for n, (layer, (h_BH, c_BH)) in enumerate(zip(self.layers, before.layers, strict=True)):
+            below = (layers[-1].h_BH,) if layers else ()
+            inputs = (*(pen if layer.inputs else ()), *seen, *below, h_BH)
+            layers.append(_layer_step(layer, x, inputs, c_BH))
+            if n == 0 and text is not None:
+                kappa_BK, phi_BV = self._look(layers[0].h_BH, kappa_BK, text)
+                seen = (window_vector(phi_BV[:, :-1], text.symbol_BU, self.symbols),)
+        y_BY = _product(self.output, [h_BH for h_BH, _ in layers[self.first_output :]])
+        return y_BY, self.pack(tuple(layers), kappa_BK, *seen), phi_BV
+
+    def _look(self, h_BH: Tensor, kappa_BK: Tensor, text: Text) -> tuple[Tensor, Tensor]:
+        """(46), (48)–(51): κ and φ."""
+        p_BP = _product(cast(Matrix, self.window), [h_BH])
         alpha_BK, beta_BK, advance_BK = p_BP.clamp_max_(LARGEST_EXPONENT).exp_().chunk(3, dim=1)
-        kappa_BK = state.kappa_BK + advance_BK
-        phi_BV = window_weights(WindowParameters(alpha_BK, beta_BK, kappa_BK), U + 1)
-        w_BC = window_vector(phi_BV[:, :U], text.symbol_BU, self.symbols)
-        for layer, (h_BH, c_BH) in zip(self.layers[1:], state.layers[1:], strict=True):
-            layers.append(layer([x_B3, w_BC, layers[-1].h_BH, h_BH], c_BH))
-        y_BY = torch.addmm(self.output_Y, torch.cat([h_BH for h_BH, _ in layers], dim=1), self.output_IY)
-        return self.head(y_BY), SynthesisState(tuple(layers), kappa_BK, w_BC), phi_BV
+        kappa_BK = kappa_BK + advance_BK
+        parameters = WindowParameters(alpha_BK, beta_BK, kappa_BK)
+        return kappa_BK, window_weights(parameters, text.symbol_BU.shape[1] + 1)
+
+    @torch.inference_mode()
+    def point(
+        self,
+        x_B3: Tensor,
+        state_BS: Tensor,
+        noise: Noise,
+        bias: tuple[float, float] = (0.0, 0.0),
+        text: Text | None = None,
+        read: int = 0,
+    ) -> Step:
+        """`step`, and the point that is drawn from its density with these random numbers.
+
+        `bias` goes from its first number to its second while the window goes along the text, of which `read`
+        characters do not count.
+        """
+        if self.kernel is not None and len(x_B3) == 1:
+            return Step(*self.kernel.point(x_B3, state_BS, noise, bias, text, read))
+        y_BY, state_BS, phi_BV = self.step(x_B3, state_BS, text)
+        done, where, b = [False] * len(x_B3), [0] * len(x_B3), torch.tensor(bias[0], device=x_B3.device)
+        if text is not None:
+            done = past_the_end(phi_BV, text).tolist()
+            where_B = phi_BV[:, :-1].masked_fill(text.symbol_BU < 0, 0).argmax(1) - read
+            where = where_B.tolist()
+            b = bias[0] + (bias[1] - bias[0]) * where_B.clamp_min(0) / (text.length_B - read)
+        distribution = stroke_distribution(y_BY, self.mixtures).biased(b)
+        return Step(distribution.point(*noise), state_BS, y_BY, phi_BV, done, where)
 
 
-class _PackedLayer:
-    """(52) or (53) for one layer, with its weights side by side."""
+def _pack_layer(network: nn.Module, n: int, weights: str) -> PackedLayer:
+    stack = cast(SkipStack, network.stack)
+    recurrence, doubled_G = cast(LSTMRecurrence, stack.recurrences[n]), stack.bias[n].new_ones(4, 1)
+    doubled_G[2] = 2
+    doubled_G = doubled_G.expand(4, recurrence.hidden_size).reshape(-1)
+    pen, one_hot_KG, inputs = [], None, 0
+    if n < len(stack.from_input):
+        projection = stack.from_input[n]
+        if isinstance(projection, OneHotProjection):
+            one_hot_KG = projection.weight * doubled_G
+        else:
+            pen, inputs = [cast(nn.Linear, projection).weight], 3
+    columns = [
+        *pen,
+        *([network.from_window[n]] if isinstance(network, SynthesisNetwork) else []),
+        *([cast(nn.Linear, stack.from_below[n - 1]).weight] if n > 0 else []),
+        recurrence.weight,
+    ]
+    weight_GI = torch.cat(columns, dim=1) * doubled_G[:, None]
+    peephole_3H = weight_GI.new_zeros(3, recurrence.hidden_size)
+    if recurrence.peephole is not None:
+        peephole_3H.copy_(recurrence.peephole)
+    return PackedLayer(matrix(weight_GI, stack.bias[n] * doubled_G, weights), peephole_3H, one_hot_KG, inputs)
 
-    def __init__(self, network: SynthesisNetwork, n: int):
-        stack, recurrence = network.stack, cast(LSTMRecurrence, network.stack.recurrences[n])
-        inputs = [cast(nn.Linear, stack.from_input[n]).weight, network.from_window[n]]
-        if n > 0:
-            inputs.append(cast(nn.Linear, stack.from_below[n - 1]).weight)
-        H = recurrence.hidden_size
-        self.weight_IG = torch.cat([*inputs, recurrence.weight], dim=1).t().contiguous()
-        self.bias_G = stack.bias[n].clone()
-        self.weight_IG[:, 2 * H : 3 * H] *= 2
-        self.bias_G[2 * H : 3 * H] *= 2
-        self.peephole_3H = None if recurrence.peephole is None else recurrence.peephole.clone()
 
-    def __call__(self, inputs: list[Tensor], c_BH: Tensor) -> LSTMState:
-        a_B4H = torch.addmm(self.bias_G, torch.cat(inputs, dim=1), self.weight_IG).unflatten(1, (4, -1))
-        if self.peephole_3H is not None:
-            a_B4H[:, :2].addcmul_(c_BH.unsqueeze(1), self.peephole_3H[:2])
-        a_B4H[:, :3].sigmoid_()
-        i_BH, f_BH, s_BH, o_BH = a_B4H.unbind(1)
-        c_BH = torch.addcmul(f_BH * c_BH, i_BH, s_BH, value=2).sub_(i_BH)
-        if self.peephole_3H is not None:
-            o_BH.addcmul_(c_BH, self.peephole_3H[2])
-        return LSTMState(torch.tanh(c_BH).mul_(o_BH.sigmoid_()), c_BH)
+def _product(m: Matrix, inputs: Sequence[Tensor], more_BG: Tensor | None = None) -> Tensor:
+    """W x + b of the inputs side by side, and what one-hot inputs add."""
+    x_BI = inputs[0] if len(inputs) == 1 else torch.cat(list(inputs), dim=1)
+    weight_IG = m.value_GI[:, : x_BI.shape[1]].t()
+    return torch.addmm(m.bias_G if more_BG is None else more_BG + m.bias_G, x_BI, weight_IG)
+
+
+def _layer_step(layer: PackedLayer, x: Tensor, inputs: Sequence[Tensor], c_BH: Tensor) -> LSTMState:
+    more_BG = None
+    if layer.one_hot_KG is not None:
+        more_BG = embedding(x.clamp_min(0), layer.one_hot_KG) * (x >= 0).unsqueeze(-1)
+    a_B4H = _product(layer.matrix, inputs, more_BG).unflatten(1, (4, -1))
+    a_B4H[:, :2].addcmul_(c_BH.unsqueeze(1), layer.peephole_3H[:2])
+    a_B4H[:, :3].sigmoid_()
+    i_BH, f_BH, s_BH, o_BH = a_B4H.unbind(1)
+    c_BH = torch.addcmul(f_BH * c_BH, i_BH, s_BH, value=2).sub_(i_BH)
+    o_BH.addcmul_(c_BH, layer.peephole_3H[2])
+    return LSTMState(torch.tanh(c_BH).mul_(o_BH.sigmoid_()), c_BH)

@@ -11,7 +11,7 @@ Shape legend: L lines that are being written, U characters, V = U + 1, M mixture
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,10 +19,14 @@ import torch
 from torch import Tensor
 
 from graves_lm.errors import UserError
-from graves_lm.models.synthesis import SynthesisNetwork, SynthesisState, Text, past_the_end
+from graves_lm.models.synthesis import SynthesisNetwork, SynthesisState, Text
+from graves_lm.nn.mixture import stroke_distribution
 from graves_lm.sampling.legibility import legibility
 from graves_lm.sampling.noise import line_seed, point_noise
-from graves_lm.sampling.packed import PackedSynthesis
+from graves_lm.sampling.packed import Noise, PackedNetwork
+from graves_lm.sampling.weights import check_kind
+
+_Job = tuple[int, int]  # which line, which candidate
 
 LEAST_CAP = 200  # points; the first and last characters of a short text may take long
 
@@ -80,8 +84,9 @@ class _Row:
     length: int  # U, without the prime
     cap: int
     points: list[Tensor] = field(default_factory=list)
+    outputs: list[Tensor] = field(default_factory=list)  # ŷ, whose density each point was drawn from
     coverage: list[Tensor] = field(default_factory=list)
-    nats: list[Tensor] = field(default_factory=list)
+    begin: int | None = None  # the first point that belongs to the text, once that is known
     past_end: int = 0  # points since the stop rule held
     at: int = 0  # the character that the window looks at
     dwell: int = 0  # for so many points
@@ -91,6 +96,10 @@ class _Row:
         self.past_end += past_end or self.past_end > 0
         self.dwell = self.dwell + 1 if at == self.at else 1
         self.at = at
+
+    def phi(self, before: int) -> Tensor:
+        """(T, V) so far, of the prime's `before` characters and its own."""
+        return torch.stack(self.coverage)[:, : before + self.length + 1].clamp_min(0)
 
 
 class SynthesisSampler:
@@ -110,6 +119,7 @@ class SynthesisSampler:
         prime: the line whose style is taken on, for who calls `write` to find (see `writing.prime`): an ink
             file, or the name of a line of the data; None: a style of the network's own.
         prime_text: its text, where the file has none.
+        weights: how the network's weights are read: float32, bf16 or int8, see `sampling.weights`.
     """
 
     def __init__(
@@ -122,6 +132,7 @@ class SynthesisSampler:
         batch_size: int = 64,
         prime: str | None = None,
         prime_text: str | None = None,
+        weights: str = "float32",
     ):
         for key, value, least in (
             ("candidates", candidates, 1),
@@ -143,6 +154,7 @@ class SynthesisSampler:
         self.longest_dwell = longest_dwell
         self.batch_size = batch_size
         self.prime, self.prime_text = prime, prime_text
+        self.weights = check_kind(weights)
 
     def at_bias(self, bias: float) -> "SynthesisSampler":
         """The same sampler with another bias."""
@@ -163,19 +175,54 @@ class SynthesisSampler:
         `first_line` is the number of the first text in its document, which the random numbers go by. Raises
         UserError for an empty text.
         """
-        if any(len(text) == 0 for text in texts):
-            raise UserError("the text is empty: give at least one character")
+        packed = self._pack(network, texts)
         drawn: list[list[DrawnLine]] = [[] for _ in texts]
         for start in range(0, (1 + self.retries) * self.candidates, self.candidates):
             faulty = [i for i, lines in enumerate(drawn) if not lines or any(min(x.faults for x in lines))]
             jobs = [(line, start + n) for line in faulty for n in range(self.candidates)]
-            for begin in range(0, len(jobs), self.batch_size):
-                some = jobs[begin : begin + self.batch_size]
-                seeds = [line_seed(seed, first_line + line, n) for line, n in some]
-                written = self._write_batch(network, [texts[line] for line, _ in some], seeds, prime)
-                for (line, _), result in zip(some, written, strict=True):
-                    drawn[line].append(result)
+            for line, part in self._draw(network, packed, texts, jobs, seed, prime, first_line):
+                if isinstance(part, DrawnLine):
+                    drawn[line].append(part)
         return [self._best(network, text, lines, prime) for text, lines in zip(texts, drawn, strict=True)]
+
+    def stream(
+        self,
+        network: SynthesisNetwork,
+        texts: Sequence[Sequence[int]],
+        seed: int = 0,
+        prime: Prime | None = None,
+        first_line: int = 0,
+    ) -> Iterator[tuple[int, Tensor | DrawnLine]]:
+        """Lines as they are drawn: (text, its next point (3,)), and at a line's end (text, the line).
+
+        Up to `batch_size` lines are drawn side by side, a point of each at a time. What has been shown cannot
+        be taken back: the first candidate of each text is drawn, and not again where it has faults. After a
+        prime, points come from where the pen begins with the text. Raises UserError for an empty text.
+        """
+        packed, jobs = self._pack(network, texts), [(line, 0) for line in range(len(texts))]
+        return self._draw(network, packed, texts, jobs, seed, prime, first_line)
+
+    def _pack(self, network: SynthesisNetwork, texts: Sequence[Sequence[int]]) -> PackedNetwork:
+        if any(len(text) == 0 for text in texts):
+            raise UserError("the text is empty: give at least one character")
+        return PackedNetwork(network, self.weights)
+
+    def _draw(
+        self,
+        network: SynthesisNetwork,
+        packed: PackedNetwork,
+        texts: Sequence[Sequence[int]],
+        jobs: Sequence[_Job],
+        seed: int,
+        prime: Prime | None,
+        first_line: int,
+    ) -> Iterator[tuple[int, Tensor | DrawnLine]]:
+        """The points of some candidates, and each at its end, by the number of the text."""
+        for begin in range(0, len(jobs), self.batch_size):
+            some = jobs[begin : begin + self.batch_size]
+            seeds = [line_seed(seed, first_line + line, n) for line, n in some]
+            for i, part in self._draw_batch(network, packed, [texts[line] for line, _ in some], seeds, prime):
+                yield some[i][0], part
 
     @staticmethod
     def _best(
@@ -190,54 +237,57 @@ class SynthesisSampler:
         return good[shown.index(max(shown))]
 
     @torch.inference_mode()
-    def _write_batch(
+    def _draw_batch(
         self,
         network: SynthesisNetwork,
+        packed: PackedNetwork,
         texts: Sequence[Sequence[int]],
         seeds: Sequence[int],
         prime: Prime | None,
-    ) -> list[DrawnLine]:
+    ) -> Iterator[tuple[int, Tensor | DrawnLine]]:
         device = network.window.weight.device
         before = list(prime.symbol_U) if prime else []
         text = Text.of([before + list(t) for t in texts], device)
         state, x_L3 = self._start(network, text, prime)
+        state_LS = packed.pack(*state)
         rows = [
             _Row(i, len(t), LEAST_CAP + math.ceil(self.points_per_character * len(t)))
             for i, t in enumerate(texts)
         ]
-        lines: dict[int, DrawnLine] = {}
-        noise = point_noise(network.head.mixtures, seeds)
-        packed = PackedSynthesis(network)
-        while rows:
-            distribution, state, phi_LV = packed.step(x_L3, text, state)
-            done_L = past_the_end(phi_LV, text)
-            where_L = phi_LV[:, :-1].masked_fill(text.symbol_BU < 0, 0).argmax(1) - len(before)
-            share_L = where_L.clamp_min(0) / (text.length_B - len(before))
-            b_L = self.bias[0] + (self.bias[1] - self.bias[0]) * share_L
-            mine = [row.index for row in rows]
-            race_LM, z_L2, u_L = (n[mine].to(device) for n in next(noise))
-            x_L3 = distribution.biased(b_L).point(race_LM, z_L2, u_L)
-            nats_L = -distribution.log_prob(x_L3)
+        for noise in point_noise(packed.mixtures, seeds):
+            mine = Noise(*(n if len(rows) == len(texts) else n[[r.index for r in rows]] for n in noise))
+            x_L3, state_LS, y_LY, phi_LV, done_L, where_L = packed.point(
+                x_L3, state_LS, mine.to(device), self.bias, text, len(before)
+            )
             keep = []
-            seen = zip(rows, done_L.tolist(), where_L.tolist(), (x_L3[:, 2] > 0.5).tolist(), strict=True)
+            seen = zip(rows, done_L, where_L, x_L3[:, 2].tolist(), strict=True)
             for i, (row, done, where, lifted) in enumerate(seen):
                 row.look(done, where)
                 row.points.append(x_L3[i])
+                row.outputs.append(y_LY[i])
                 row.coverage.append(phi_LV[i])
-                row.nats.append(nats_L[i])
                 if row.past_end:  # the window is ahead of the pen, which ends its stroke yet
-                    over = lifted or row.past_end > self.points_per_character
+                    over = lifted > 0.5 or row.past_end > self.points_per_character
                 else:
                     over = row.dwell > self.longest_dwell
-                if over or len(row.points) == row.cap:
-                    lines[row.index] = _finish(row, len(before), stuck=over and not row.past_end)
+                over = over or len(row.points) == row.cap
+                if row.begin is not None:
+                    yield row.index, x_L3[i]
+                elif done or where >= 0 or over:  # the window has reached the text
+                    row.begin = _beginning(torch.stack(row.points), row.phi(len(before)), len(before))
+                    for point_3 in row.points[row.begin :]:
+                        yield row.index, point_3
+                if over:
+                    stuck = row.dwell > self.longest_dwell and not row.past_end
+                    yield row.index, _finish(row, packed.mixtures, len(before), stuck)
                 else:
                     keep.append(i)
+            if not keep:
+                return
             if len(keep) < len(rows):
                 index = torch.tensor(keep, dtype=torch.long, device=device)
                 rows = [rows[i] for i in keep]
-                x_L3, text, state = x_L3[index], text.rows(index), state.rows(index)
-        return [lines[i] for i in range(len(texts))]
+                x_L3, text, state_LS = x_L3[index], text.rows(index), state_LS[index]
 
     @staticmethod
     def _start(network: SynthesisNetwork, text: Text, prime: Prime | None) -> tuple[SynthesisState, Tensor]:
@@ -254,16 +304,15 @@ class SynthesisSampler:
         return state, point_TL3[-1]
 
 
-def _finish(row: _Row, before: int, stuck: bool) -> DrawnLine:
-    phi_TV = torch.stack(row.coverage)[:, : before + row.length + 1].clamp_min(0)
+def _finish(row: _Row, mixtures: int, before: int, stuck: bool) -> DrawnLine:
+    phi_TV = row.phi(before)
     share_TV = phi_TV / phi_TV.sum(1, keepdim=True).clamp_min(1e-12)
-    point_T3 = torch.stack(row.points)
-    begin = _beginning(point_T3, phi_TV, before)
+    point_T3, y_TY = torch.stack(row.points[row.begin :]), torch.stack(row.outputs[row.begin :])
     return DrawnLine(
-        point_T3[begin:].cpu(),
+        point_T3.cpu(),
         share_TV[:, before : before + row.length].sum(0).cpu(),
         row.past_end > 0,
-        float(torch.stack(row.nats[begin:]).double().sum()),
+        -float(stroke_distribution(y_TY, mixtures).log_prob(point_T3).double().sum()),
         max(0, row.at) if stuck else None,
     )
 

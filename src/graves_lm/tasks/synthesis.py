@@ -1,8 +1,9 @@
 """Handwriting synthesis: the loss in nats given the text, figures as in the paper's Table 4, and writing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -97,12 +98,46 @@ class SynthesisTask(SequenceTask):
         written = sampler.write(
             self.network, symbols, seed, self._prime(prime) if prime else None, first_line
         )
-        strokes = [to_line(w.point_T3.numpy(), self.normalisation, prime is not None) for w in written]
-        lines = [
-            StrokeLine(f"line-{first_line + i + 1}", line, text)
-            for i, (text, line) in enumerate(zip(texts, strokes, strict=True))
+        lines = zip(texts, written, strict=True)
+        primed = prime is not None
+        return [
+            (self._line(first_line + i, drawn, text, primed), drawn) for i, (text, drawn) in enumerate(lines)
         ]
-        return list(zip(lines, written, strict=True))
+
+    def stream(
+        self,
+        sampler: SynthesisSampler,
+        texts: Sequence[str],
+        seed: int = 0,
+        prime: StrokeLine | None = None,
+        first_line: int = 0,
+    ) -> Iterator[tuple[int, "Floats | tuple[StrokeLine, DrawnLine]"]]:
+        """The lines of `write` as they are drawn: (text, its next point (3,)), at its end (text, the line).
+
+        Each point is given when the next one is drawn: only then is it known not to be the last, which lifts
+        the pen. Of several candidates the first is drawn. Raises UserError as `write` does.
+        """
+        symbols = [self.alphabet.encode(text).tolist() for text in texts]
+        drawn = sampler.stream(self.network, symbols, seed, self._prime(prime) if prime else None, first_line)
+        # See `to_line`: a primed line begins with its first point, another with the point before that.
+        last: list[Floats | None] = [None if prime else np.zeros(3, np.float32) for _ in texts]
+        for i, part in drawn:
+            before = last[i]
+            if isinstance(part, DrawnLine):
+                assert before is not None
+                before[2] = 1
+                yield i, before
+                yield i, (self._line(first_line + i, part, texts[i], prime is not None), part)
+                continue
+            last[i] = point = self.normalisation.invert(part.cpu().numpy())
+            if before is None:
+                point[:2] = 0
+            else:
+                yield i, before
+
+    def _line(self, number: int, drawn: DrawnLine, text: str, primed: bool) -> StrokeLine:
+        strokes = to_line(drawn.point_T3.numpy(), self.normalisation, after_a_stroke=primed)
+        return StrokeLine(f"line-{number + 1}", strokes, text)
 
     def _prime(self, line: StrokeLine) -> Prime:
         return prime_of(line, self.normalisation, self.alphabet)

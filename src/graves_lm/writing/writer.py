@@ -1,13 +1,13 @@
 """From a text of any length to handwriting: what `graves_lm.load` returns."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from graves_lm.data.strokes import StrokeLine
+from graves_lm.data.strokes import Floats, StrokeLine
 from graves_lm.errors import UserError
 from graves_lm.sampling.settings import make_sampler
 from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
@@ -16,6 +16,8 @@ from graves_lm.tasks.synthesis import SynthesisTask
 from graves_lm.writing.handwriting import Handwriting
 from graves_lm.writing.page import PageSettings, WrittenLine
 from graves_lm.writing.wrap import TextLine, wrap
+
+_Part = Floats | tuple[StrokeLine, DrawnLine]  # a point of a line; at its end the line, and how well it went
 
 
 class Writer:
@@ -57,11 +59,8 @@ class Writer:
 
         Raises UserError for an empty text, unknown characters, bad settings, an unusable prime.
         """
-        if sampler is None:
-            sampler = make_sampler(self.task.config["sampler"], settings)
-        elif settings:
-            raise UserError(f"{next(iter(settings))}: set it on the sampler that is given")
         page = page or PageSettings()
+        sampler = self._sampler(sampler, settings)
         wrapped = list(wrap(self.task.alphabet.spell(text, on_unknown), width or page.characters))
         lines: list[WrittenLine] = []
         trouble: list[str] = []
@@ -70,6 +69,30 @@ class Writer:
             lines.append(WrittenLine(line.text, strokes.strokes, line.blank))
             trouble += warnings(len(lines), line.text, how)
         return Handwriting(lines, page, trouble)
+
+    def stream(
+        self,
+        text: str,
+        *,
+        seed: int = 0,
+        width: int | None = None,
+        prime: StrokeLine | None = None,
+        one_hand: bool = True,
+        on_unknown: str = "error",
+        sampler: SynthesisSampler | None = None,
+        **settings: Any,
+    ) -> Iterator[tuple[int, Floats]]:
+        """The points of `write` as they are drawn: the line's number, from 0, and (dx, dy, end of stroke),
+        (3,), in data units.
+
+        Arguments are those of `write`. Lines that are drawn side by side come a point of each at a time;
+        batch_size=1 gives one line after the other. Of several candidates the first is drawn, once. Raises
+        UserError as `write` does.
+        """
+        sampler = self._sampler(sampler, settings)
+        wrapped = wrap(self.task.alphabet.spell(text, on_unknown), width or PageSettings().characters)
+        drawn = self._draw(self.task.stream, iter(list(wrapped)), sampler, seed, prime, one_hand)
+        return ((number, part) for number, _, part in drawn if not isinstance(part, tuple))
 
     def lines(
         self,
@@ -80,15 +103,40 @@ class Writer:
         one_hand: bool = True,
     ) -> Iterator[tuple[TextLine, StrokeLine, DrawnLine]]:
         """Line after line as they are drawn, some at a time."""
+
+        def whole(*arguments: Any) -> Iterator[tuple[int, _Part]]:
+            return iter(enumerate(self.task.write(*arguments)))
+
+        for _, line, part in self._draw(whole, lines, sampler, seed, prime, one_hand):
+            if isinstance(part, tuple):
+                yield line, *part
+
+    def _sampler(self, sampler: SynthesisSampler | None, settings: Mapping[str, Any]) -> SynthesisSampler:
+        if sampler is None:
+            made: SynthesisSampler = make_sampler(self.task.config["sampler"], settings)
+            return made
+        if settings:
+            raise UserError(f"{next(iter(settings))}: set it on the sampler that is given")
+        return sampler
+
+    @staticmethod
+    def _draw(
+        draw: Callable[..., Iterator[tuple[int, _Part]]],
+        lines: Iterator[TextLine],
+        sampler: SynthesisSampler,
+        seed: int,
+        prime: StrokeLine | None,
+        one_hand: bool,
+    ) -> Iterator[tuple[int, TextLine, _Part]]:
+        """What `draw` gives for some lines at a time, all in the hand of the prime, or of the first line."""
         number = 0
         while some := list(islice(lines, 1 if one_hand and prime is None else sampler.batch_size)):
-            texts = [line.text for line in some]
-            for line, (strokes, how) in zip(
-                some, self.task.write(sampler, texts, seed, prime, number), strict=True
-            ):
-                yield line, strokes, how
-                if one_hand and prime is None and how.stopped and len(strokes.strokes) >= 50:
-                    prime = strokes
+            for i, part in draw(sampler, [line.text for line in some], seed, prime, number):
+                yield number + i, some[i], part
+                if isinstance(part, tuple) and one_hand and prime is None:
+                    strokes, how = part
+                    if how.stopped and len(strokes.strokes) >= 50:
+                        prime = strokes
             number += len(some)
 
 

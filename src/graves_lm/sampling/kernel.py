@@ -1,0 +1,133 @@
+"""A whole step of one line or text in a compiled kernel, nn/native/step.c.
+
+Shapes as in `sampling.packed`, with B = 1.
+"""
+
+import ctypes
+from collections.abc import Callable
+from ctypes import c_int64, c_void_p
+from typing import TYPE_CHECKING, Optional
+
+import torch
+from torch import Tensor
+
+from graves_lm.models.synthesis import Text
+from graves_lm.nn.native import arguments, kernel, threads
+from graves_lm.sampling.weights import Matrix
+
+if TYPE_CHECKING:
+    from graves_lm.sampling.packed import Noise, PackedNetwork
+
+_TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.int8: 2}
+_WORTH_A_THREAD = 200_000  # weights; below, threads would wait for each other longer than they read
+
+
+class _Matrix(ctypes.Structure):
+    _fields_ = (
+        ("weight", c_void_p),
+        ("scale", c_void_p),
+        ("bias", c_void_p),
+        ("columns", c_int64),
+        ("type", c_int64),
+    )
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = (("matrix", _Matrix), ("peephole", c_void_p), ("one_hot", c_void_p), ("inputs", c_int64))
+
+
+class _Network(ctypes.Structure):
+    _fields_ = (
+        ("layers", c_int64),
+        ("hidden", c_int64),
+        ("outputs", c_int64),
+        ("first_output", c_int64),
+        ("symbols", c_int64),
+        ("components", c_int64),
+        ("layer", ctypes.POINTER(_Layer)),
+        ("window", _Matrix),
+        ("output", _Matrix),
+    )
+
+
+def _address(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
+
+
+def _matrix(m: Matrix) -> _Matrix:
+    columns, kind = m.stored_GI.shape[1], _TYPES[m.stored_GI.dtype]
+    return _Matrix(_address(m.stored_GI), _address(m.scale_G), _address(m.bias_G), columns, kind)
+
+
+class Kernel:
+    """The kernel on a packed network's weights, which must outlive it."""
+
+    @classmethod
+    def of(cls, packed: "PackedNetwork") -> Optional["Kernel"]:
+        """None where there is no compiled kernel, and for weights that are not on the CPU."""
+        step, point = kernel("network_step"), kernel("write_point")
+        if step is None or point is None or packed.output.value_GI.device.type != "cpu":
+            return None
+        return cls(packed, step, point)
+
+    def __init__(self, packed: "PackedNetwork", step: Callable[..., None], point: Callable[..., None]):
+        self._step, self._point = step, point
+        self._outputs, self._mixtures = len(packed.output.bias_G), packed.mixtures
+        layers = [
+            _Layer(
+                _matrix(layer.matrix), _address(layer.peephole_3H), _address(layer.one_hot_KG), layer.inputs
+            )
+            for layer in packed.layers
+        ]
+        self._network = _Network(
+            len(layers),
+            packed.hidden,
+            self._outputs,
+            packed.first_output,
+            packed.symbols,
+            packed.components,
+            (_Layer * len(layers))(*layers),
+            _Matrix() if packed.window is None else _matrix(packed.window),
+            _matrix(packed.output),
+        )
+        weights = sum(m.stored_GI.numel() for m in (packed.output, *(x.matrix for x in packed.layers)))
+        self._threads = min(threads(), 1 + weights // _WORTH_A_THREAD)
+
+    def step(self, x: Tensor, state_1S: Tensor, text: Text | None) -> tuple[Tensor, Tensor, Tensor]:
+        """As `PackedNetwork.step`."""
+        symbol = -1 if x.is_floating_point() else int(x)
+        after_1S, y_1Y, phi_1V, symbol_1U, U = _results(self._outputs, state_1S, text)
+        values = (self._threads, x, symbol, state_1S, after_1S, symbol_1U, U, phi_1V, y_1Y)
+        self._step(ctypes.byref(self._network), *arguments(*values))
+        return y_1Y, after_1S, phi_1V
+
+    def point(
+        self,
+        x_13: Tensor,
+        state_1S: Tensor,
+        noise: "Noise",
+        bias: tuple[float, float],
+        text: Text | None,
+        read: int,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[bool], list[int]]:
+        """As `PackedNetwork.point`."""
+        after_1S, y_1Y, phi_1V, symbol_1U, U = _results(self._outputs, state_1S, text)
+        drawn_15 = x_13.new_empty(1, 5)  # the point, whether the text is written, where the window looks
+        values = (
+            *(self._threads, x_13, state_1S, after_1S, symbol_1U, U, read, phi_1V, y_1Y),
+            *(self._mixtures, *bias, *noise, drawn_15),
+        )
+        self._point(ctypes.byref(self._network), *arguments(*values))
+        done, where = drawn_15[0, 3:].tolist()
+        return drawn_15[:, :3], after_1S, y_1Y, phi_1V, [done > 0], [int(where)]
+
+
+def _results(
+    outputs: int, state_1S: Tensor, text: Text | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None, int]:
+    """Room for the state, ŷ and φ after a step; the text's symbols, and how many they are."""
+    U = 0 if text is None else int(text.length_B)
+    symbol_1U, phi_1V = (None, state_1S.new_empty(1, 0))
+    if text is not None:
+        symbol_1U, phi_1V = text.symbol_BU, state_1S.new_empty(1, U + 1)
+    return torch.empty_like(state_1S), state_1S.new_empty(1, outputs), phi_1V, symbol_1U, U
