@@ -45,7 +45,8 @@ class LogFigures(Callback):
             node.register_hook(count)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
-        pl_module.log("train/lr", optimizer.param_groups[0]["lr"])
+        # A tensor on the host: of a number the trainer makes one on the GPU, and waits for it at every step.
+        pl_module.log("train/lr", torch.tensor(optimizer.param_groups[0]["lr"]))
         if self._counts:
             clipped, count = torch.stack(self._counts).sum(0)
             pl_module.log("train/clipped_share", clipped / count.clamp_min(1))
@@ -57,7 +58,7 @@ class LogFigures(Callback):
         size = batch.size * trainer.world_size
         now = size / (time.perf_counter() - self._since)
         self._rate = now if self._rate is None else _SMOOTHING * self._rate + (1 - _SMOOTHING) * now
-        pl_module.log(f"train/{pl_module.unit}_per_second", self._rate, prog_bar=True)
+        pl_module.log(f"train/{pl_module.unit}_per_second", torch.tensor(self._rate), prog_bar=True)
 
 
 def recurrences(loss: Tensor) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from filelock import FileLock
 from lightning.pytorch import LightningDataModule
+from torch import Tensor
 
 from graves_lm.errors import UserError
 
@@ -104,6 +105,13 @@ class SequenceDataModule(LightningDataModule):
                 os.replace(partial, cache)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        # From pinned memory the trainer's copy to a GPU runs beside the work before it; from other memory the
+        # host would wait for that work to end.
+        if self.trainer is None or self.trainer.strategy.root_device.type != "cuda":
+            return batch
+        return batch._make(part.pin_memory() if isinstance(part, Tensor) else part for part in batch)
 
     def rank_and_world(self) -> tuple[int, int]:
         """This process's place among the trainer's; (0, 1) without a trainer."""

@@ -107,12 +107,13 @@ class SequenceTask(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         grads = [w.grad for w in self.parameters() if w.grad is not None]
-        units: float = self._units
+        share: float | Tensor = 1 / max(1, self._units)
         if self.trainer.world_size > 1:
             # The derivatives are the processes' average: the units must be too, and the same everywhere.
-            own = torch.tensor(float(units), device=self.device)
-            units = float(self.trainer.strategy.reduce(own, reduce_op="mean"))
-        torch._foreach_mul_(grads, 1 / max(1, units))
+            # A number read on the host would make it wait for the GPU.
+            own = torch.full((), float(self._units), device=self.device)
+            share = self.trainer.strategy.reduce(own, reduce_op="mean").clamp_min(1).reciprocal()
+        torch._foreach_mul_(grads, share)
         self._units = 0
 
     def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None):

@@ -15,13 +15,13 @@ from graves_lm.rendering.png import to_png
 def score(distribution: StrokeDistribution, batch: LineBatch) -> Tensor:
     """Nats summed over the scored points, (26); `distribution` has the batch shape (T, B)."""
     nats_TB = -distribution.log_prob(batch.point_TB3[1:])
-    return torch.where(batch.scored_TB, nats_TB, 0).sum()
+    return nats_TB.masked_fill(~batch.scored_TB, 0).sum()
 
 
 def squared_error(distribution: StrokeDistribution, batch: LineBatch) -> Tensor:
     """The squared distance of each scored offset from its density's mean, summed over points and axes."""
     distance_TB = (distribution.mean - batch.point_TB3[1:])[..., :2].square().sum(-1)
-    return torch.where(batch.scored_TB, distance_TB, 0).sum()
+    return distance_TB.masked_fill(~batch.scored_TB, 0).sum()
 
 
 def density_picture(
