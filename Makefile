@@ -63,6 +63,7 @@ check: $(VENV)/.installed-dev  ## lint, format and types
 
 bench: $(VENV)/.installed  ## time the LSTM, training and drawing against the bare matrix products; growth
 	$(BIN)/python benchmarks/lstm.py
+	$(BIN)/python benchmarks/lstm_cuda.py
 	$(BIN)/python benchmarks/train_character.py
 	$(BIN)/python benchmarks/train_synthesis.py
 	$(BIN)/python benchmarks/sample_synthesis.py

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 os.environ.setdefault("MPLBACKEND", "agg")
+if not torch.cuda.is_available():  # before anything imports Triton: its kernels then run on the CPU
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from graves_lm.nn.cuda import kernels
 from graves_lm.nn.gates import gates_backward, gates_forward
 from graves_lm.nn.products import repeated_product, weight_derivative
 
@@ -60,6 +61,8 @@ def _lstm(
     """Run the recurrence. Returns h_TBH and the last c_BH, then what the backward pass needs: all
     c_TBH and the gate activations a_TBG. `clip` is used only there. State and gates keep the dtype of
     c0_BH; the products with W_h are done in the dtype of w_GH, which is that of z_TBG."""
+    if gpu := kernels(z_TBG, w_GH, c0_BH):
+        return gpu.lstm(z_TBG, w_GH, peephole_3H, h0_BH, c0_BH, clip)
     T, B, G = z_TBG.shape
     H = G // 4
     h_TBH, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (H, H, G))
@@ -98,6 +101,8 @@ def _lstm_backward(
     Each step's four pre-activation derivatives are clipped to ±`clip` (infinity: not clipped) before
     anything is computed from them, so the clip acts on all that flows to earlier steps, as in the paper.
     """
+    if gpu := kernels(a_TBG, w_GH, c0_BH):
+        return gpu.lstm_backward(dh_TBH, dcT_BH, a_TBG, h_TBH, c_TBH, w_GH, peephole_3H, h0_BH, c0_BH, clip)
     T, B, H = h_TBH.shape
     dz_TBG = torch.empty_like(a_TBG, dtype=w_GH.dtype)
     dh_BH = w_GH.new_zeros(B, H)  # what reaches h_t from step t + 1

@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from graves_lm.nn import native
+from graves_lm.nn.cuda import kernels
 from graves_lm.nn.gates import gates_backward, gates_forward, kernel
 from graves_lm.nn.lstm import LSTMState, lstm_step
 from graves_lm.nn.products import repeated_product, weight_derivative
@@ -192,6 +193,9 @@ def _window_lstm(
     The product with w_GF is done in its dtype, which is that of z_TBG, all else in that of the state.
     `clip` is used in the backward pass only.
     """
+    if gpu := kernels(z_TBG, w_GF, c0_BH):
+        state = (h0_BH, c0_BH, kappa0_BK, w0_BC)
+        return gpu.window_lstm(z_TBG, symbol_BU, w_GF, peephole_3H, w_PH, b_P, *state, clip)
     T, B, G = z_TBG.shape
     H, C, P, K = G // 4, w0_BC.shape[1], len(b_P), kappa0_BK.shape[1]
     hw_TBF, kappa_TBK, p_TBP, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (H + C, K, P, H, G))
@@ -241,6 +245,10 @@ def _window_lstm_backward(
 
     Returns dz_TBG, dw_GF, dpeephole_3H, dw_PH, db_P, dh0_BH, dc0_BH, dkappa0_BK and dw0_BC.
     """
+    if gpu := kernels(a_TBG, w_GF, c0_BH):
+        derivatives, made = (dhw_TBF, dkappa_TBK, dcT_BH), (hw_TBF, kappa_TBK, p_TBP, c_TBH, a_TBG)
+        weights, state = (w_GF, peephole_3H, w_PH), (h0_BH, c0_BH, w0_BC)
+        return gpu.window_lstm_backward(*derivatives, *made, symbol_BU, *weights, *state, clip)
     T, B, G = a_TBG.shape
     H, F, K = G // 4, hw_TBF.shape[2], kappa_TBK.shape[2]
     dz_TBG, dp_TBP = torch.empty_like(a_TBG, dtype=w_GF.dtype), torch.empty_like(p_TBP)
