@@ -15,8 +15,8 @@ def train(cfg: DictConfig) -> float | None:
 
     A run that fails leaves the reason in its folder, so that a table of runs can tell it.
     """
+    from graves_lm import ddp
     from graves_lm.sweeps.runs import FAILED
-    from graves_lm.training import run
 
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         cfg.run_dir = HydraConfig.get().runtime.output_dir  # each job of a sweep has its own
@@ -24,7 +24,8 @@ def train(cfg: DictConfig) -> float | None:
     with suppress(OSError):
         failure.unlink(missing_ok=True)
     try:
-        return run(cfg)
+        figure: float | None = ddp.run("graves_lm.training.run", cfg)
+        return figure
     except Exception as error:
         with suppress(OSError):
             failure.write_text(one_line(error, "train") + "\n")
