@@ -72,6 +72,13 @@ def test_devices_of_a_machine_with_four(monkeypatch, overrides, count):
     assert ddp.devices(trainer_of(*overrides)) == count
 
 
+def test_without_a_gpu_auto_means_the_cpu(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    assert ddp.devices(trainer_of("trainer.accelerator=auto")) == 1
+    assert ddp.devices(trainer_of("trainer.accelerator=auto", "trainer.devices=2")) == 2
+
+
 @pytest.mark.parametrize(
     ("found", "overrides", "message"),
     [

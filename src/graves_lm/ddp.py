@@ -81,20 +81,21 @@ def started_by() -> str | None:
 
 def devices(trainer: DictConfig) -> int:
     """How many devices of this host `trainer` asks for. Raises UserError for more than there are."""
-    asked: Any = trainer.devices
-    if trainer.accelerator == "cpu":
-        count = 1 if asked == "auto" else asked
-        if not isinstance(count, int) or count < 1:
-            raise UserError(f"trainer.devices={asked}: on CPUs a number of processes is needed, 1 or more")
-        return count
     import torch
 
-    found = torch.cuda.device_count()
-    if trainer.accelerator in ("gpu", "cuda") and found == 0 and not torch.backends.mps.is_available():
+    asked: Any = trainer.devices
+    found = 0 if trainer.accelerator == "cpu" else torch.cuda.device_count()
+    other = trainer.accelerator != "cpu" and torch.backends.mps.is_available()
+    if found == 0 and not other and trainer.accelerator in ("gpu", "cuda"):
         raise UserError(
             f"trainer.accelerator={trainer.accelerator}: no CUDA device found on {socket.gethostname()}; "
             "trainer=cpu, or trainer.accelerator=cpu trainer.devices=N for N processes"
         )
+    if found == 0 and not other:
+        count = 1 if asked == "auto" else asked
+        if not isinstance(count, int) or count < 1:
+            raise UserError(f"trainer.devices={asked}: on CPUs a number of processes is needed, 1 or more")
+        return count
     if found == 0 or asked == "auto":
         return max(1, found)
     wanted = [n for n in str(asked).strip("[]").split(",") if n.strip()]

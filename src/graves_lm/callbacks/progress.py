@@ -20,7 +20,7 @@ class Progress(TQDMProgressBar):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The bar of the epoch that a resumed run goes on in, for which no epoch begins."""
         super().on_train_start(trainer, pl_module)
-        done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.processed
         bar = self.train_progress_bar
         bar.reset(convert_inf(self.total_train_batches))
         bar.initial = bar.n = done  # the rate is that of the batches to come
