@@ -32,10 +32,11 @@ from hydra.types import RunMode
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
-from graves_lm.errors import LostPeer, RankFailed, Stopped, TrainingDiverged, UserError
+from graves_lm.errors import FolderInUse, LostPeer, RankFailed, Stopped, TrainingDiverged, UserError
 
 RENDEZVOUS = timedelta(minutes=5)
 """How long the hosts of a run wait for each other to come."""
+_KINDS = {kind.__name__: kind for kind in (TrainingDiverged, FolderInUse)}  # that others tell apart
 _GRACE = 10.0  # seconds in which the others may end by themselves when one rank has failed
 _STOP = 300.0  # seconds in which the workers may save and end after SIGTERM
 
@@ -231,8 +232,8 @@ def unreachable(error: BaseException, host: int, address: str, port: int, hosts:
     if host == 0:
         return f"not all of the {hosts} hosts came to {address}:{port} {waited}; start the command on each"
     return (
-        f"no run with {hosts} hosts answered at {address}:{port} {waited}; check MASTER_ADDR and MASTER_PORT, "
-        "and that the command runs on every host"
+        f"no run with {hosts} hosts answered at {address}:{port} {waited}; check MASTER_ADDR and "
+        "MASTER_PORT, and that the command runs on every host"
     )
 
 
@@ -292,7 +293,7 @@ def first_failure(folder: Path, failed: Mapping[int, int], run_dir: str, stopped
     rank = min(failed, key=lambda rank: errors[rank].get("lost", False))
     code, error = failed[rank], errors[rank]
     if error.get("mine"):
-        return (TrainingDiverged if error["kind"] == "TrainingDiverged" else UserError)(error["message"])
+        return _KINDS.get(error["kind"], UserError)(error["message"])
     what = f"ended with status {code}" if code > 0 else f"was killed by {signal.Signals(-code).name}"
     if error:
         what += f" ({error['message']})"

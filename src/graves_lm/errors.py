@@ -17,6 +17,10 @@ class UserError(Exception):
     """The exit status of a command that ends with it."""
 
 
+class FolderInUse(UserError):
+    """Another run is writing in the folder that this one was to write in."""
+
+
 class RankFailed(UserError):
     """One process of a run failed or was killed, and the run with it."""
 

@@ -15,21 +15,21 @@ import torch
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 
-from graves_lm.errors import UserError
+from graves_lm.errors import FolderInUse
 
 
 @contextmanager
 def locked(run_dir: Path) -> Iterator[None]:
     """Keep other runs out of the folder until the end, or until this process dies.
 
-    Raises UserError when another run is in it.
+    Raises FolderInUse when another run is in it.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run_dir / ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
-        raise UserError(
+        raise FolderInUse(
             f"run_dir={run_dir}: another run is writing there; wait for its end or give another run_dir"
         ) from error
     try:

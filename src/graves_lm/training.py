@@ -20,6 +20,7 @@ from graves_lm.ddp import lost_peer, place, started_by
 from graves_lm.errors import UserError
 from graves_lm.memory import keep_large_blocks
 from graves_lm.run_folder import environment, locked, write_json
+from graves_lm.sweeps.runs import FAILED
 from graves_lm.tasks.base import CARD, SequenceTask
 from graves_lm.tasks.loading import read_checkpoint
 from graves_lm.tracking import begin_tracking, finish_tracking
@@ -36,6 +37,8 @@ def run(cfg: DictConfig) -> float | None:
         raise UserError(f"seed={cfg.seed}: a whole number is needed")
     first = place()[0] == 0
     with locked(Path(cfg.run_dir)) if first else nullcontext():
+        if first:
+            (Path(cfg.run_dir) / FAILED).unlink(missing_ok=True)  # of an earlier try
         try:
             figure = _run(cfg)
         except BaseException as error:

@@ -111,7 +111,6 @@ def evaluate_statically(
 ) -> dict[str, float]:
     """Figures over `batches` at fixed weights; with a `trainer`, over those of all its processes."""
     if trainer is None:
-        quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-        trainer = Trainer(accelerator="cpu", devices=1, use_distributed_sampler=False, **quiet)
+        trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False)
     trainer.validate(task, dataloaders=batches, verbose=False)
     return task.figures

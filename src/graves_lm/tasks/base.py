@@ -180,7 +180,7 @@ class SequenceTask(LightningModule):
         self._process_state = states[self.global_rank]
 
     def on_train_start(self) -> None:
-        epochs = self.trainer.fit_loop.epoch_progress.current
+        epochs: Any = self.trainer.fit_loop.epoch_progress.current
         if epochs.ready == epochs.processed:
             # Resumed at the end of an epoch: the next one begins, and Lightning would not count it.
             self.trainer.fit_loop.reset_restart_stage()
