@@ -7,9 +7,9 @@ from graves_lm.launch import entry
 
 def evaluate(cfg: DictConfig) -> None:
     """Print the figures and write them to metrics.json in the run directory."""
-    from graves_lm.evaluation import run
+    from graves_lm import ddp
 
-    run(cfg)
+    ddp.run("graves_lm.evaluation.run", cfg)
 
 
 main = entry("evaluate")(evaluate)

@@ -1,9 +1,10 @@
 """How an entry point starts: the configuration folder, Hydra, and errors in one line.
 
-A user's mistake ends in one line on standard error and exit status 2. Set HYDRA_FULL_ERROR=1 to see the
-traceback instead.
+A user's mistake ends in one line on standard error and exit status 2, and so does what the machine refuses
+(no room, no permission). Set HYDRA_FULL_ERROR=1 to see the traceback instead.
 """
 
+import errno
 import functools
 import logging
 import os
@@ -28,11 +29,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from graves_lm.errors import UserError, near_misses
+from graves_lm.errors import Stopped, UserError, near_misses
 
 log = logging.getLogger(__name__)
 
 _MISTAKES = (UserError, HydraException, OmegaConfBaseException)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 _CLONE = Path(__file__).resolve().parents[2] / "conf"
 CONF = _CLONE if (_CLONE / "train.yaml").is_file() else Path(__file__).resolve().parent / "conf"
 """The clone's conf/ when there is one, else the copy that the wheel carries; absolute, so that it works
@@ -59,14 +61,16 @@ def entry(
             if show_traceback:
                 raise error
             print(f"graves_lm {config_name}: {one_line(error, config_name)}", file=sys.stderr)
-            sys.exit(2)
+            sys.exit(error.status if isinstance(error, UserError) else 2)
 
         @functools.wraps(function)
         def job(cfg: DictConfig) -> Any:
             try:
                 return function(cfg)
-            except _MISTAKES as error:
-                if HydraConfig.get().mode == RunMode.MULTIRUN:
+            except Exception as error:
+                if not is_mistake(error):
+                    raise
+                if HydraConfig.get().mode == RunMode.MULTIRUN and not isinstance(error, Stopped):
                     log.error(f"this job failed: {one_line(error, config_name)}")
                     raise  # the sweep's launcher decides what becomes of the other jobs
                 give_up(error)
@@ -77,12 +81,18 @@ def entry(
             nonlocal show_traceback
             asked = os.environ.get("HYDRA_FULL_ERROR", "0")
             show_traceback = asked != "0"
-            sys.argv = [sys.argv[0], *(quote_literal(argument, literal) for argument in sys.argv[1:])]
+            try:
+                arguments = repeat_of_run(sys.argv[1:])
+            except UserError as error:
+                give_up(error)
+            sys.argv = [sys.argv[0], *(quote_literal(argument, literal) for argument in arguments)]
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions on instead of exiting
             try:
                 refuse_empty_sweeps(sys.argv[1:])
                 return run()
-            except _MISTAKES as error:
+            except Exception as error:
+                if not is_mistake(error):
+                    raise
                 give_up(error)
             except KeyboardInterrupt:
                 print(f"graves_lm {config_name}: interrupted", file=sys.stderr)
@@ -93,6 +103,37 @@ def entry(
         return main
 
     return decorate
+
+
+def repeat_of_run(arguments: list[str]) -> list[str]:
+    """Arguments in which `--config-path RUN/.hydra` means the settings of that run.
+
+    Hydra would take the path from where this file is, look for another file there, and not know where the
+    run's folder is to be: what conf/ says about that is not part of a run's settings. Raises UserError when
+    there are no settings of a run.
+    """
+    joined = [a.partition("=") for a in arguments]
+    place = next((i for i, (key, _, _) in enumerate(joined) if key in ("--config-path", "-cp")), None)
+    if place is None:
+        return arguments
+    key, equals, value = joined[place]
+    rest = arguments[place + 1 :]
+    if not equals:
+        value, rest = (rest[0], rest[1:]) if rest else ("", [])
+    folder = Path(value).expanduser().resolve()
+    if not (folder / "config.yaml").is_file():
+        raise UserError(f"{key} {value}: no config.yaml there; give the folder .hydra of a run")
+    settings = ["hydra.run.dir=${run_dir}", "hydra.job.chdir=false"]
+    settings += [
+        "hydra.sweep.dir=logs/sweeps/${now:%Y-%m-%d_%H-%M-%S}",
+        "hydra.sweep.subdir=${hydra.job.num}",
+    ]
+    return [*arguments[:place], "--config-path", str(folder), "--config-name", "config", *settings, *rest]
+
+
+def is_mistake(error: BaseException) -> bool:
+    """Whether it is for the user to mend, in settings or on the machine, not a fault of the program."""
+    return isinstance(error, _MISTAKES) or (isinstance(error, OSError) and error.errno in _REFUSED)
 
 
 def quote_literal(argument: str, keys: Iterable[str]) -> str:
@@ -144,6 +185,9 @@ def one_line(error: BaseException, config_name: str) -> str:
     for cause in causes:
         if isinstance(cause, UserError):  # also one that Hydra wrapped on its way out of a constructor
             return " ".join(str(cause).splitlines())
+    if isinstance(error, OSError):
+        advice = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another run_dir"
+        return f"{error.filename or 'writing'}: {error.strerror}; {advice}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         place = f"{group}={option}" if group else option

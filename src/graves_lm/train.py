@@ -7,6 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from graves_lm.errors import FolderInUse
 from graves_lm.launch import entry, one_line
 
 
@@ -15,20 +16,21 @@ def train(cfg: DictConfig) -> float | None:
 
     A run that fails leaves the reason in its folder, so that a table of runs can tell it.
     """
+    from graves_lm import ddp
     from graves_lm.sweeps.runs import FAILED
-    from graves_lm.training import run
 
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         cfg.run_dir = HydraConfig.get().runtime.output_dir  # each job of a sweep has its own
     failure = Path(cfg.run_dir) / FAILED
-    with suppress(OSError):
-        failure.unlink(missing_ok=True)
     try:
-        return run(cfg)
+        figure: float | None = ddp.run("graves_lm.training.run", cfg)
+    except FolderInUse:
+        raise  # the reason is not that run's
     except Exception as error:
         with suppress(OSError):
             failure.write_text(one_line(error, "train") + "\n")
         raise
+    return figure
 
 
 main = entry("train")(train)

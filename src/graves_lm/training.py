@@ -1,19 +1,26 @@
 """One training run, from its configuration to metrics.json in its run directory."""
 
-import json
 import logging
-import os
+import math
+import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
+from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 
+from graves_lm.callbacks.heartbeat import Heartbeat
+from graves_lm.ddp import lost_peer, place, started_by
 from graves_lm.errors import UserError
 from graves_lm.memory import keep_large_blocks
+from graves_lm.run_folder import environment, locked, write_json
+from graves_lm.sweeps.runs import FAILED
 from graves_lm.tasks.base import CARD, SequenceTask
 from graves_lm.tasks.loading import read_checkpoint
 from graves_lm.tracking import begin_tracking, finish_tracking
@@ -26,11 +33,27 @@ def run(cfg: DictConfig) -> float | None:
 
     Raises UserError for anything a user can mend.
     """
-    keep_large_blocks()
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    run_dir = Path(cfg.run_dir)
     if not isinstance(cfg.seed, int):
         raise UserError(f"seed={cfg.seed}: a whole number is needed")
+    first = place()[0] == 0
+    with locked(Path(cfg.run_dir)) if first else nullcontext():
+        if first:
+            (Path(cfg.run_dir) / FAILED).unlink(missing_ok=True)  # of an earlier try
+        try:
+            figure = _run(cfg)
+        except BaseException as error:
+            lost = lost_peer(error)
+            finish_tracking(lost or error)
+            if lost:
+                raise lost from error
+            raise
+        finish_tracking()
+        return figure
+
+
+def _run(cfg: DictConfig) -> float | None:
+    keep_large_blocks()
+    run_dir = Path(cfg.run_dir)
     seed_everything(cfg.seed, workers=True, verbose=False)
     data = prepare(cfg.data, get_class(cfg.model._target_))
     resume = resume_path(cfg.ckpt, run_dir)
@@ -44,26 +67,43 @@ def run(cfg: DictConfig) -> float | None:
         check_resumable(resume, task)
     elif weights is not None:
         load_network(weights, task)
-    OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
-    trainer: Trainer = instantiate(
+    callbacks = [instantiate(c) for c in (cfg.callbacks or {}).values() if c is not None]
+    trainer = make_trainer(
         cfg.trainer,
-        callbacks=[instantiate(c) for c in (cfg.callbacks or {}).values() if c is not None],
+        callbacks=[*callbacks, Heartbeat()] if cfg.trainer.num_nodes > 1 else callbacks,
         logger=[instantiate(one) for one in (cfg.logger or {}).values() if one is not None] or False,
         default_root_dir=str(run_dir),
     )
+    if trainer.is_global_zero:
+        OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
+        write_json(run_dir / "environment.json", environment(data))
     parameters = sum(w.numel() for w in task.network.parameters())
     log.info(f"{task.task_name}: {parameters:,} weights; run directory {run_dir}")
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     resumed = resume is not None and Path(resume).resolve().is_relative_to(run_dir.resolve())
+    begin_tracking(trainer, task, data, settings, origin=resume or weights, resumed=resumed)
+    trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
+    return final_figures(cfg, trainer, task, data, run_dir)
+
+
+def make_trainer(trainer: DictConfig, **parts: Any) -> Trainer:
+    """Lightning's trainer by the settings `trainer`, with callbacks, loggers and the like.
+
+    Raises UserError for settings that contradict each other or how the processes were started.
+    """
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # The tasks' figures are reduced before they are logged.
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
+    plugins = [instantiate(plugin) for plugin in trainer.plugins]
+    if started_by() == "SLURM":
+        # SIGTERM already saves and ends; Lightning's own requeueing would save between two batches.
+        plugins.append(SLURMEnvironment(auto_requeue=False))
     try:
-        begin_tracking(trainer, task, data, settings, origin=resume or weights, resumed=resumed)
-        trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
-        figure = final_figures(cfg, trainer, task, data, run_dir)
-    except BaseException as error:
-        finish_tracking(error)
-        raise
-    finish_tracking()
-    return figure
+        made: Trainer = instantiate(trainer, plugins=plugins, **parts)
+    except InstantiationException as error:
+        raise UserError("trainer: " + str(error.__cause__ or error)) from error
+    return made
 
 
 def prepare(data_cfg: DictConfig, task: Any = None) -> Any:
@@ -181,7 +221,8 @@ def final_figures(
     keepers = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
     scores = [c.best_model_score for c in keepers if c.monitor == cfg.monitor]
     earlier = [float(s) for s in scores if s is not None]
-    if best.is_file() and earlier and min(earlier) < figures[cfg.monitor]:
+    # Decided once: the ranks must do the same.
+    if trainer.strategy.broadcast(best.is_file() and min(earlier, default=math.inf) < figures[cfg.monitor]):
         task.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
         figures = trainer.validate(task, datamodule=data, verbose=False)[0]
     else:
@@ -194,9 +235,7 @@ def final_figures(
         "checkpoint": str(best),
     }
     if trainer.is_global_zero:
-        partial = run_dir / "metrics.json.partial"
-        partial.write_text(json.dumps(record, indent=2) + "\n")
-        os.replace(partial, run_dir / "metrics.json")
+        write_json(run_dir / "metrics.json", record)
         shown = "  ".join(f"{k} {v:.4f}" for k, v in figures.items())
         print(f"{shown}\nmetrics: {run_dir / 'metrics.json'}")
     return record.get(cfg.monitor)

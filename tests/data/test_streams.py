@@ -26,7 +26,7 @@ LAYOUTS = list(layouts())
 def loaders(n, rows, world, length, warm_up, **more):
     sequence = np.arange(1, n + 1)  # no symbol is 0, the filler
     return [
-        StreamLoader(sequence, rows, length, rank=rank, world=world, warm_up=warm_up, **more)
+        StreamLoader(sequence, rows * world, length, rank=rank, world=world, warm_up=warm_up, **more)
         for rank in range(world)
     ]
 
@@ -69,6 +69,26 @@ def test_rows_and_ranks_share_the_work_evenly():
         # A process with fewer batches would leave the others waiting for it.
         assert len({len(p) for p in parts}) == 1, layout
         assert all(len(list(p)) == len(p) for p in parts), layout
+
+
+@pytest.mark.parametrize("world", [2, 3, 4, 7])
+@pytest.mark.parametrize("streams", [1, 2, 3, 5, 8])
+def test_the_same_streams_whatever_the_number_of_processes(streams, world):
+    """Each process reads some of the streams that one process would read, whole; all take as many steps."""
+    sequence = np.arange(1, 98)
+    alone = list(StreamLoader(sequence, streams, 4, warm_up=5))
+    shared = [
+        list(StreamLoader(sequence, streams, 4, rank=rank, world=world, warm_up=5)) for rank in range(world)
+    ]
+    for index, batch in enumerate(alone):
+        parts = [part[index] for part in shared]
+        working = [
+            p for rank, p in enumerate(parts) if streams * (rank + 1) // world > streams * rank // world
+        ]
+        assert np.array_equal(np.concatenate([p.symbol_TB for p in working], axis=1), batch.symbol_TB)
+        assert np.array_equal(np.concatenate([p.scored_TB for p in working], axis=1), batch.scored_TB)
+        assert sum(p.size for p in parts) == batch.size
+    assert {len(part) for part in shared} == {len(alone)}
 
 
 def test_batches_have_the_length_asked_for_and_the_last_the_rest():

@@ -10,6 +10,9 @@ import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
 
+from graves_lm.callbacks.progress import Progress
+from graves_lm.errors import Stopped
+from graves_lm.tasks.character import CharacterTask
 from tests.runs import compose_run, train, write_text, write_waves
 
 STEPS = 40
@@ -19,15 +22,18 @@ class Killed(Exception):
     """Stands for the kill: nothing in the program expects it."""
 
 
-def losses_of(monkeypatch, run_dir, source, *overrides, kill_at=None):
-    """Every training loss by batch; with `kill_at`, die before that batch's checkpoint is written."""
+def losses_of(monkeypatch, run_dir, source, *overrides, kill_at=None, sigterm=False):
+    """Every training loss by batch; with `kill_at`, die before that batch's checkpoint is written, or send
+    this process SIGTERM there."""
     losses = {}
 
     class Watch(Callback):
         def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
             number = trainer.fit_loop.total_batch_idx + 1
             losses[number] = outputs["loss"].item()
-            if number == kill_at:
+            if number == kill_at and sigterm:
+                os.kill(os.getpid(), signal.SIGTERM)
+            elif number == kill_at:
                 raise Killed
 
     original = Trainer.__init__
@@ -40,7 +46,7 @@ def losses_of(monkeypatch, run_dir, source, *overrides, kill_at=None):
         if kill_at is None:
             train(run_dir, source, *overrides)
         else:
-            with pytest.raises(Killed):
+            with pytest.raises(Stopped if sigterm else Killed):
                 train(run_dir, source, *overrides)
     return losses
 
@@ -65,9 +71,10 @@ RECIPES = {
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("kill_at", [1, 17, 28])
+@pytest.mark.parametrize("kill_at", [1, 17, 26, 27])
 def test_resumed_equals_unbroken(tmp_path, monkeypatch, recipe, kill_at):
-    source = write_text(tmp_path, repeats=16)  # 28 batches an epoch: 28 is an epoch's last
+    # 26 batches an epoch. Dying at 27 leaves what was saved at the end of the epoch.
+    source = write_text(tmp_path, repeats=16)
     compare_with_unbroken(tmp_path, monkeypatch, source, RECIPES[recipe], STEPS, kill_at)
 
 
@@ -81,12 +88,62 @@ STROKE_RECIPES = {
 
 
 @pytest.mark.parametrize("recipe", STROKE_RECIPES)
-@pytest.mark.parametrize("kill_at", [15, 18])
+@pytest.mark.parametrize("kill_at", [15, 18, 19])
 def test_resumed_strokes_equal_unbroken(tmp_path, monkeypatch, recipe, kill_at):
-    source = write_waves(tmp_path)  # 6 batches an epoch: 18 is an epoch's last
+    source = write_waves(tmp_path)  # 6 batches an epoch
     quick = [] if recipe.startswith("samples") else ["callbacks.samples=null"]
     # Four epochs; each shuffles anew.
     compare_with_unbroken(tmp_path, monkeypatch, source, [*STROKE_RECIPES[recipe], *quick], 22, kill_at)
+
+
+@pytest.mark.parametrize("write", [write_text, write_waves])
+@pytest.mark.parametrize("kill_at", [10, 11, 12])
+@pytest.mark.parametrize("limit", ["5", "0.9"])
+def test_resumed_equals_unbroken_where_epochs_are_cut_short(tmp_path, monkeypatch, write, kill_at, limit):
+    """The position at the end of such an epoch is not the place to go on from, but the next one's start."""
+    source = write(tmp_path)
+    recipe = [f"+trainer.limit_train_batches={limit}", "callbacks.samples=null"]
+    compare_with_unbroken(tmp_path, monkeypatch, source, recipe, 14, kill_at)
+
+
+@pytest.mark.parametrize("write", [write_text, write_waves])
+@pytest.mark.parametrize("limits", [[], ["+trainer.limit_train_batches=5"]])
+def test_more_epochs_than_at_first_are_those_of_one_long_run(tmp_path, monkeypatch, write, limits):
+    source = write(tmp_path)
+    recipe = [*limits, "callbacks.samples=null", "optimizer.schedule=constant", "checkpoint_every=100"]
+    unbroken = losses_of(monkeypatch, tmp_path / "unbroken", source, *recipe, "trainer.max_epochs=3")
+    losses = {}
+    for epochs in (1, 2, 3):
+        more = (f"trainer.max_epochs={epochs}", "ckpt=last")
+        losses |= losses_of(monkeypatch, tmp_path / "broken", source, *recipe, *more)
+    assert losses == unbroken
+    ours, theirs = weights(tmp_path / "broken"), weights(tmp_path / "unbroken")
+    for name in theirs:
+        assert torch.equal(ours[name], theirs[name]), name
+
+
+def test_the_bar_of_a_resumed_run_begins_where_the_run_does(tmp_path, monkeypatch):
+    source = write_text(tmp_path, repeats=16)
+    shown = []
+
+    class Watch(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            bar = next(c for c in trainer.callbacks if isinstance(c, Progress)).train_progress_bar
+            shown.append((bar.desc, bar.initial, bar.n, bar.total))
+
+    original = Trainer.__init__
+
+    def with_watch(self, *args, callbacks=(), **kwargs):
+        original(self, *args, callbacks=[Watch(), *callbacks], **kwargs)
+
+    monkeypatch.setattr(Trainer, "__init__", with_watch)
+    bar = ["+callbacks.progress._target_=graves_lm.callbacks.progress.Progress", "callbacks.samples=null"]
+    bar += ["+callbacks.progress.refresh_rate=1", "trainer.enable_progress_bar=true"]
+    for steps in (20, 40):  # an epoch is 26 batches
+        train(tmp_path / "run", source, f"trainer.max_steps={steps}", "ckpt=last", *bar)
+    assert shown[:2] == [("Epoch 0: ", 0, 0, 26), ("Epoch 0: ", 0, 1, 26)]
+    assert shown[20:22] == [("Epoch 0: ", 20, 20, 26), ("Epoch 0: ", 20, 21, 26)]
+    assert shown[26:28] == [("Epoch 1: ", 0, 0, 26), ("Epoch 1: ", 0, 1, 26)]
 
 
 def compare_with_unbroken(tmp_path, monkeypatch, source, recipe, steps, kill_at):
@@ -104,6 +161,45 @@ def compare_with_unbroken(tmp_path, monkeypatch, source, recipe, steps, kill_at)
     assert ours.keys() == theirs.keys()
     for name in theirs:
         assert torch.equal(ours[name], theirs[name]), name
+
+
+@pytest.mark.parametrize("recipe", ["plain", "reset, accumulation, sgd"])
+def test_sigterm_saves_at_the_end_of_the_step_and_ends(tmp_path, monkeypatch, recipe):
+    """However rarely the run saves otherwise."""
+    source = write_text(tmp_path, repeats=16)
+    overrides = [*RECIPES[recipe], "trainer.max_steps=12", "checkpoint_every=1000", "callbacks.samples=null"]
+    handler = signal.getsignal(signal.SIGTERM)
+    unbroken = losses_of(monkeypatch, tmp_path / "unbroken", source, *overrides)
+    first = losses_of(monkeypatch, tmp_path / "run", source, *overrides, kill_at=7, sigterm=True)
+    assert signal.getsignal(signal.SIGTERM) == handler
+    # With accumulation over two batches the step ends with the eighth.
+    assert max(first) == (7 if recipe == "plain" else 8)
+    rest = losses_of(monkeypatch, tmp_path / "run", source, *overrides, "ckpt=last")
+    assert min(rest) == max(first) + 1
+    assert first | rest == unbroken
+    for name, weight in weights(tmp_path / "unbroken").items():
+        assert torch.equal(weights(tmp_path / "run")[name], weight), name
+
+
+def test_sigterm_while_validating_ends_at_once(tmp_path, monkeypatch):
+    source = write_text(tmp_path, repeats=16)
+    validated = CharacterTask.validation_step
+
+    def with_signal(self, batch, batch_idx):
+        if batch_idx == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert batch_idx <= 1
+        validated(self, batch, batch_idx)
+
+    monkeypatch.setattr(CharacterTask, "validation_step", with_signal)
+    overrides = ["trainer.max_steps=20", "trainer.val_check_interval=5", "checkpoint_every=1000"]
+    with pytest.raises(
+        Stopped, match=r"stopped by SIGTERM after step 5; saved in .*last\.ckpt; go on with"
+    ) as caught:
+        train(tmp_path / "run", source, *overrides)
+    assert caught.value.status == 143
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == 5
 
 
 def test_ckpt_last_without_a_checkpoint_starts_at_the_beginning(tmp_path, monkeypatch):

@@ -129,6 +129,10 @@ class LineLoader:
         mine = [batch[self.rank :: self.world] for batch in batches]
         return [batch for batch in mine if len(batch)]
 
+    def end_epochs_after(self, batches: int) -> None:
+        """Say that an epoch is asked for no more than so many batches; a position there is its end."""
+        self._resume = self._resume and self._next < batches
+
     def padding_share(self, epoch: int = 0) -> float:
         """The share of an epoch's computed steps that are padding, 0 to 1."""
         steps = self.store.lengths - 1

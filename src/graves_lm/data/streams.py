@@ -1,8 +1,8 @@
 """Long sequences as parallel contiguous streams, for truncated back-propagation with carried state.
 
-A sequence of N symbols is cut into R = rows × processes stretches. Row r of the batch reads stretch r
-from its start to its end, T symbols a batch, so the state after one batch is the right one before the
-next. Nothing is shuffled, repeated or left out.
+A sequence of N symbols is cut into R stretches, one for each stream, and the streams are shared out among
+the processes. A row of the batch reads its stretch from the start to the end, T symbols a batch, so the
+state after one batch is the right one before the next. Nothing is shuffled, repeated or left out.
 """
 
 import math
@@ -36,20 +36,21 @@ class StreamLoader:
 
     Args:
         sequence: all symbols in order, (N,), typically memory-mapped.
-        rows: batch rows of this process.
+        streams: R, rows of all processes together. A process that gets none of fewer streams than
+            processes has one row of filler, so that all take equally many steps.
         length: T, symbols a row gets in a batch; gradients reach no further back.
         rank, world: this process's place among those that share the sequence.
         reset_every: start from the initial state every so many batches (None: only at the start).
         warm_up: symbols each row but the first reads, unscored, before its own stretch, so that it does
-            not begin without context. Figures then depend on the number of rows as little as wanted.
+            not begin without context. Figures then depend on the number of streams as little as wanted.
 
-    Raises UserError when the sequence is too short to give every row a symbol.
+    Raises UserError when the sequence is too short to give every stream a symbol.
     """
 
     def __init__(
         self,
         sequence: np.ndarray,
-        rows: int,
+        streams: int,
         length: int,
         *,
         rank: int = 0,
@@ -58,35 +59,42 @@ class StreamLoader:
         warm_up: int = 0,
         name: str = "text",
     ):
-        total = rows * world
-        if total == 1:
+        if streams == 1:
             warm_up = 0  # the only row begins where the text does
-        if len(sequence) < total + warm_up:
+        if len(sequence) < streams + warm_up:
             raise UserError(
-                f"{name}: {len(sequence)} symbols are too few for {total} parallel streams with a warm-up of "
-                f"{warm_up}: {total + warm_up} are needed; use fewer streams (data.batch_size, "
+                f"{name}: {len(sequence)} symbols are too few for {streams} parallel streams with a warm-up "
+                f"of {warm_up}: {streams + warm_up} are needed; use fewer streams (data.batch_size, "
                 "data.eval_batch_size), a shorter data.warm_up or more text"
             )
-        # Row r ends at `ends[r]` and reads as many symbols as every other row: row 0 scores all of them,
+        # Stream r ends at `ends[r]` and reads as many symbols as every other: stream 0 scores all of them,
         # the others all but the first `warm_up`.
-        reads = (len(sequence) + (total - 1) * warm_up) / total
-        ends = [round(reads + r * (reads - warm_up)) for r in range(total)]
+        reads = (len(sequence) + (streams - 1) * warm_up) / streams
+        ends = [round(reads + r * (reads - warm_up)) for r in range(streams)]
         starts = [0, *ends[:-1]]
-        mine = range(rank * rows, (rank + 1) * rows)
+        mine = range(streams * rank // world, streams * (rank + 1) // world)
         self.sequence = sequence
         self.length = length
         self.reset_every = reset_every
         self._read_from = [max(0, starts[r] - warm_up) for r in mine]
         self._score_from = [starts[r] for r in mine]
         self._end = [ends[r] for r in mine]
+        if not mine:
+            self._read_from, self._score_from, self._end = [0], [0], [0]  # filler only
         longest = max(end - max(0, start - warm_up) for start, end in zip(starts, ends, strict=True))
         self._batches = math.ceil(longest / length)
         self._longest = longest
+        self._epoch = self._batches
         self._next = 0
         self._restored = 0
 
     def __len__(self) -> int:
         return self._batches
+
+    def end_epochs_after(self, batches: int) -> None:
+        """Say that an epoch is asked for no more than so many batches; a position there is its end."""
+        self._epoch = min(batches, self._batches)
+        self._restored %= self._epoch
 
     def batch(self, index: int) -> StreamBatch:
         """Batch `index` of the epoch."""
@@ -113,7 +121,7 @@ class StreamLoader:
         first, self._restored = self._restored, 0
         for index in range(first, self._batches):
             batch = self.batch(index)
-            self._next = (index + 1) % self._batches
+            self._next = (index + 1) % self._epoch
             yield batch
 
     def state_dict(self) -> dict[str, Any]:

@@ -24,7 +24,8 @@ class TextDataModule(SequenceDataModule):
         batch_size: parallel streams (batch rows) on each process, training.
         length: T, symbols a stream advances per batch, and how far back gradients reach.
         reset_every: in training, start from the null state every so many batches; None: once an epoch.
-        eval_batch_size: parallel streams when validating or testing.
+        eval_batch_size: parallel streams when validating or testing, of all processes together: so the
+            figures do not depend on how many there are.
         warm_up: unscored symbols that every stream but the first reads before its own stretch when
             validating or testing. 0 and `eval_batch_size=1` give the figure of one unbroken pass.
     """
@@ -122,7 +123,7 @@ class TextDataModule(SequenceDataModule):
         rank, world = self.rank_and_world()
         return StreamLoader(
             self.sequence("train"),
-            self.batch_size,
+            self.batch_size * world,
             self.length,
             rank=rank,
             world=world,
@@ -137,11 +138,10 @@ class TextDataModule(SequenceDataModule):
         """
         rank, world = self.rank_and_world()
         sequence = self.sequence(split)
-        most = max(1, len(sequence) // (2 * max(self.warm_up, 1) * world))
-        rows = min(self.eval_batch_size, most)
+        most = max(1, len(sequence) // (2 * max(self.warm_up, 1)))
         return StreamLoader(
             sequence,
-            rows,
+            min(self.eval_batch_size, most),
             self.length,
             rank=rank,
             world=world,

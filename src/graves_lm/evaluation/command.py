@@ -1,27 +1,29 @@
 """The evaluate command: a checkpoint, a text and a rule in; figures out."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from hydra.utils import instantiate
+from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
-from tqdm import tqdm
 
+from graves_lm.callbacks.progress import EvaluationProgress
 from graves_lm.data.streams import StreamLoader
+from graves_lm.ddp import lost_peer, place
 from graves_lm.errors import UserError, near_misses
 from graves_lm.evaluation.dynamic import evaluate_dynamically
 from graves_lm.evaluation.samples import evaluate_samples
 from graves_lm.memory import keep_large_blocks
 from graves_lm.rendering.files import write
+from graves_lm.run_folder import write_json
 from graves_lm.sampling.settings import make_sampler
 from graves_lm.tasks.base import SequenceTask
 from graves_lm.tasks.character import CharacterTask
 from graves_lm.tasks.loading import load_task, read_checkpoint, refuse_foreign_targets
 from graves_lm.tasks.synthesis import SynthesisTask
-from graves_lm.training import prepare
+from graves_lm.training import make_trainer, prepare
 
 _PLACES = ("source", "cache_dir")
 
@@ -29,6 +31,15 @@ _PLACES = ("source", "cache_dir")
 def run(cfg: DictConfig) -> dict[str, float]:
     """Evaluate as `cfg` (conf/evaluate.yaml) says; prints the figures and writes metrics.json."""
     keep_large_blocks()
+    try:
+        return _run(cfg)
+    except RuntimeError as error:
+        if lost := lost_peer(error):
+            raise lost from error
+        raise
+
+
+def _run(cfg: DictConfig) -> dict[str, float]:
     if cfg.ckpt is None:
         raise UserError("give ckpt=PATH, a checkpoint that graves_lm.train wrote")
     if cfg.precision not in ("32-true", "bf16-mixed"):
@@ -46,12 +57,18 @@ def run(cfg: DictConfig) -> dict[str, float]:
         raise UserError(f"split={split}: data={data.name} has none; {near_misses(split, splits)}")
     name = f"data={data.name}, {split}"
     if cfg.samples and isinstance(task, SynthesisTask):
+        if place()[1] > 1:
+            raise UserError("samples=true draws in one process: leave trainer.devices out")
         return evaluate_samples(task, data, split, cfg)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=cfg.precision == "bf16-mixed"):
-        if cfg.dynamic is None:
-            figures = evaluate_statically(task, data.eval_dataloader(split))
-        else:
-            assert isinstance(task, CharacterTask)
+    trainer = make_trainer(cfg.trainer, callbacks=[EvaluationProgress()], logger=False)
+    data.trainer = trainer  # says which part of the data is this process's
+    if cfg.dynamic is None:
+        figures = evaluate_statically(task, data.eval_dataloader(split), trainer)
+    else:
+        assert isinstance(task, CharacterTask)
+        if trainer.world_size > 1 or trainer.strategy.root_device.type != "cpu":
+            raise UserError("dynamic= learns along one text, in one process on the CPU: leave trainer out")
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=cfg.precision == "bf16-mixed"):
             rule = instantiate(cfg.dynamic.rule)
             length, streams = cfg.dynamic.segment, cfg.dynamic.streams
             batches = StreamLoader(data.sequence(split), streams, length, name=name)
@@ -59,6 +76,8 @@ def run(cfg: DictConfig) -> dict[str, float]:
             training = StreamLoader(data.sequence("train"), streams, length, name="training text")
             figures = evaluate_dynamically(task, batches, rule, training)
     figures = {f"{split}/{key}": value for key, value in figures.items()}
+    if not trainer.is_global_zero:
+        return figures
     kind = "static" if cfg.dynamic is None else f"dynamic ({cfg.dynamic.rule._target_.rpartition('.')[2]})"
     print(f"{name}, {kind}: " + "  ".join(f"{k} {v:.4f}" for k, v in figures.items()))
     if cfg.pictures:
@@ -68,7 +87,7 @@ def run(cfg: DictConfig) -> dict[str, float]:
             print(Path(cfg.run_dir) / "pictures" / file)
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     record = figures | {"ckpt": str(cfg.ckpt), "dynamic": settings["dynamic"]}
-    (Path(cfg.run_dir) / "metrics.json").write_text(json.dumps(record, indent=2) + "\n")
+    write_json(Path(cfg.run_dir) / "metrics.json", record)
     return figures
 
 
@@ -87,10 +106,11 @@ def data_of(cfg: DictConfig, task: SequenceTask) -> DictConfig:
     return OmegaConf.merge(trained, given)  # type: ignore[return-value]
 
 
-@torch.inference_mode()
-def evaluate_statically(task: SequenceTask, batches: Iterable[Any]) -> dict[str, float]:
-    """Figures over `batches` at fixed weights."""
-    task.on_validation_start()
-    for number, batch in enumerate(tqdm(batches, desc="static evaluation", unit="batch")):
-        task.validation_step(batch, number)
-    return {name: float(figure) for name, figure in task.metrics.compute().items()}
+def evaluate_statically(
+    task: SequenceTask, batches: Iterable[Any], trainer: Trainer | None = None
+) -> dict[str, float]:
+    """Figures over `batches` at fixed weights; with a `trainer`, over those of all its processes."""
+    if trainer is None:
+        trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False)
+    trainer.validate(task, dataloaders=batches, verbose=False)
+    return task.figures

@@ -1,6 +1,8 @@
 """What the three tasks share: the unit of the loss, noise, optimiser, resumable randomness and the card."""
 
+import logging
 import math
+import socket
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -15,6 +17,7 @@ from graves_lm.memory import give_back_free_memory
 from graves_lm.nn.noise import NoNoise
 from graves_lm.optim import Optimization
 
+log = logging.getLogger(__name__)
 _STEPS_BETWEEN_TRIMS = 100  # refilling the heap takes a fraction of a second
 
 CARD = "graves_lm"
@@ -61,6 +64,7 @@ class SequenceTask(LightningModule):
         self.optimization = optimization
         self.noise = NoNoise() if noise is None else noise(network)
         self.config: dict[str, Any] = {}
+        self.figures: dict[str, float] = {}  # of the last validation, over all processes
         self._process_state: dict[str, Any] | None = None
         self._units = 0
 
@@ -85,6 +89,7 @@ class SequenceTask(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         figures = self.metrics.compute()
+        self.figures = {name: float(figure) for name, figure in figures.items()}
         self.log_dict({f"val/{name}": figure.float() for name, figure in figures.items()}, prog_bar=True)
         self.metrics.reset()
         give_back_free_memory()  # validation's batches are of other sizes
@@ -176,10 +181,24 @@ class SequenceTask(LightningModule):
         self._process_state = states[self.global_rank]
 
     def on_train_start(self) -> None:
+        epochs: Any = self.trainer.fit_loop.epoch_progress.current
+        if epochs.ready == epochs.processed:
+            # Resumed at the end of an epoch: the next one begins, and Lightning would not count it.
+            self.trainer.fit_loop.reset_restart_stage()
+        batches = self.trainer.num_training_batches
+        self.trainer.train_dataloader.end_epochs_after(batches)  # type: ignore[union-attr]
         # Set last, after everything that may draw numbers while the trainer is put together.
         if self._process_state is not None:
             self.restore_process_state(self._process_state)
             self._process_state = None
+        elif self.global_rank > 0:
+            torch.manual_seed(torch.initial_seed() + self.global_rank)  # weight noise of its own
+        assert self.optimization is not None
+        log.info(
+            f"rank {self.global_rank} of {self.trainer.world_size} on {socket.gethostname()}: {self.device}, "
+            f"{torch.get_num_threads()} thread(s), optimizer.lr={self.optimization.lr}, "
+            f"{batches} batches an epoch"
+        )
 
     def process_state(self) -> dict[str, Any]:
         """What every process has of its own, as plain containers of tensors: random numbers, and what

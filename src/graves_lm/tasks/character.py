@@ -84,7 +84,7 @@ class CharacterTask(SequenceTask):
         logits_TBK, after = self.noise(self.network, batch.symbol_TB, state)
         self._train_state = after.detach()
         nats, _ = score(logits_TBK, batch)
-        self.log("train/bpc", nats.detach() / (batch.size * math.log(2)), prog_bar=True)
+        self.log("train/bpc", nats.detach() / (max(1, batch.size) * math.log(2)), prog_bar=True)
         return self.training_loss(nats, sequences=B, points=T * B)
 
     def on_validation_start(self) -> None:

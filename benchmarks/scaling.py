@@ -1,0 +1,134 @@
+"""Training steps of the synthesis network (3×400): one process of two threads, two processes of one thread.
+
+The two share a batch and average their derivatives (DistributedDataParallel over gloo).
+
+Both do the same step on the same 32 lines: forward, loss, backward, norm clip, rmsprop. The share of
+communication is what a step of the two takes longer than the same step without exchanging derivatives
+(`no_sync`). Figures are medians; points a second count what is not padding. Prints a table and, as last line,
+one JSON object.
+
+    python benchmarks/scaling.py [--batch 32] [--steps 5]
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import multiprocessing
+from torch.nn.parallel import DistributedDataParallel
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from train_synthesis import LAYERS, MIXTURES, SYMBOLS, Batch, H, K, Text, draw_batches
+
+from graves_lm.memory import keep_large_blocks
+from graves_lm.models.synthesis import SynthesisNetwork
+from graves_lm.optim import GravesRMSprop
+
+SHRINK = 8  # lines of 77 points on average: the share of communication is then an upper bound
+
+
+class Loss(torch.nn.Module):
+    """Nats of a batch: what is wrapped, since the exchange hangs on `forward`."""
+
+    def __init__(self, network: SynthesisNetwork):
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        start = self.network.initial_state(batch.x_TB3.shape[1])
+        density, _, _ = self.network(batch.x_TB3[:-1], batch.text, start)
+        return -(density.log_prob(batch.x_TB3[1:]) * batch.valid_TB[1:]).sum()
+
+
+def part(batch: Batch, rank: int, world: int) -> Batch:
+    """Every `world`-th line."""
+    mine = slice(rank, None, world)
+    text = Text(batch.text.symbol_BU[mine], batch.text.length_B[mine])
+    return Batch(batch.x_TB3[:, mine], batch.valid_TB[:, mine], text)
+
+
+def median_step(model: torch.nn.Module, batches: list[Batch], steps: int, exchange: bool) -> float:
+    """Seconds of a step; two of warming up are left out."""
+    optimizer, seconds = GravesRMSprop(model.parameters()), []
+    for step in range(steps + 2):
+        batch = batches[step % len(batches)]
+        begin = time.perf_counter()
+        alone = nullcontext() if exchange else model.no_sync()
+        with alone:
+            (model(batch) / batch.points).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds[2:])
+
+
+def network() -> Loss:
+    torch.manual_seed(0)
+    return Loss(SynthesisNetwork(SYMBOLS, LAYERS, H, MIXTURES, K))
+
+
+def one_of_two(rank: int, port: int, batch: int, steps: int, found: Any) -> None:
+    keep_large_blocks()
+    torch.set_num_threads(1)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
+    batches = [part(b, rank, 2) for b in draw_batches(batch, 1, SHRINK)]
+    model = DistributedDataParallel(network())
+    apart = median_step(model, batches, steps, exchange=False)
+    torch.distributed.barrier()
+    together = median_step(model, batches, steps, exchange=True)
+    if rank == 0:
+        found.put((apart, together))
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+
+
+def main(batch: int, steps: int) -> None:
+    keep_large_blocks()
+    torch.set_num_threads(2)
+    batches = draw_batches(batch, 1, SHRINK)
+    points = batches[0].points
+    weights = sum(w.numel() for w in network().parameters())
+    single = median_step(network(), batches, steps, exchange=True)
+    context = multiprocessing.get_context("spawn")
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    port = store.port
+    del store  # free again
+    found = context.Queue()
+    multiprocessing.spawn(one_of_two, (port, batch, steps, found), nprocs=2)
+    apart, together = found.get()
+    share = max(0.0, 1 - apart / together)
+    print(f"synthesis 3×400, {weights:,} weights, {batch} lines, {points} points a step, float32")
+    print(f"{'':32}{'s/step':>8}{'points/s':>10}{'lines/s':>9}{'communication':>15}")
+    print(f"{'1 process × 2 threads':32}{single:8.3f}{points / single:10.0f}{batch / single:9.1f}{'':>15}")
+    row = f"{'2 processes × 1 thread':32}{together:8.3f}{points / together:10.0f}{batch / together:9.1f}"
+    print(f"{row}{share:15.1%}")
+    print(f"{'  the same without exchange':32}{apart:8.3f}{points / apart:10.0f}{batch / apart:9.1f}")
+    record = {
+        "weights": weights,
+        "batch": batch,
+        "points": points,
+        "one_process_s": single,
+        "two_processes_s": together,
+        "without_exchange_s": apart,
+        "communication_share": share,
+        "speedup": single / together,
+    }
+    print(json.dumps(record))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=5)
+    given = parser.parse_args()
+    main(given.batch, given.steps)
