@@ -132,7 +132,7 @@ def test_a_server_that_fails_in_mid_run_loses_nothing(tmp_path, trouble):
         assert len(run.values("val/bpc")) >= 2
         assert len(run.artifact("model")) == 2
     with closing(StandIn()) as well:
-        command = [sys.executable, "-m", "wandb", "sync", str(folder)]
+        command = [sys.executable, "-m", "wandb", "sync", "--include-online", str(folder)]
         uploading = environment(tmp_path, **well.environment())
         subprocess.run(command, cwd=tmp_path, env=uploading, check=True, capture_output=True)
         (name,) = well.runs
