@@ -53,4 +53,4 @@ def test_the_view_survives_its_own_file_format():
     assert [section.name for section in again.sections] == ["Validation", "Training", "Samples", "Sweeps"]
     # The curves' axis is the one that runs log.
     curves = [p for s in again.sections for p in s.panels if type(p).__name__ == "LinePlot"]
-    assert {curve.x for curve in curves} == {"trainer/global_step"}
+    assert {curve.x.name for curve in curves} == {"trainer/global_step"}

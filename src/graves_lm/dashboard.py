@@ -112,7 +112,7 @@ def _subject(panel: Any) -> str:
     """A panel's title and what it shows."""
     shown: list[str] = [
         *getattr(panel, "media_keys", ()),
-        *(str(y) for y in getattr(panel, "y", None) or ()),
+        *(getattr(y, "name", y) for y in getattr(panel, "y", None) or ()),
         *(getattr(c.metric, "name", str(c.metric)) for c in getattr(panel, "columns", ())),
     ]
     for name in ("table_name", "with_respect_to", "metric"):

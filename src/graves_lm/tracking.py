@@ -231,7 +231,7 @@ def finish(run: Any, exit_code: int) -> None:
     except TimeoutError:
         log.warning(
             "W&B: the server did not take everything in time; nothing is lost, upload the rest with: "
-            f"wandb sync {folder_of(run)}"
+            f"wandb sync --include-online {folder_of(run)}"
         )
 
 

@@ -46,7 +46,10 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return plain | places | {"OMP_NUM_THREADS": "1", "NETRC": str(folder / "none")} | more
 
 
-def start(folder: Path, server: dict[str, str], *overrides: str) -> subprocess.CompletedProcess:
+def start(
+    folder: Path, server: dict[str, str], *overrides: str, quiet: bool = True
+) -> subprocess.CompletedProcess:
+    """Train, successfully, and, unless not `quiet`, without any traceback."""
     if not (folder / "text.txt").exists():
         write_text(folder)
     command = [sys.executable, "-m", "graves_lm.train", *TINY, "run_dir=run", *overrides]
@@ -54,7 +57,7 @@ def start(folder: Path, server: dict[str, str], *overrides: str) -> subprocess.C
         command, cwd=folder, env=environment(folder, **server), capture_output=True, text=True, timeout=300
     )
     assert result.returncode == 0, result.stderr
-    assert "Traceback" not in result.stderr
+    assert not quiet or "Traceback" not in result.stderr
     return result
 
 
@@ -129,7 +132,7 @@ def test_a_server_that_fails_in_mid_run_loses_nothing(tmp_path, trouble):
         assert len(run.values("val/bpc")) >= 2
         assert len(run.artifact("model")) == 2
     with closing(StandIn()) as well:
-        command = [sys.executable, "-m", "wandb", "sync", str(folder)]
+        command = [sys.executable, "-m", "wandb", "sync", "--include-online", str(folder)]
         uploading = environment(tmp_path, **well.environment())
         subprocess.run(command, cwd=tmp_path, env=uploading, check=True, capture_output=True)
         (name,) = well.runs
@@ -165,7 +168,8 @@ def test_the_death_of_the_client_does_not_end_the_run(tmp_path, server):
     (tmp_path / "dies.py").write_text(DIES)
     path = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     more = ["trainer.max_steps=4", "+callbacks.dies._target_=dies.KillClient"]
-    result = start(tmp_path, server.environment() | {"PYTHONPATH": path}, *more)
+    # The package itself writes a traceback when the interpreter ends, which is not ours to stop.
+    result = start(tmp_path, server.environment() | {"PYTHONPATH": path}, *more, quiet=False)
     assert "training goes on" in result.stdout
     assert (tmp_path / "run" / "metrics.json").is_file()
 
