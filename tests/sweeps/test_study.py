@@ -112,7 +112,8 @@ def test_the_trial_of_a_killed_process_is_gone_on_with(tmp_path):
     program = (
         "import sys; from functools import partial; from pathlib import Path\n"
         "from tests.sweeps.test_study import study\n"
-        f"it = study(Path({str(tmp_path)!r})); print(it.reserve(1, 5)[0].params, flush=True); sys.stdin.read()"
+        f"it = study(Path({str(tmp_path)!r}))\n"
+        "print(it.reserve(1, 5)[0].params, flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
