@@ -30,7 +30,7 @@ def write_run(
     (place / ".hydra").mkdir(parents=True)
     config = f"monitor: {monitor}\ntrainer: {{max_steps: 9}}\noptimizer: {{lr: {lr}}}\nname: ${{nowhere}}\n"
     (place / ".hydra" / "config.yaml").write_text(config)
-    given = "".join(f"    - '{override}'\n" for override in overrides) or "    []\n"
+    given = "".join(f"    - '{override}'\n" for override in overrides) or "      []\n"
     choices = "hydra:\n  runtime:\n    choices: {model: character, noise: none}\n"
     text = f"{choices}  overrides:\n    task:\n{given}"
     (place / ".hydra" / "hydra.yaml").write_text(text)
@@ -79,11 +79,11 @@ def test_single_runs_are_compared_by_what_they_amount_to(tmp_path):
     write_run(tmp_path / "logs" / "first", 2.0, lr=0.002)
     write_run(tmp_path / "logs" / "deep" / "second", 1.0, overrides=(f"{LR}=0.5", "noise=drop", "run_dir=x"))
     found = find_runs(tmp_path)
-    assert [run.name for run in found] == ["logs/first", "logs/deep/second"]
+    assert [run.name for run in found] == ["logs/deep/second", "logs/first"]
     assert differing(found) == [LR, "noise"]
     assert [[run.value(key) for key in (LR, "noise")] for run in found] == [
-        ["0.002", "none"],
         ["0.5", "drop"],
+        ["0.002", "none"],
     ]
 
 

@@ -57,7 +57,7 @@ def begin(folder, earlier=((9.0, 5.0, 2.0), (9.0, 6.0, 3.0))):
     return it, run_dir
 
 
-PRUNER = MedianPruner(n_startup_trials=2, n_warmup_steps=1)
+PRUNER = MedianPruner(n_startup_trials=2, n_warmup_steps=2)
 
 
 def test_a_run_worse_than_the_median_is_stopped(tmp_path):

@@ -33,7 +33,7 @@ def read(*overrides: str):
         ("x=choice(1,2)", CategoricalDistribution(["1", "2"])),
         ("x=a,b,a", CategoricalDistribution(["a", "b"])),
         ("x=choice([0.9,0.99],a)", CategoricalDistribution(["[0.9,0.99]", "a"])),
-        ("x=choice('a b',\"c,d\")", CategoricalDistribution(["'a b'", '"c,d"'])),
+        ("x=choice('a b',\"c,d\")", CategoricalDistribution(["a\\ b", "c\\,d"])),
     ],
 )
 def test_sweeps_become_distributions(override, expected):

@@ -25,7 +25,7 @@ def picture(groups: dict[str, list[Run]], kind: str) -> bytes:
     FigureCanvasAgg(figure)
     parts = figure.subfigures(len(groups), height_ratios=list(rows.values()), squeeze=False)[:, 0]
     for part, (metric, runs) in zip(parts, groups.items(), strict=True):
-        axes = part.subplots(rows[metric], columns, squeeze=False).flat
+        axes = list(part.subplots(rows[metric], columns, squeeze=False).flat)
         best = next((run for run in ranked(runs, metric) if run.status == "finished"), None)
         bounds = _limits(runs, metric)
         for ax, key in zip(axes, panels[metric], strict=False):
@@ -34,7 +34,7 @@ def picture(groups: dict[str, list[Run]], kind: str) -> bytes:
                 ax.set_ylim(bounds)
             else:
                 _curves(ax, runs, metric, best)
-        for ax in list(axes)[len(panels[metric]) :]:
+        for ax in axes[len(panels[metric]) :]:
             ax.set_visible(False)
     file = io.BytesIO()
     figure.savefig(file, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else None)

@@ -96,6 +96,11 @@ class Study:
         self._study.tell(number, figure if state == TrialState.COMPLETE else None, state)
         self._held.pop(number).release()
 
+    def release(self) -> None:
+        """Leave the trials that are under way to whoever goes on with them, as the process's end would."""
+        while self._held:
+            self._held.popitem()[1].release()
+
     def _interrupted(self, count: int) -> list[Reserved]:
         found: list[Reserved] = []
         for trial in self.trials(TrialState.RUNNING):

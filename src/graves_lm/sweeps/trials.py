@@ -97,6 +97,8 @@ def run_trials(
     except (KeyboardInterrupt, SystemExit):
         log.info(f"interrupted; the same command goes on with the study in {folder}")
         raise
+    finally:
+        study.release()
     log.info(f"{progress.summary()}; all trials: python -m graves_lm.compare dir={folder}")
 
 
