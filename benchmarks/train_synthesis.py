@@ -223,7 +223,7 @@ def main() -> None:
             "autograd_loop_steps": args.loop_steps,
             "quick": args.quick,
             "points_per_second": max(row["points_per_second"] for row in rows),
-            "floor_share": min(row["floor_share"] for row in rows),
+            "floor_share": min(row["floor_share"] for row in rows if row["batch"] == max(args.batch)),
             "speedup_over_autograd_loop": min(row["speedup_over_autograd_loop"] for row in rows),
             "rows": rows,
         },
