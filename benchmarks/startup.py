@@ -1,9 +1,10 @@
 """How long commands take from the shell to their first useful work, on a warm cache.
 
 The work is as small as it can be, so the whole process is start-up: `prepare` prints a prepared data set's
-table, `sample` draws a symbol or a short line, `evaluate` scores a little text, `train` takes one step. Each
-runs in a process of its own, some times; the figure is the least, the share of imports is from one more run
-under `-X importtime`. Prints a table, writes benchmarks/results/startup.json, and prints the same as last line.
+table, `sample` draws a symbol or a short line, `evaluate` scores a little text, `train` takes one step and
+validates. Each runs in a process of its own, some times; the figure is the least, the share of imports is
+from one more run under `-X importtime`. Prints a table, writes benchmarks/results/startup.json, and prints
+the same as last line.
 
     python benchmarks/startup.py [--repeats 3]
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 from report import report
 
 TRAIN = (
+    *("data=textfile", "data.source=small.txt"),
     *("model.network.hidden_size=32", "trainer.max_steps=1", "trainer.limit_val_batches=1"),
     *("logger=csv", "callbacks.progress=null", "+trainer.enable_progress_bar=false", "run_dir=run"),
 )
@@ -28,7 +30,7 @@ COMMANDS = {
     "train": ("train", *TRAIN),
     "sample (text)": ("sample", "ckpt=run/checkpoints/best.ckpt", "sampler.length=1"),
     "sample (handwriting)": ("sample", "ckpt=synthesis", "text=a", "output=a.json"),
-    "evaluate": ("evaluate", "ckpt=run/checkpoints/best.ckpt", "data=textfile", "data.source=small.txt"),
+    "evaluate": ("evaluate", "ckpt=run/checkpoints/best.ckpt"),
 }
 
 
