@@ -1,7 +1,7 @@
 """Drawing handwriting point by point against reading the synthesis network's weights once a point.
 
-A point is one of `SynthesisSampler.stream`: a step of the 3×400 network, the stop rule, the drawing of the
-point, and what the sampler keeps of it; the text has 29 characters. At batch 1 the floor is the quicker of two
+A point is one of `SynthesisSampler.stream`: a step of the 3×400 network, the stop rule, the drawing of
+the point, and what the sampler keeps of it; the text has 29 characters. At batch 1 the floor is the quicker of two
 things done with the float32 weights alone: torch's products of a vector with them, and their sum (reading
 them). At batch 64 it is torch's products. For comparison, the network's own plain step. All run in turn in
 this process, a few points at a time; figures are medians. Prints a table, writes
@@ -45,11 +45,10 @@ def floors(network: SynthesisNetwork, B: int) -> dict[str, Callable[[], object]]
 def drawn_points(network: SynthesisNetwork, texts: list[list[int]], weights: str) -> Iterator[None]:
     """A point of every line at a time, for ever; lines that all have the same text end together."""
     while True:
-        sampler, count = SynthesisSampler(weights=weights, longest_dwell=10**6), 0
-        for _, part in sampler.stream(network, texts):
+        sampler = SynthesisSampler(weights=weights, longest_dwell=10**6)
+        for count, (_, part) in enumerate(sampler.stream(network, texts), 1):
             if isinstance(part, DrawnLine):
                 break  # from here on fewer lines would be drawn
-            count += 1
             if count % len(texts) == 0:
                 yield
 

@@ -75,6 +75,10 @@ class SequenceDataModule:
         """A table for the terminal; after `setup`."""
 
     @abstractmethod
+    def train_dataloader(self) -> Iterable[Any]:
+        """An epoch's batches for this process."""
+
+    @abstractmethod
     def eval_dataloader(self, split: str) -> Iterable[Any]:
         """Batches of a split in which everything is scored exactly once."""
 
