@@ -69,6 +69,7 @@ bench: $(VENV)/.installed  ## time the LSTM, training and drawing against the ba
 	$(BIN)/python benchmarks/sample_synthesis.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/startup.py
 
 clean:  ## remove the environment, builds and tool caches; data/ and logs/ stay
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache src/*.egg-info

@@ -11,9 +11,10 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_class, get_object, instantiate
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
 
+from graves_lm.data.base import SequenceDataModule
 from graves_lm.launch import CONF
 from graves_lm.training import run
 from tests.data.test_iam import write_tree
@@ -221,7 +222,7 @@ def test_data_options_build(option, tmp_path):
         "train", f"data={option}", *data_source(option, tmp_path), f"data.cache_dir={tmp_path / 'c'}"
     )
     data = instantiate(cfg.data)
-    assert isinstance(data, LightningDataModule)
+    assert isinstance(data, SequenceDataModule)
     data.prepare_data()
     data.setup()
     assert data.card["counts"]["train"] > 0

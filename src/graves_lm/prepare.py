@@ -7,7 +7,7 @@ from graves_lm.launch import entry
 
 def prepare(cfg: DictConfig) -> None:
     """Build the cache if it is missing, then print the data set's table."""
-    from graves_lm.training import prepare as prepare_data
+    from graves_lm.data.opening import prepare as prepare_data
 
     print(prepare_data(cfg.data).summary())
 

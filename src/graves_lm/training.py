@@ -11,11 +11,13 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from lightning.fabric.plugins.environments import SLURMEnvironment
-from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.callbacks.heartbeat import Heartbeat
+from graves_lm.data.for_trainer import TrainerData
+from graves_lm.data.opening import prepare
 from graves_lm.ddp import lost_peer, place, started_by
 from graves_lm.errors import UserError
 from graves_lm.memory import keep_large_blocks
@@ -82,8 +84,9 @@ def _run(cfg: DictConfig) -> float | None:
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     resumed = resume is not None and Path(resume).resolve().is_relative_to(run_dir.resolve())
     begin_tracking(trainer, task, data, settings, origin=resume or weights, resumed=resumed)
-    trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
-    return final_figures(cfg, trainer, task, data, run_dir)
+    module = TrainerData(data)
+    trainer.fit(task, datamodule=module, ckpt_path=resume, weights_only=True)
+    return final_figures(cfg, trainer, task, module, run_dir)
 
 
 def make_trainer(trainer: DictConfig, **parts: Any) -> Trainer:
@@ -104,24 +107,6 @@ def make_trainer(trainer: DictConfig, **parts: Any) -> Trainer:
     except InstantiationException as error:
         raise UserError("trainer: " + str(error.__cause__ or error)) from error
     return made
-
-
-def prepare(data_cfg: DictConfig, task: Any = None) -> Any:
-    """The data module, its cache built and opened.
-
-    Raises UserError, before any work, for data that a `task` of this class cannot take.
-    """
-    if "_target_" not in data_cfg:
-        raise UserError("data=from_checkpoint is for evaluate alone: name the data")
-    data: Any = instantiate(data_cfg)
-    if task and (missing := [name for name in task.takes if name not in data.gives]):
-        raise UserError(
-            f"model={task.task_name} does not go with data={data.name}, which has no {missing[0]}: "
-            "model=character takes text (stdlib, textfile, …), the others pen data (hershey, iam, ink)"
-        )
-    data.prepare_data()
-    data.setup()
-    return data
 
 
 def make_task(cfg: DictConfig, data: Any) -> SequenceTask:
@@ -209,7 +194,7 @@ def load_network(path: str, task: SequenceTask) -> None:
 
 
 def final_figures(
-    cfg: DictConfig, trainer: Trainer, task: SequenceTask, data: LightningDataModule, run_dir: Path
+    cfg: DictConfig, trainer: Trainer, task: SequenceTask, data: TrainerData, run_dir: Path
 ) -> float | None:
     """Validate the last weights and, where they are better, the best ones; write metrics.json.
 

@@ -31,7 +31,7 @@ class LogSamples(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        data = trainer.datamodule  # type: ignore[attr-defined]
+        data = trainer.datamodule.data  # type: ignore[attr-defined]
         # After training the best weights are validated once more; the step is then not theirs.
         stage = f"step-{trainer.global_step:07d}" if trainer.state.fn == TrainerFn.FITTING else "best"
         for name, content in pl_module.illustrate(self.sampler, data, self.seed).items():  # type: ignore[operator]

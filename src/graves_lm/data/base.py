@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from filelock import FileLock
-from lightning.pytorch import LightningDataModule
-from torch import Tensor
 
 from graves_lm.errors import UserError
 
 CACHE_VERSION = 2
 
 
-class SequenceDataModule(LightningDataModule):
+class SequenceDataModule:
     """A data set that is prepared once into `cache_dir` and opened memory-mapped afterwards.
 
+    `data.for_trainer` makes Lightning's data module of it; `trainer` is then the one that it is attached to.
     A subclass names what its cache depends on (`cache_key`) and writes it, with a card.json
     (`build`); `gives` are the names of its `facts`. The folder is built under a temporary name and renamed
     when complete, under a lock, so that several processes may start at once and a killed one leaves no
@@ -35,9 +34,9 @@ class SequenceDataModule(LightningDataModule):
     """
 
     gives: ClassVar[tuple[str, ...]]
+    trainer: Any = None
 
     def __init__(self, name: str, cache_dir: str | Path, source: str | Path | None, batch_size: int):
-        super().__init__()
         self.name = name
         self.cache_dir = Path(cache_dir)
         self.source = Path(source).expanduser() if source is not None else None
@@ -76,6 +75,10 @@ class SequenceDataModule(LightningDataModule):
         """A table for the terminal; after `setup`."""
 
     @abstractmethod
+    def train_dataloader(self) -> Iterable[Any]:
+        """An epoch's batches for this process."""
+
+    @abstractmethod
     def eval_dataloader(self, split: str) -> Iterable[Any]:
         """Batches of a split in which everything is scored exactly once."""
 
@@ -105,13 +108,6 @@ class SequenceDataModule(LightningDataModule):
                 os.replace(partial, cache)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
-
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        # From pinned memory the trainer's copy to a GPU runs beside the work before it; from other memory the
-        # host would wait for that work to end.
-        if self.trainer is None or self.trainer.strategy.root_device.type != "cuda":
-            return batch
-        return batch._make(part.pin_memory() if isinstance(part, Tensor) else part for part in batch)
 
     def rank_and_world(self) -> tuple[int, int]:
         """This process's place among the trainer's; (0, 1) without a trainer."""

@@ -9,17 +9,18 @@ Shape legend: T steps, B lines, U characters; every line is padded at its end.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.line_store import LineStore
 from graves_lm.data.strokes import Normalisation, StrokeLine
 from graves_lm.errors import UserError
+
+if TYPE_CHECKING:  # torch takes a second to import, and preparing data does without
+    from torch import Tensor
 
 GROUP = 64
 """Batches sorted together. More: less padding, and batches more alike from epoch to epoch."""
@@ -37,9 +38,9 @@ class LineBatch(NamedTuple):
     size: how many points are scored, on the host.
     """
 
-    point_TB3: Tensor
-    scored_TB: Tensor
-    symbol_BU: Tensor
+    point_TB3: "Tensor"
+    scored_TB: "Tensor"
+    symbol_BU: "Tensor"
     size: int
 
 
@@ -51,6 +52,8 @@ def collate(
     A line's first point is where the pen begins: the null vector (its pen bit is the data's own). Raises
     UserError for a text with a character that is not in `alphabet`.
     """
+    import torch
+
     length_B = np.array([len(line.strokes) for line in lines]) - 1
     T, B = int(length_B.max()), len(lines)
     point_TB3 = np.zeros((T + 1, B, 3), np.float32)

@@ -141,7 +141,7 @@ class PenDataModule(SequenceDataModule):
 
     def train_dataloader(self) -> LineLoader:
         # The debugging trainer wants the same batches again and again.
-        overfit = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
+        overfit = self.trainer is not None and self.trainer.overfit_batches > 0
         return self._loader("train", self.batch_size, None if overfit else self.shuffle_seed)
 
     def eval_dataloader(self, split: str) -> LineLoader:

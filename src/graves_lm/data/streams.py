@@ -7,13 +7,14 @@ state after one batch is the right one before the next. Nothing is shuffled, rep
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from graves_lm.errors import UserError
+
+if TYPE_CHECKING:  # torch takes a second to import, and preparing data does without
+    from torch import Tensor
 
 
 class StreamBatch(NamedTuple):
@@ -25,8 +26,8 @@ class StreamBatch(NamedTuple):
     size: how many symbols are scored, on the host.
     """
 
-    symbol_TB: Tensor
-    scored_TB: Tensor
+    symbol_TB: "Tensor"
+    scored_TB: "Tensor"
     reset: bool
     size: int
 
@@ -111,6 +112,8 @@ class StreamLoader:
             scored_TB[max(0, score_from - first) : len(piece), row] = True
         reset = index == 0 or (self.reset_every is not None and index % self.reset_every == 0)
         size = int(scored_TB.sum())
+        import torch
+
         return StreamBatch(torch.from_numpy(symbol_TB), torch.from_numpy(scored_TB), reset, size)
 
     def __iter__(self) -> Iterator[StreamBatch]:

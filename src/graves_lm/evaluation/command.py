@@ -10,6 +10,7 @@ from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.callbacks.progress import EvaluationProgress
+from graves_lm.data.opening import prepare
 from graves_lm.data.streams import StreamLoader
 from graves_lm.ddp import lost_peer, place
 from graves_lm.errors import UserError, near_misses
@@ -23,7 +24,7 @@ from graves_lm.tasks.base import SequenceTask
 from graves_lm.tasks.character import CharacterTask
 from graves_lm.tasks.loading import load_task, read_checkpoint, refuse_foreign_targets
 from graves_lm.tasks.synthesis import SynthesisTask
-from graves_lm.training import make_trainer, prepare
+from graves_lm.training import make_trainer
 
 _PLACES = ("source", "cache_dir")
 

@@ -23,6 +23,7 @@ from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.models.synthesis import SynthesisNetwork, SynthesisState, Text, past_the_end
 from graves_lm.nn.lstm import LSTMRecurrence, LSTMState
 from graves_lm.nn.mixture import stroke_distribution
+from graves_lm.nn.products import linear
 from graves_lm.nn.stack import OneHotProjection, SkipStack, StackState
 from graves_lm.nn.window import LARGEST_EXPONENT, WindowParameters, window_vector, window_weights
 from graves_lm.sampling.kernel import Kernel
@@ -183,9 +184,10 @@ def _pack_layer(network: nn.Module, n: int, weights: str) -> PackedLayer:
 
 def _product(m: Matrix, inputs: Sequence[Tensor], more_BG: Tensor | None = None) -> Tensor:
     """W x + b of the inputs side by side, and what one-hot inputs add."""
-    x_BI = inputs[0] if len(inputs) == 1 else torch.cat(list(inputs), dim=1)
-    weight_IG = m.value_GI[:, : x_BI.shape[1]].t()
-    return torch.addmm(m.bias_G if more_BG is None else more_BG + m.bias_G, x_BI, weight_IG)
+    used, width = sum(x.shape[1] for x in inputs), m.value_GI.shape[1]
+    x_BI = torch.cat([*inputs, inputs[0].new_zeros(len(inputs[0]), width - used)], dim=1)
+    y_BG = linear(x_BI, m.value_GI, m.bias_G)
+    return y_BG if more_BG is None else y_BG + more_BG
 
 
 def _layer_step(layer: PackedLayer, x: Tensor, inputs: Sequence[Tensor], c_BH: Tensor) -> LSTMState:

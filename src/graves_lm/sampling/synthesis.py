@@ -260,19 +260,20 @@ class SynthesisSampler:
                 x_L3, state_LS, mine.to(device), self.bias, text, len(before)
             )
             keep = []
-            seen = zip(rows, done_L, where_L, x_L3[:, 2].tolist(), strict=True)
-            for i, (row, done, where, lifted) in enumerate(seen):
+            drawn = zip(x_L3.unbind(), y_LY.unbind(), phi_LV.unbind(), x_L3[:, 2].tolist(), strict=True)
+            seen = zip(rows, done_L, where_L, drawn, strict=True)
+            for i, (row, done, where, (x_3, y_Y, phi_V, lifted)) in enumerate(seen):
                 row.look(done, where)
-                row.points.append(x_L3[i])
-                row.outputs.append(y_LY[i])
-                row.coverage.append(phi_LV[i])
+                row.points.append(x_3)
+                row.outputs.append(y_Y)
+                row.coverage.append(phi_V)
                 if row.past_end:  # the window is ahead of the pen, which ends its stroke yet
                     over = lifted > 0.5 or row.past_end > self.points_per_character
                 else:
                     over = row.dwell > self.longest_dwell
                 over = over or len(row.points) == row.cap
                 if row.begin is not None:
-                    yield row.index, x_L3[i]
+                    yield row.index, x_3
                 elif done or where >= 0 or over:  # the window has reached the text
                     row.begin = _beginning(torch.stack(row.points), row.phi(len(before)), len(before))
                     for point_3 in row.points[row.begin :]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from graves_lm.data.opening import prepare
 from graves_lm.errors import UserError
 from graves_lm.evaluation.command import data_of
 from graves_lm.rendering.handwriting import FORMATS, write_handwriting
@@ -17,7 +18,6 @@ from graves_lm.tasks.character import CharacterTask
 from graves_lm.tasks.loading import PRETRAINED, load_task, read_checkpoint
 from graves_lm.tasks.stroke import StrokeTask
 from graves_lm.tasks.synthesis import SynthesisTask
-from graves_lm.training import prepare
 from graves_lm.writing.output import check_output
 from graves_lm.writing.prime import find_prime
 from graves_lm.writing.writer import Writer

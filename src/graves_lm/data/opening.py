@@ -1,0 +1,26 @@
+"""A data set from its settings."""
+
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from graves_lm.errors import UserError
+
+
+def prepare(data_cfg: DictConfig, task: Any = None) -> Any:
+    """The data module, its cache built and opened.
+
+    Raises UserError, before any work, for data that a `task` of this class cannot take.
+    """
+    if "_target_" not in data_cfg:
+        raise UserError("data=from_checkpoint is for evaluate alone: name the data")
+    data: Any = instantiate(data_cfg)
+    if task and (missing := [name for name in task.takes if name not in data.gives]):
+        raise UserError(
+            f"model={task.task_name} does not go with data={data.name}, which has no {missing[0]}: "
+            "model=character takes text (stdlib, textfile, …), the others pen data (hershey, iam, ink)"
+        )
+    data.prepare_data()
+    data.setup()
+    return data

@@ -1,0 +1,54 @@
+"""What each command imports before it works: nothing that it does without."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "lightning", "wandb", "torchmetrics", "PIL", "tensorboard", "matplotlib", "optuna")
+
+
+def imported(code: str, folder, *arguments: str) -> set[str]:
+    """Which of `HEAVY` are loaded after `code` with these arguments, in a new process."""
+    report = "import sys; print('LOADED', *[m for m in sys.modules if '.' not in m], file=sys.stderr)"
+    program = f"import atexit; atexit.register(lambda: exec({report!r})); {code}"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, cwd=folder, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (last,) = [line for line in done.stderr.splitlines() if line.startswith("LOADED")]
+    return set(last.split()) & set(HEAVY)
+
+
+def command(name: str) -> str:
+    return f"from graves_lm.{name} import main; main()"
+
+
+def test_the_package_itself_imports_nothing_heavy(tmp_path):
+    assert imported("import graves_lm", tmp_path) == set()
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "sample", "prepare"])
+@pytest.mark.parametrize("asked", ["--help", "--cfg"])
+def test_help_and_settings_are_shown_without_them(tmp_path, name, asked):
+    assert imported(command(name), tmp_path, asked, *(["job"] if asked == "--cfg" else [])) == set()
+
+
+@pytest.mark.parametrize("data", ["text", "pen"])
+def test_preparing_data_needs_neither_torch_nor_lightning(tmp_path, data):
+    (tmp_path / "text.txt").write_text("a text of some letters\n" * 60)
+    pen = (
+        "data=hershey",
+        "data.lines=4",
+        "data.writers=1",
+        "data.eval_lines=2",
+        "data.line_characters=[2,4]",
+    )
+    overrides = ("data=textfile", "data.source=text.txt") if data == "text" else pen
+    assert imported(command("prepare"), tmp_path, *overrides) == set()
+
+
+@pytest.mark.parametrize("module", ["writing.command", "evaluation.command", "training"])
+def test_no_command_needs_a_tracker_before_it_is_asked_for(tmp_path, module):
+    found = imported(f"import graves_lm.{module}", tmp_path)
+    assert found & {"wandb", "tensorboard", "optuna", "matplotlib"} == set()
