@@ -99,7 +99,7 @@ def make_trainer(trainer: DictConfig, **parts: Any) -> Trainer:
     # The tasks' figures are reduced before they are logged.
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
     plugins = [instantiate(plugin) for plugin in trainer.plugins]
-    if started_by() == "SLURM":
+    if started_by() != "torchrun" and SLURMEnvironment.detect():
         # SIGTERM already saves and ends; Lightning's own requeueing would save between two batches.
         plugins.append(SLURMEnvironment(auto_requeue=False))
     try:

@@ -1,6 +1,7 @@
 """The progress bar."""
 
 import sys
+from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
@@ -20,10 +21,10 @@ class Progress(TQDMProgressBar):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The bar of the epoch that a resumed run goes on in, for which no epoch begins."""
         super().on_train_start(trainer, pl_module)
-        done = trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
         bar = self.train_progress_bar
         bar.reset(convert_inf(self.total_train_batches))
-        bar.initial = bar.n = done  # the rate is that of the batches to come
+        bar.initial = bar.n = batches.processed  # the rate is that of the batches to come
         bar.set_description(f"Epoch {trainer.current_epoch}")
 
 
