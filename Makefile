@@ -46,7 +46,7 @@ demo: $(VENV)/.installed  ## train small networks for text and for handwriting, 
 	done
 	@echo; echo "--- handwriting"
 	@$(BIN)/python -m graves_lm.sample ckpt=$(DEMO)/handwriting/checkpoints/best.ckpt \
-	    text="the pen can write and we read it" width=10 one_hand=false sampler.candidates=16 \
+	    text="we can write what you say" width=30 one_hand=false sampler.candidates=16 \
 	    page.height=null page.width=110 page.margin_top=8 page.margin_bottom=6 \
 	    output=$(DEMO)/handwriting.svg
 
