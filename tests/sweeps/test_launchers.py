@@ -77,8 +77,9 @@ def test_a_failing_job_leaves_the_others(tmp_path):
     result = multirun(tmp_path, "data.batch_size=4000,4", "hydra.sweep.dir=sweep")
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
-    assert "graves_lm train: training text: " in result.stderr
-    assert "too few for 4000 parallel streams" in (tmp_path / "sweep" / "0" / "error.txt").read_text()
+    reason = (tmp_path / "sweep" / "0" / "error.txt").read_text()
+    assert "4000" in reason
+    assert f"graves_lm train: {reason}" in result.stderr
     assert (tmp_path / "sweep" / "1" / "metrics.json").is_file()
 
 
