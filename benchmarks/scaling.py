@@ -4,7 +4,7 @@ The two share a batch and average their derivatives (DistributedDataParallel ove
 
 Both do the same step on the same 32 lines: forward, loss, backward, norm clip, rmsprop. The share of
 communication is what a step of the two takes longer than the same step without exchanging derivatives
-(`no_sync`). Figures are medians; points a second count what is not padding. Prints a table and, as last line,
+(`no_sync`). Figures are medians. Prints a table and, as last line,
 one JSON object.
 
     python benchmarks/scaling.py [--batch 32] [--steps 5]
@@ -14,56 +14,52 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import time
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from train_synthesis import LAYERS, MIXTURES, SYMBOLS, Batch, H, K, Text, draw_batches
-
 from graves_lm.memory import keep_large_blocks
-from graves_lm.models.synthesis import SynthesisNetwork
+from graves_lm.models.synthesis import SynthesisNetwork, Text
 from graves_lm.optim import GravesRMSprop
 
-SHRINK = 8  # lines of 77 points on average: the share of communication is then an upper bound
+SYMBOLS, LAYERS, H, K, MIXTURES = 57, 3, 400, 10, 20  # the paper's
+POINTS, CHARACTERS = 100, 5  # of a line: short ones, so that the share of communication is an upper bound
 
 
 class Loss(torch.nn.Module):
-    """Nats of a batch: what is wrapped, since the exchange hangs on `forward`."""
+    """Nats of some lines: what is wrapped, since the exchange hangs on `forward`."""
 
-    def __init__(self, network: SynthesisNetwork):
+    def __init__(self) -> None:
         super().__init__()
-        self.network = network
+        torch.manual_seed(0)
+        self.network = SynthesisNetwork(SYMBOLS, LAYERS, H, MIXTURES, K)
 
-    def forward(self, batch: Batch) -> torch.Tensor:
-        start = self.network.initial_state(batch.x_TB3.shape[1])
-        density, _, _ = self.network(batch.x_TB3[:-1], batch.text, start)
-        return -(density.log_prob(batch.x_TB3[1:]) * batch.valid_TB[1:]).sum()
-
-
-def part(batch: Batch, rank: int, world: int) -> Batch:
-    """Every `world`-th line."""
-    mine = slice(rank, None, world)
-    text = Text(batch.text.symbol_BU[mine], batch.text.length_B[mine])
-    return Batch(batch.x_TB3[:, mine], batch.valid_TB[:, mine], text)
+    def forward(self, x_TB3: torch.Tensor) -> torch.Tensor:
+        B = x_TB3.shape[1]
+        text = Text.of([[(line + u) % SYMBOLS for u in range(CHARACTERS)] for line in range(B)])
+        density, _, _ = self.network(x_TB3[:-1], text, self.network.initial_state(B))
+        return -density.log_prob(x_TB3[1:]).sum()
 
 
-def median_step(model: torch.nn.Module, batches: list[Batch], steps: int, exchange: bool) -> float:
+def lines(count: int) -> torch.Tensor:
+    """(POINTS + 1, count, 3), of random points."""
+    x = torch.randn(POINTS + 1, count, 3, generator=torch.Generator().manual_seed(0))
+    x[..., 2] = (x[..., 2] > 1.7).float()
+    return x
+
+
+def median_step(model: torch.nn.Module, x_TB3: torch.Tensor, steps: int, exchange: bool) -> float:
     """Seconds of a step; two of warming up are left out."""
     optimizer, seconds = GravesRMSprop(model.parameters()), []
-    for step in range(steps + 2):
-        batch = batches[step % len(batches)]
+    for _ in range(steps + 2):
         begin = time.perf_counter()
         alone = nullcontext() if exchange else model.no_sync()
         with alone:
-            (model(batch) / batch.points).backward()
+            (model(x_TB3) / (POINTS * x_TB3.shape[1])).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
         optimizer.step()
         optimizer.zero_grad()
@@ -71,21 +67,16 @@ def median_step(model: torch.nn.Module, batches: list[Batch], steps: int, exchan
     return statistics.median(seconds[2:])
 
 
-def network() -> Loss:
-    torch.manual_seed(0)
-    return Loss(SynthesisNetwork(SYMBOLS, LAYERS, H, MIXTURES, K))
-
-
 def one_of_two(rank: int, port: int, batch: int, steps: int, found: Any) -> None:
     keep_large_blocks()
     torch.set_num_threads(1)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
-    batches = [part(b, rank, 2) for b in draw_batches(batch, 1, SHRINK)]
-    model = DistributedDataParallel(network())
-    apart = median_step(model, batches, steps, exchange=False)
+    mine = lines(batch)[:, rank::2]
+    model = DistributedDataParallel(Loss())
+    apart = median_step(model, mine, steps, exchange=False)
     torch.distributed.barrier()
-    together = median_step(model, batches, steps, exchange=True)
+    together = median_step(model, mine, steps, exchange=True)
     if rank == 0:
         found.put((apart, together))
     torch.distributed.barrier()
@@ -95,10 +86,9 @@ def one_of_two(rank: int, port: int, batch: int, steps: int, found: Any) -> None
 def main(batch: int, steps: int) -> None:
     keep_large_blocks()
     torch.set_num_threads(2)
-    batches = draw_batches(batch, 1, SHRINK)
-    points = batches[0].points
-    weights = sum(w.numel() for w in network().parameters())
-    single = median_step(network(), batches, steps, exchange=True)
+    points = POINTS * batch
+    weights = sum(w.numel() for w in Loss().parameters())
+    single = median_step(Loss(), lines(batch), steps, exchange=True)
     context = multiprocessing.get_context("spawn")
     store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     port = store.port

@@ -185,7 +185,7 @@ def one_line(error: BaseException, config_name: str) -> str:
     for cause in causes:
         if isinstance(cause, UserError):  # also one that Hydra wrapped on its way out of a constructor
             return " ".join(str(cause).splitlines())
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.errno in _REFUSED:
         advice = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another run_dir"
         return f"{error.filename or 'writing'}: {error.strerror}; {advice}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
