@@ -4,6 +4,7 @@ Without a GPU the operations that would make a host wait for one are refused by 
 rest: pageable copies, and what the project's operators do inside.
 """
 
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +13,7 @@ from lightning.pytorch import Callback
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from graves_lm.data.base import SequenceDataModule
+from graves_lm.data.for_trainer import TrainerData
 from graves_lm.data.line_batches import LineBatch
 from graves_lm.tasks.base import SequenceTask
 from tests.runs import train, write_text, write_waves
@@ -53,17 +54,19 @@ class Watch(Callback):
             assert device is None, "torch.tensor(…, device=…) waits for a GPU; torch.full does not"
             return made(*args, **kwargs)
 
-        self.mode, self.patch = NoWaiting(), pytest.MonkeyPatch()
-        self.patch.setattr(torch, "tensor", tensor)
-        self.mode.__enter__()
+        self.looking = ExitStack()
+        self.looking.enter_context(pytest.MonkeyPatch.context()).setattr(torch, "tensor", tensor)
+        self.looking.enter_context(NoWaiting())
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         NoWaiting.steps += 1
         if pl_module.device.type == "cuda":
             torch.cuda.set_sync_debug_mode("default")
         else:
-            self.mode.__exit__(None, None, None)
-            self.patch.undo()
+            self.looking.close()
+
+    def on_exception(self, trainer, pl_module, exception):
+        self.looking.close()  # or all later tests of this process would be watched
 
 
 def watched(tmp_path, *overrides):
@@ -134,7 +137,7 @@ def test_batches_are_pinned_for_a_gpu(monkeypatch):
     for kind, changed in (("cuda", 1), ("cpu", 0)):
         strategy = SimpleNamespace(root_device=torch.device(kind))
         data = SimpleNamespace(trainer=SimpleNamespace(strategy=strategy))
-        moved = SequenceDataModule.on_before_batch_transfer(data, batch, 0)
+        moved = TrainerData.on_before_batch_transfer(data, batch, 0)
         assert isinstance(moved, LineBatch)
         assert moved.size == 5
         assert all((part == changed).all() for part in moved[:3])

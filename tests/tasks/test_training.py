@@ -248,7 +248,7 @@ def test_a_sampler_of_another_kind_is_refused(tmp_path, write, sampler, refusal)
         cfg = compose("train", [*name, *places, sampler])
     with pytest.raises(UserError, match=refusal):
         run(cfg)
-    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 @pytest.mark.slow

@@ -41,7 +41,7 @@ class OneHotProjection(nn.Module):
         symbols = len(self.weight)
         if x.numel() >= symbols:  # fewer rows to add b to, and one pass over the outputs
             table = torch.cat([self.weight + bias, bias.unsqueeze(0)])
-            return embedding(torch.where(x < 0, symbols, x), table)
+            return embedding(x.masked_fill(x < 0, symbols), table)
         rows = embedding(x.clamp_min(0), self.weight)
         return rows * (x >= 0).unsqueeze(-1) + bias  # a product, not a test: no wait for a GPU's answer
 

@@ -47,7 +47,7 @@ def legibility(
     def nats(text: Sequence[int]) -> Tensor:
         texts = Text.of([[*before, *text]] * len(lines), device)
         distribution, _, _ = network(point_TL3[:-1], texts, network.initial_state(len(lines)))
-        return torch.where(counts_TL, -distribution.log_prob(point_TL3[1:]), 0).double().sum(0)
+        return (-distribution.log_prob(point_TL3[1:])).masked_fill(~counts_TL, 0).double().sum(0)
 
     random = np.random.default_rng(0)
     others = [nats(random.permutation(symbols).tolist()) for _ in range(SHUFFLES)]
