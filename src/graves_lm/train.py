@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from graves_lm.errors import FolderInUse
+from graves_lm.errors import FolderInUse, Stopped
 from graves_lm.launch import entry, one_line
 
 
@@ -24,8 +24,8 @@ def train(cfg: DictConfig) -> float | None:
     failure = Path(cfg.run_dir) / FAILED
     try:
         figure: float | None = ddp.run("graves_lm.training.run", cfg)
-    except FolderInUse:
-        raise  # the reason is not that run's
+    except (FolderInUse, Stopped):
+        raise  # the run of that folder has not failed
     except Exception as error:
         with suppress(OSError):
             failure.write_text(one_line(error, "train") + "\n")
