@@ -15,9 +15,11 @@ from graves_lm.data.strokes import Normalisation
 from graves_lm.errors import UserError
 from graves_lm.evaluation import run
 from graves_lm.evaluation.features import features
-from graves_lm.evaluation.samples import Measured, choose, compare, diversity, read
+from graves_lm.evaluation.samples import Measured, choose, compare, diversity, primed_pairs, read
 from graves_lm.launch import CONF
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
+from graves_lm.sampling.synthesis import SynthesisSampler
+from graves_lm.tasks.loading import load_task, read_checkpoint
 from graves_lm.tasks.synthesis import SynthesisTask
 from tests.data.lines import make_line, make_store
 from tests.runs import train
@@ -126,9 +128,26 @@ def test_the_command(ckpt, tmp_path, capsys):
     assert all(math.isfinite(figure) for figure in figures.values())
     assert [len(lines) for lines in record["lines"].values()] == [2, 2]
     pages = sorted(p.name for p in (tmp_path / "samples").iterdir())
-    assert pages == ["bias-0.7.png", "bias-0.7.svg", "bias-0.png", "bias-0.svg"]
+    assert pages == [f"{page}.{kind}" for page in ("bias-0.7", "bias-0", "primed") for kind in ("png", "svg")]
     again = evaluate(*settings, f"run_dir={tmp_path}", "sampler=unbiased", "sampler.batch_size=1")
     assert again == pytest.approx(figures, rel=1e-3)  # whichever lines are drawn together
+
+
+def test_primed_pairs_are_of_different_writers_below_their_own_lines(ckpt):
+    task = load_task(read_checkpoint(ckpt))
+    names = ["ann", "ann", "bob", "dot", "cyd"]
+    text = next(c for c in task.alphabet.characters if c != " ")
+    lines = [make_line(f"line-{i}", 30 + i, text * 3) for i in range(5)]
+    lines = [line._replace(writer=name) for line, name in zip(lines, names, strict=True)]
+    lines[3] = lines[3]._replace(strokes=lines[3].strokes[:3])  # too short to show a style
+    task.normalisation = Normalisation.fit([line.strokes for line in lines])
+    sampler = SynthesisSampler(points_per_character=2)
+    page = primed_pairs(task, sampler, lines, [4, 3, 0, 1, 2], [text], seed=1)
+    assert len(page) == 6
+    for real, i in zip(page[::2], (4, 0, 2), strict=True):
+        np.testing.assert_array_equal(real, lines[i].strokes)
+    ((alone, _),) = task.write(sampler, [text], 1, prime=lines[4])
+    np.testing.assert_array_equal(page[1], alone.strokes)
 
 
 @pytest.mark.parametrize(

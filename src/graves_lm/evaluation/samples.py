@@ -50,6 +50,7 @@ from graves_lm.tasks.synthesis import SynthesisTask, text_of
 
 SHOWN = 20  # lines of a page of samples: the first ones, as they come
 REPEATED, REPEATS = 10, 5
+PRIMED = 5  # writers whose style is taken on
 LONG = 0.999  # the quantile of the real characters' points above which a character is repeated
 _BATCH = 16  # real lines read side by side
 
@@ -124,13 +125,44 @@ def evaluate_samples(task: SynthesisTask, data: Any, split: str, cfg: DictConfig
     }
     write(folder / "samples.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     print(folder / "samples.json")
-    for name, lines in drawn.items():
-        page = [line.strokes for line in lines[:SHOWN]]
+    pages = {name: [line.strokes for line in lines[:SHOWN]] for name, lines in drawn.items()}
+    middle = samplers[len(samplers) // 2]
+    pages["primed"] = primed_pairs(task, middle, data.store, others, texts, cfg.seed)
+    for name, page in pages.items():
         for ending, content in ((".svg", strokes_to_svg(page)), (".png", strokes_to_png(page))):
             file = folder / "samples" / f"{name.replace(' ', '-')}{ending}"
             write(file, content)
             print(file)
     return {f"{name}/{key}": value for name, row in figures.items() for key, value in row.items()}
+
+
+def primed_pairs(
+    task: SynthesisTask,
+    sampler: SynthesisSampler,
+    store: Any,
+    lines: Sequence[int],
+    texts: Sequence[str],
+    seed: int,
+) -> list[NDArray[np.float32]]:
+    """A real line and below it one of the texts in its style, as in Figures 18–21: for the first `PRIMED`
+    writers among the lines whose line can be a prime."""
+    page: list[NDArray[np.float32]] = []
+    writers: set[str] = set()
+    for i in lines:
+        real = store[i]
+        writer = real.writer or real.id
+        if writer in writers:
+            continue
+        text = texts[len(writers) % len(texts)]
+        try:
+            ((line, _),) = task.write(sampler, [text], seed, prime=real)
+        except UserError:  # too short to show a style
+            continue
+        writers.add(writer)
+        page += [real.strokes, line.strokes]
+        if len(writers) == PRIMED:
+            break
+    return page
 
 
 def choose(store: Any, lines: NDArray[np.int64], count: int, seed: int) -> tuple[list[int], list[int]]:
