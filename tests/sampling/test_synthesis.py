@@ -42,6 +42,23 @@ def test_a_line_is_the_same_alone_and_among_others(network):
             assert torch.equal(together[i].point_T3[:, 2], other.point_T3[:, 2])
 
 
+def test_the_longest_text_may_end_first():
+    """The lines left are then of fewer characters than the batch was made for."""
+    torch.manual_seed(5)
+    network = SynthesisNetwork(6, layers=1, hidden_size=8, mixtures=2, window_components=2, window_scale=0.0)
+    with torch.no_grad():
+        network.window.bias[4:] = -2.0  # a slow window, but where it sees the first symbol
+        network.window.weight[4:, 0] = 4.0
+        network.from_window[0][:, 0] = 8.0
+    texts = [[0] * 9, [1, 2, 3, 4, 5, 1, 2]]
+    sampler = SynthesisSampler(points_per_character=1)
+    alone = [sampler.write(network, [text], seed=2, first_line=i)[0] for i, text in enumerate(texts)]
+    assert len(alone[0].point_T3) < len(alone[1].point_T3)
+    for line, other in zip(sampler.write(network, texts, seed=2), alone, strict=True):
+        assert torch.allclose(line.point_T3, other.point_T3, atol=1e-3)
+        assert torch.allclose(line.coverage_U, other.coverage_U, atol=1e-2)
+
+
 def test_the_seed_decides(network):
     one, same, other = (SynthesisSampler().write(network, TEXTS[:1], seed=s)[0] for s in (1, 1, 2))
     assert torch.equal(one.point_T3, same.point_T3)

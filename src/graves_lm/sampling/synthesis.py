@@ -85,7 +85,7 @@ class _Row:
     cap: int
     points: list[Tensor] = field(default_factory=list)
     outputs: list[Tensor] = field(default_factory=list)  # ŷ, whose density each point was drawn from
-    coverage: list[Tensor] = field(default_factory=list)
+    coverage: list[Tensor] = field(default_factory=list)  # φ on each of its characters and one past them
     begin: int | None = None  # the first point that belongs to the text, once that is known
     past_end: int = 0  # points since the stop rule held
     at: int = 0  # the character that the window looks at
@@ -97,9 +97,9 @@ class _Row:
         self.dwell = self.dwell + 1 if at == self.at else 1
         self.at = at
 
-    def phi(self, before: int) -> Tensor:
-        """(T, V) so far, of the prime's `before` characters and its own."""
-        return torch.stack(self.coverage)[:, : before + self.length + 1].clamp_min(0)
+    def phi(self) -> Tensor:
+        """(T, V) so far, of the prime's characters and its own."""
+        return torch.stack(self.coverage).clamp_min(0)
 
 
 class SynthesisSampler:
@@ -266,7 +266,7 @@ class SynthesisSampler:
                 row.look(done, where)
                 row.points.append(x_3)
                 row.outputs.append(y_Y)
-                row.coverage.append(phi_V)
+                row.coverage.append(phi_V[: len(before) + row.length + 1])
                 if row.past_end:  # the window is ahead of the pen, which ends its stroke yet
                     over = lifted > 0.5 or row.past_end > self.points_per_character
                 else:
@@ -275,7 +275,7 @@ class SynthesisSampler:
                 if row.begin is not None:
                     yield row.index, x_3
                 elif done or where >= 0 or over:  # the window has reached the text
-                    row.begin = _beginning(torch.stack(row.points), row.phi(len(before)), len(before))
+                    row.begin = _beginning(torch.stack(row.points), row.phi(), len(before))
                     for point_3 in row.points[row.begin :]:
                         yield row.index, point_3
                 if over:
@@ -306,7 +306,7 @@ class SynthesisSampler:
 
 
 def _finish(row: _Row, mixtures: int, before: int, stuck: bool) -> DrawnLine:
-    phi_TV = row.phi(before)
+    phi_TV = row.phi()
     share_TV = phi_TV / phi_TV.sum(1, keepdim=True).clamp_min(1e-12)
     point_T3, y_TY = torch.stack(row.points[row.begin :]), torch.stack(row.outputs[row.begin :])
     return DrawnLine(
