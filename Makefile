@@ -46,8 +46,8 @@ demo: $(VENV)/.installed  ## train small networks for text and for handwriting, 
 	done
 	@echo; echo "--- handwriting"
 	@$(BIN)/python -m graves_lm.sample ckpt=$(DEMO)/handwriting/checkpoints/best.ckpt \
-	    text="we can write what you say" width=30 one_hand=false sampler.candidates=16 \
-	    page.height=null page.width=110 page.margin_top=8 page.margin_bottom=6 \
+	    text="we can write what you say" width=13 one_hand=false sampler.candidates=16 \
+	    page.height=null page.width=90 page.margin_top=8 page.margin_bottom=6 \
 	    output=$(DEMO)/handwriting.svg
 
 test: $(VENV)/.installed-dev  ## the fast tests; those on licensed corpora run where the data is
