@@ -14,12 +14,12 @@ COPY --from=wheel /wheels /wheels
 RUN python3 -m venv /opt/graves_lm \
     && /opt/graves_lm/bin/pip install --no-cache-dir --extra-index-url "${TORCH_INDEX}" /wheels/*.whl \
     && useradd --create-home --uid 1000 graves \
-    && mkdir -p /work/data /work/logs \
-    && chown -R graves /work
+    && mkdir -p /runs/data /runs/logs \
+    && chown -R graves /runs
 ENV PATH=/opt/graves_lm/bin:$PATH PYTHONUNBUFFERED=1
 USER 1000
-WORKDIR /work
-VOLUME ["/work/data", "/work/logs"]
+WORKDIR /runs
+VOLUME ["/runs/data", "/runs/logs"]
 HEALTHCHECK --interval=5m --timeout=60s CMD ["python", "-m", "graves_lm.doctor"]
 # docker run IMAGE VERB ARGUMENTS is python -m graves_lm.VERB ARGUMENTS; without a verb it says what it finds.
 COPY --chmod=755 docker/entrypoint.sh /usr/local/bin/graves_lm
