@@ -116,18 +116,24 @@ def test_a_window_that_does_not_move_ends_the_line_and_is_told(network):
 
 
 def test_a_line_ends_with_the_pen_up_after_the_stop_rule_holds(network):
-    """Fed its own points, the network says where the rule holds first: the line ends at the next pen-up."""
-    for text, line in zip(TEXTS, SynthesisSampler().write(network, TEXTS, seed=2), strict=True):
+    """Fed its own points, the network says where the rule holds first: between two strokes the line ends there,
+    inside a stroke at the next pen-up."""
+    places = []
+    texts = TEXTS * 6
+    for text, line in zip(texts, SynthesisSampler().write(network, texts, seed=2), strict=True):
         of, state = Text.of([text]), network.initial_state(1)
-        before_T3 = torch.cat([torch.zeros(1, 3), line.point_T3[:-1]])
+        before_T3 = torch.cat([torch.zeros(1, 3), line.point_T3])
         held = []
         with torch.no_grad():
             for point_3 in before_T3:
                 _, state, phi_1V = network.step(point_3.unsqueeze(0), of, state)
                 held.append(bool(past_the_end(phi_1V, of)))
         first = held.index(True)
+        inside = not line.point_T3[first - 1, 2] > 0.5
+        places.append(inside)
         lifted = (line.point_T3[first:, 2] > 0.5).tolist()
-        assert lifted == [False] * (len(lifted) - 1) + [True]
+        assert lifted == ([False] * (len(lifted) - 1) + [True] if inside else [])
+    assert {True, False} == set(places)
 
 
 def test_a_line_without_an_end_of_its_last_stroke_ends_all_the_same():

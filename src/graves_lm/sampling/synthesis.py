@@ -264,6 +264,9 @@ class SynthesisSampler:
             seen = zip(rows, done_L, where_L, drawn, strict=True)
             for i, (row, done, where, (x_3, y_Y, phi_V, lifted)) in enumerate(seen):
                 row.look(done, where)
+                if row.past_end == 1 and row.begin is not None and row.points[-1][2] > 0.5:
+                    yield row.index, _finish(row, packed.mixtures, len(before), stuck=False)
+                    continue  # the rule holds between two strokes: the next one is none of the text's
                 row.points.append(x_3)
                 row.outputs.append(y_Y)
                 row.coverage.append(phi_V[: len(before) + row.length + 1])
