@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import linear as torch_linear
 
-from graves_lm.nn.products import linear, product, repeated_product, weight_derivative
+from graves_lm.nn.products import linear, product, recurrent_derivative, repeated_product, weight_derivative
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
@@ -58,3 +58,33 @@ def test_under_autocast_linear_is_torchs_own():
     x, w = torch.randn(5, 8), torch.randn(4, 8)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert linear(x, w).dtype == torch.bfloat16
+
+
+def test_a_second_derivative_is_refused_and_not_zero():
+    x = torch.randn(3, 4, requires_grad=True)
+    (first,) = torch.autograd.grad(linear(x, torch.randn(5, 4)).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError):
+        first.sum().backward()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_products_of_no_rows(dtype):
+    x, w = torch.zeros(0, 4, dtype=dtype), torch.randn(5, 4).to(dtype).requires_grad_()
+    assert (
+        linear(x, w).shape
+        == product(x, w.detach()).shape
+        == repeated_product(w.detach(), 0)(x).shape
+        == (0, 5)
+    )
+    linear(x, w).sum().backward()
+    assert torch.equal(w.grad, torch.zeros(5, 4, dtype=dtype))
+    assert torch.equal(weight_derivative(torch.zeros(0, 5, dtype=dtype), x), torch.zeros(5, 4, dtype=dtype))
+
+
+def test_a_recurrences_derivative_is_the_sum_over_its_steps():
+    dz, seen, seen0 = torch.randn(4, 3, 8), torch.randn(4, 3, 5), torch.randn(3, 5)
+    before = torch.cat([seen0[None], seen[:-1]])
+    for T in (1, 4):
+        exact = torch.einsum("tbo,tbi->oi", dz[:T].double(), before[:T].double())
+        got = recurrent_derivative(dz[:T], seen[:T], seen0)
+        torch.testing.assert_close(got.double(), exact, rtol=0, atol=1e-5)

@@ -274,3 +274,16 @@ def test_a_symbol_that_does_not_exist_is_an_error(dtype):
     p, given = parameters(generator, dtype=dtype), inputs(generator, dtype=dtype)
     with pytest.raises((IndexError, RuntimeError)):
         run_ours(*given, torch.where(SYMBOL_BU == 4, C, SYMBOL_BU), p)
+
+
+def test_texts_of_other_whole_numbers_are_read_as_they_are():
+    generator = torch.Generator().manual_seed(0)
+    p, given = parameters(generator, dtype=torch.float32), inputs(generator, dtype=torch.float32)
+
+    def run(symbol_BU):
+        out = run_ours(*given, symbol_BU, p)
+        made = [out.h_TBH, out.w_TBC, out.seen.kappa_BK]
+        return made + list(torch.autograd.grad(sum(v.sum() for v in made), [given[0], *p.values()]))
+
+    for a, b in zip(run(SYMBOL_BU), run(SYMBOL_BU.int()), strict=True):
+        assert torch.equal(a, b)

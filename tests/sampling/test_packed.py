@@ -222,3 +222,51 @@ def test_samples_do_not_depend_on_the_path(monkeypatch, kind):
 def test_unknown_weights_are_refused(sampler):
     with pytest.raises(UserError, match=r"sampler\.weights=int4: float32, bf16 or int8"):
         sampler(weights="int4")
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_without_a_text_the_window_stays_where_it_is(path, batch):
+    torch.manual_seed(0)
+    packed = PackedNetwork(spread(SynthesisNetwork(C, 2, H, M, K)))
+    before = packed.pack(random_state(2, batch), torch.randn(batch, K), torch.randn(batch, C))
+    y, after, phi = packed.step(torch.randn(batch, 3), before)
+    assert phi.shape == (batch, 0)
+    assert y.isfinite().all()
+    assert torch.equal(after[:, -K - C :], before[:, -K - C :])
+    assert not torch.equal(after[:, : -K - C], before[:, : -K - C])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_networks_of_other_numbers_are_packed_in_float32(path, dtype):
+    torch.manual_seed(0)
+    strokes, text = StrokeNetwork(2, H, M), CharacterNetwork(7, 2, H)
+    for network, x in ((strokes, torch.randn(1, 3)), (text, torch.tensor([4]))):
+        spread(network)
+        for layer in network.stack.recurrences:
+            torch.nn.init.normal_(layer.peephole)
+        network.to(dtype)
+        exact = type(network)(7, 2, H) if network is text else StrokeNetwork(2, H, M)
+        exact.load_state_dict({name: w.float() for name, w in network.state_dict().items()})
+        state = random_state(2, 1)
+        y, _, _ = PackedNetwork(network).step(x, PackedNetwork(exact).pack(state))
+        if network is text:
+            expected, _ = exact.step(CharacterState(state, x))
+        else:
+            expected = exact.stack.step(x, state)[0]
+        torch.testing.assert_close(y, expected, **CLOSE)
+
+
+def test_a_nan_of_the_window_stays_one(path):
+    network = SynthesisNetwork(C, 1, H, M, K)
+    with torch.no_grad():
+        network.window.bias[0] = math.nan
+    packed = PackedNetwork(network)
+    state = packed.pack(random_state(1, 1), torch.zeros(1, K), torch.zeros(1, C))
+    _, _, phi = packed.step(torch.zeros(1, 3), state, TEXT.rows(torch.tensor([0])))
+    assert phi.isnan().all()
+
+
+def test_symbols_that_do_not_exist_are_refused_before_they_are_read(path):
+    for wrong in ([1, C], [1, 10**8], [-1, 2]):
+        with pytest.raises(IndexError, match="of a text: there are"):
+            SynthesisSampler().write(SynthesisNetwork(C, 1, H, M, K), [wrong])

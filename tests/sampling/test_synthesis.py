@@ -116,8 +116,8 @@ def test_a_window_that_does_not_move_ends_the_line_and_is_told(network):
 
 
 def test_a_line_ends_with_the_pen_up_after_the_stop_rule_holds(network):
-    """Fed its own points, the network says where the rule holds first: between two strokes the line ends there,
-    inside a stroke at the next pen-up."""
+    """Fed its own points, the network says where the rule holds first: between two strokes the line ends
+    there, inside a stroke at the next pen-up."""
     places = []
     texts = TEXTS * 6
     for text, line in zip(texts, SynthesisSampler().write(network, texts, seed=2), strict=True):

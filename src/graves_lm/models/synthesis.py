@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from graves_lm.distributions import StrokeDistribution
 from graves_lm.errors import UserError
 from graves_lm.nn.clip import clip_derivative
-from graves_lm.nn.lstm import LSTMRecurrence, LSTMState
+from graves_lm.nn.lstm import LSTMRecurrence
 from graves_lm.nn.mixture import MixtureHead
 from graves_lm.nn.products import linear
 from graves_lm.nn.stack import SkipStack, StackState
@@ -64,16 +64,6 @@ class SynthesisState(NamedTuple):
     layers: StackState
     kappa_BK: Tensor
     w_BC: Tensor
-
-    def detach(self) -> "SynthesisState":
-        """The same values, cut off from the graph that made them."""
-        layers = tuple(layer.detach() for layer in self.layers)
-        return SynthesisState(layers, self.kappa_BK.detach(), self.w_BC.detach())
-
-    def rows(self, index: Tensor) -> "SynthesisState":
-        """Some rows of the batch: `index` is int64 (the rows) or bool (B,) (which to keep)."""
-        layers = tuple(LSTMState(h_BH[index], c_BH[index]) for h_BH, c_BH in self.layers)
-        return SynthesisState(layers, self.kappa_BK[index], self.w_BC[index])
 
 
 class Attention(NamedTuple):

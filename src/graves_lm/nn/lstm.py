@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from graves_lm.nn.cuda import kernels
 from graves_lm.nn.gates import gates_backward, gates_forward
-from graves_lm.nn.products import repeated_product, weight_derivative
+from graves_lm.nn.products import recurrent_derivative, repeated_product
 
 
 class LSTMState(NamedTuple):
@@ -116,10 +116,7 @@ def _lstm_backward(
         step(t, dh_TBH[t], dh_BH)
         dh_BH = times_w(dz_TBG[t])
 
-    # The weights' derivatives need no loop: one matrix product over all steps.
-    dw_GH = weight_derivative(dz_TBG[0], h0_BH.to(w_GH.dtype))
-    if T > 1:
-        dw_GH += weight_derivative(dz_TBG[1:].flatten(0, 1), h_TBH[:-1].flatten(0, 1).to(w_GH.dtype))
+    dw_GH = recurrent_derivative(dz_TBG, h_TBH, h0_BH)
     return dz_TBG, dw_GH, dpeephole_B3H.sum(0), dh_BH.to(h0_BH.dtype), dc_BH
 
 

@@ -30,7 +30,7 @@ from graves_lm.nn import native
 from graves_lm.nn.cuda import kernels
 from graves_lm.nn.gates import gates_backward, gates_forward, kernel
 from graves_lm.nn.lstm import LSTMState, lstm_step
-from graves_lm.nn.products import repeated_product, weight_derivative
+from graves_lm.nn.products import recurrent_derivative, repeated_product
 from graves_lm.nn.window import (
     LARGEST_EXPONENT,
     SoftWindow,
@@ -78,7 +78,7 @@ def _window_forward(
     (B, U), K, C, F = symbol_BU.shape, kappa0_BK.shape[1], symbols, hw_TBF.shape[2]
     run = kernel("window_forward", kappa0_BK, torch.float32)
     if run is not None:
-        if symbol_BU.max() >= C:  # the kernels use them as addresses
+        if symbol_BU.numel() and symbol_BU.max() >= C:  # the kernels use them as addresses
             raise IndexError(f"symbol {int(symbol_BU.max())} of a text: there are {C}, counted from 0")
         tensors = (symbol_BU, p_TBP, kappa0_BK, kappa_TBK, hw_TBF, hw_product_BF)
         sizes = (native.threads(), B, K, U, C, F, LARGEST_EXPONENT)
@@ -199,7 +199,7 @@ def _window_lstm(
     T, B, G = z_TBG.shape
     H, C, P, K = G // 4, w0_BC.shape[1], len(b_P), kappa0_BK.shape[1]
     hw_TBF, kappa_TBK, p_TBP, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (H + C, K, P, H, G))
-    c0_BH, symbol_BU, kappa0_BK = c0_BH.contiguous(), symbol_BU.contiguous(), kappa0_BK.contiguous()
+    c0_BH, symbol_BU, kappa0_BK = c0_BH.contiguous(), symbol_BU.long().contiguous(), kappa0_BK.contiguous()
     mixed, w_HP = w_GF.dtype != c0_BH.dtype, w_PH.t()
     hw_BF = torch.cat([h0_BH, w0_BC], dim=1).to(w_GF.dtype)
     own_BF = hw_BF if mixed else None
@@ -259,7 +259,7 @@ def _window_lstm_backward(
     if dkappa_TBK is not None:
         dkappa_TBK = dkappa_TBK.contiguous()
     dpeephole_B3H = c0_BH.new_zeros(B, 3, H)
-    window = _window_backward(symbol_BU.contiguous(), p_TBP, kappa_TBK, dkappa_TBK, dkappa_BK, dp_TBP)
+    window = _window_backward(symbol_BU.long().contiguous(), p_TBP, kappa_TBK, dkappa_TBK, dkappa_BK, dp_TBP)
     gates = gates_backward(a_TBG, c_TBH, c0_BH.contiguous(), peephole_3H, clip, dc_BH, dz_TBG, dpeephole_B3H)
     times_w = repeated_product(w_GF.t(), B)
     for t in range(T - 1, -1, -1):
@@ -268,10 +268,7 @@ def _window_lstm_backward(
         gates(t, dh_BH, dhw_BF)
         dhw_BF = times_w(dz_TBG[t])
 
-    # The weights' derivatives need no loop: one matrix product over all steps.
-    dw_GF = weight_derivative(dz_TBG[0], torch.cat([h0_BH, w0_BC], dim=1).to(w_GF.dtype))
-    if T > 1:
-        dw_GF += weight_derivative(dz_TBG[1:].flatten(0, 1), hw_TBF[:-1].flatten(0, 1).to(w_GF.dtype))
+    dw_GF = recurrent_derivative(dz_TBG, hw_TBF, torch.cat([h0_BH, w0_BC], dim=1))
     dw_PH = dp_TBP.flatten(0, 1).t() @ hw_TBF.flatten(0, 1)[:, :H]
     dh0_BH, dw0_BC = dhw_BF.to(c0_BH.dtype, copy=True).split([H, F - H], dim=1)
     return (

@@ -5,7 +5,7 @@ Shapes as in `sampling.packed`, with B = 1.
 
 import ctypes
 from collections.abc import Callable
-from ctypes import c_int64, c_void_p
+from ctypes import c_float, c_int64, c_void_p
 from typing import TYPE_CHECKING, Optional
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from graves_lm.models.synthesis import Text
 from graves_lm.nn.native import arguments, kernel, threads
+from graves_lm.nn.window import LARGEST_EXPONENT
 from graves_lm.sampling.weights import Matrix
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class _Network(ctypes.Structure):
         ("first_output", c_int64),
         ("symbols", c_int64),
         ("components", c_int64),
+        ("largest_exponent", c_float),
         ("layer", ctypes.POINTER(_Layer)),
         ("window", _Matrix),
         ("output", _Matrix),
@@ -86,6 +88,7 @@ class Kernel:
             packed.first_output,
             packed.symbols,
             packed.components,
+            LARGEST_EXPONENT,
             (_Layer * len(layers))(*layers),
             _Matrix() if packed.window is None else _matrix(packed.window),
             _matrix(packed.output),

@@ -166,7 +166,7 @@ def _pack_layer(network: nn.Module, n: int, weights: str) -> PackedLayer:
     if n < len(stack.from_input):
         projection = stack.from_input[n]
         if isinstance(projection, OneHotProjection):
-            one_hot_KG = projection.weight * doubled_G
+            one_hot_KG = (projection.weight * doubled_G).float()
         else:
             pen, inputs = [cast(nn.Linear, projection).weight], 3
     columns = [
@@ -176,7 +176,7 @@ def _pack_layer(network: nn.Module, n: int, weights: str) -> PackedLayer:
         recurrence.weight,
     ]
     weight_GI = torch.cat(columns, dim=1) * doubled_G[:, None]
-    peephole_3H = weight_GI.new_zeros(3, recurrence.hidden_size)
+    peephole_3H = weight_GI.new_zeros(3, recurrence.hidden_size, dtype=torch.float32)
     if recurrence.peephole is not None:
         peephole_3H.copy_(recurrence.peephole)
     return PackedLayer(matrix(weight_GI, stack.bias[n] * doubled_G, weights), peephole_3H, one_hot_KG, inputs)

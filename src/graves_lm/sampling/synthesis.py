@@ -65,10 +65,6 @@ class DrawnLine:
         """Smaller is better: stopped by itself, nothing skipped."""
         return (not self.stopped, len(self.skipped))
 
-    @property
-    def nats_per_point(self) -> float:
-        return self.nats / max(1, len(self.point_T3))
-
 
 def least_faulty(candidates: Sequence[DrawnLine]) -> list[DrawnLine]:
     """The candidates with the fewest faults."""
@@ -247,7 +243,11 @@ class SynthesisSampler:
     ) -> Iterator[tuple[int, Tensor | DrawnLine]]:
         device = network.window.weight.device
         before = list(prime.symbol_U) if prime else []
-        text = Text.of([before + list(t) for t in texts], device)
+        rows_U = [before + list(t) for t in texts]
+        if unknown := {s for row in rows_U for s in row if not 0 <= s < packed.symbols}:
+            # The kernel uses them as addresses.
+            raise IndexError(f"symbol {min(unknown)} of a text: there are {packed.symbols}, counted from 0")
+        text = Text.of(rows_U, device)
         state, x_L3 = self._start(network, text, prime)
         state_LS = packed.pack(*state)
         rows = [

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from graves_lm.nn.cuda import gates, window
 from graves_lm.nn.cuda.loop import Loop, loop_for, on
+from graves_lm.nn.products import recurrent_derivative
 from graves_lm.nn.window import LARGEST_EXPONENT
 
 
@@ -184,7 +185,7 @@ def lstm_backward(
             loop.run(T, B, dh_TBH, a_TBG, c_TBH, before_BH, dz_TBG)
             dpeephole_3H = loop.dpeephole_B3H[:B].sum(0)
             dh_BH, dc_BH = loop.dh_BF[:B].to(h0_BH.dtype, copy=True), loop.dc_BH[:B].clone()
-    dw_GH = _product_derivative(dz_TBG, h_TBH, h0_BH)
+    dw_GH = recurrent_derivative(dz_TBG, h_TBH, h0_BH)
     return dz_TBG, dw_GH, dpeephole_3H, dh_BH, dc_BH
 
 
@@ -254,7 +255,7 @@ def window_lstm_backward(
             dc_BH, dkappa_BK = loop.dc_BH[:B].clone(), loop.dkappa_BK[:B].clone()
     return (
         dz_TBG,
-        _product_derivative(dz_TBG, hw_TBF, torch.cat([h0_BH, w0_BC], dim=1)),
+        recurrent_derivative(dz_TBG, hw_TBF, torch.cat([h0_BH, w0_BC], dim=1)),
         dpeephole_3H,
         dp_TBP.flatten(0, 1).t() @ hw_TBF.flatten(0, 1)[:, :H],
         dp_TBP.sum((0, 1)),
@@ -263,15 +264,6 @@ def window_lstm_backward(
         dkappa_BK,
         dw_BC,
     )
-
-
-def _product_derivative(dz_TBG: Tensor, seen_TBF: Tensor, seen0_BF: Tensor) -> Tensor:
-    """dw_GF over all steps; step t saw what step t − 1 left."""
-    dtype = dz_TBG.dtype
-    dw_GF = dz_TBG[0].t() @ seen0_BF.to(dtype)
-    if len(dz_TBG) > 1:
-        dw_GF.addmm_(dz_TBG[1:].flatten(0, 1).t(), seen_TBF[:-1].flatten(0, 1).to(dtype))
-    return dw_GF
 
 
 @triton.jit

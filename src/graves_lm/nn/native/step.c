@@ -26,6 +26,7 @@ typedef struct {
 typedef struct {
     int64_t layers, hidden, outputs, first_output; /* the output sees the layers from `first_output` on */
     int64_t symbols, components;                   /* of the window; 0: none */
+    float largest_exponent;                        /* of its α, β and steps */
     const Layer *layer;
     Matrix window, output;
 } Network;
@@ -135,7 +136,7 @@ static void window(const Network *net, const float *h, const int64_t *text, int6
         some_rows(&net->window, from, P, x, p);
 #pragma omp simd
     for (int64_t n = 0; n < P; n++)
-        p[n] = exponential(p[n] < 20 ? p[n] : 20); /* LARGEST_EXPONENT */
+        p[n] = exponential(p[n] > net->largest_exponent ? net->largest_exponent : p[n]);
     memset(phi, 0, (U + 1) * sizeof *phi);
     for (int64_t k = 0; k < K; k++) {
         float alpha = p[k], beta = p[K + k], at = kappa[k] = kappa_before[k] + p[2 * K + k];
@@ -172,7 +173,10 @@ void network_step(const Network *net, int64_t threads, const float *x, int64_t s
                 units(layer, H, first, symbol, input, c + n * H, after + n * H, c_after + n * H);
             if (n == 0 && K) {
 #pragma omp single
-                window(net, after, text, U, kappa, kappa_after, seen_after, phi);
+                if (text)
+                    window(net, after, text, U, kappa, kappa_after, seen_after, phi);
+                else /* it stays where it is */
+                    memcpy(kappa_after, kappa, (K + C) * sizeof *kappa);
             }
         }
         float input[net->output.columns];
