@@ -5,6 +5,6 @@ set -eu
 verb="${1:-doctor}"
 [ "$#" -eq 0 ] || shift
 case "$verb" in
-    train | evaluate | sample | prepare | doctor) exec python -m "graves_lm.$verb" "$@" ;;
+    train | evaluate | sample | prepare | compare | dashboard | doctor) exec python -m "graves_lm.$verb" "$@" ;;
     *) exec "$verb" "$@" ;;
 esac

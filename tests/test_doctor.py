@@ -50,7 +50,7 @@ def test_what_is_missing_is_named_with_what_to_do(capsys, monkeypatch):
     assert found["wandb"][0] == "!!"
     assert "pip install 'wandb" in found["wandb"][1]
     assert found["torch"][0] == "!!"
-    assert found["C++ compiler"][0] == "--"
+    assert found["C compiler"][0] == "--"
     assert found["./logs"][0] == "!!"
     assert "wandb login" in found["W&B"][1]
 

@@ -13,7 +13,7 @@ _TUNED = ("optimizer.lr", "optimizer.clip_norm", "model.network.hidden_size", "m
 
 def dashboard(cfg: DictConfig) -> None:
     """Make the view, or print what it would hold."""
-    from graves_lm.errors import UserError
+    from graves_lm.errors import UserError, first_line
     from graves_lm.tracking import has_credentials
 
     if cfg.entity is None:
@@ -31,8 +31,7 @@ def dashboard(cfg: DictConfig) -> None:
     try:
         view.save()
     except Exception as error:  # whatever the server or the network may answer
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"W&B did not save the view ({first}); dry_run=true prints it") from error
+        raise UserError(f"W&B did not save the view ({first_line(error)}); dry_run=true prints it") from error
     print(summary(view))
     print(view.url)
 

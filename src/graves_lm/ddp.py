@@ -50,7 +50,7 @@ def run(function: str, cfg: DictConfig) -> Any:
     outside, (rank, world) = started_by(), place()
     if outside is None:
         here, hosts = devices(cfg.trainer), cfg.trainer.num_nodes
-        return get_method(function)(cfg) if here * hosts == 1 else start(function, cfg, here, hosts)
+        return call(function, cfg) if here * hosts == 1 else start(function, cfg, here, hosts)
     if world > 1 and HydraConfig.get().mode == RunMode.MULTIRUN:
         raise UserError(
             f"-m under {outside}: every process would run the whole sweep; start the command once, without "
@@ -60,7 +60,7 @@ def run(function: str, cfg: DictConfig) -> Any:
         require_run_dir(outside)
     if rank > 0:
         log_to(log_file(cfg.run_dir, rank))
-    return get_method(function)(cfg)
+    return call(function, cfg)
 
 
 def place() -> tuple[int, int]:
@@ -130,10 +130,20 @@ def log_to(path: Path) -> None:
     logging.basicConfig(filename=path, format=form, level=logging.INFO, force=True)
 
 
-def lost_peer(error: BaseException) -> LostPeer | None:
+def call(function: str, cfg: DictConfig) -> Any:
+    """`function(cfg)` in this process. Raises LostPeer for an error that says that another one is gone."""
+    try:
+        return get_method(function)(cfg)
+    except RuntimeError as error:
+        if lost := lost_peer(error):
+            raise lost from error
+        raise
+
+
+def lost_peer(error: RuntimeError) -> LostPeer | None:
     """The error to show for one of torch's that says that another process of the run is gone."""
     rank, world = place()
-    if world == 1 or isinstance(error, UserError) or not isinstance(error, RuntimeError):
+    if world == 1:
         return None
     from torch.distributed import DistError
 
@@ -319,10 +329,11 @@ def work(folder: Path, parent: int) -> int:
     else:
         log_to(log_file(cfg.run_dir, rank))
     try:
-        result = get_method(function)(cfg)
+        result = call(function, cfg)
     except BaseException as error:
         mine = is_mistake(error)
-        message = one_line(error, "train") if mine else f"{type(error).__name__}: {error}"
+        command = hydra_cfg.hydra.job.config_name
+        message = one_line(error, command) if mine else f"{type(error).__name__}: {error}"
         record = {
             "message": " ".join(message.splitlines()),
             "kind": type(error).__name__,

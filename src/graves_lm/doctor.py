@@ -78,16 +78,11 @@ def cores_and_memory() -> Iterator[Finding]:
 
 
 def compiler() -> Iterator[Finding]:
-    found = next(
-        (name for name in (os.environ.get("CXX", ""), "c++", "g++", "clang++") if shutil.which(name)), None
-    )
-    yield (
-        Finding("ok", "C++ compiler", found)
-        if found
-        else Finding(
-            "--", "C++ compiler", "none", "not needed; install g++ for kernels that are compiled here"
-        )
-    )
+    from graves_lm.nn.native import compiler as find
+
+    found = find()
+    mend = "" if found else "install gcc: kernels compiled here train and draw faster"
+    yield Finding("ok" if found else "--", "C compiler", found or "none", mend)
 
 
 def wandb_state() -> Iterator[Finding]:

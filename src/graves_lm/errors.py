@@ -41,6 +41,11 @@ class TrainingDiverged(UserError):
     """The loss stopped being a finite number; the last good checkpoint is kept."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of a foreign error's message; its name where there is none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def near_misses(word: str, known: Iterable[str]) -> str:
     """A clause that names the known words closest to `word`, or all of them when there are few.
 

@@ -1,7 +1,6 @@
-"""What a run keeps in its folder besides its results: a lock, and what is needed to repeat it."""
+"""What a run keeps in its folder besides its results: a lock, what is needed to repeat it, how it ended."""
 
 import hashlib
-import json
 import os
 import platform
 import subprocess
@@ -11,11 +10,15 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 
 from graves_lm.errors import FolderInUse
+
+FAILED = "error.txt"
+"""Why a run failed."""
+PRUNED = "pruned.txt"
+"""Why a study gave a run up."""
 
 
 @contextmanager
@@ -38,15 +41,10 @@ def locked(run_dir: Path) -> Iterator[None]:
         lock.release()
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(partial, path)
-
-
 def environment(data: Any) -> dict[str, Any]:
     """What a run depends on beside its settings: code, packages, machine, and the content of its data."""
+    import torch  # not above: who reads run folders does without
+
     return {
         "overrides": list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else None,
         "graves_lm": _own_version() | _git_state(),

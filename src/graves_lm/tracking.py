@@ -21,7 +21,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
-from graves_lm.errors import TrainingDiverged
+from graves_lm.errors import TrainingDiverged, first_line
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def unhindered(action: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         failure = (action.__name__, type(error))
         if failure not in _told:
             _told.add(failure)
-            log.warning(f"W&B: {failure[0]} failed ({_first_line(error)}); training goes on")
+            log.warning(f"W&B: {failure[0]} failed ({first_line(error)}); training goes on")
 
 
 _told: set[tuple[str, type]] = set()
@@ -126,14 +126,14 @@ class WandbTracker(WandbLogger):
         try:
             run = super().experiment
         except Exception as error:  # whatever the server or the network may answer
-            why = f"the server cannot be used ({_first_line(error)})"
+            why = f"the server cannot be used ({first_line(error)})"
             run = self._start_otherwise()
         if run.disabled:
             return
         unhindered(id_file.write_text, f"{run.id}\n")
         for figure, best in BEST.items():
-            run.define_metric(f"val/{figure}", step_metric=STEP, summary=f"{best},last")
-        run.define_metric("epoch", step_metric=STEP)
+            unhindered(run.define_metric, f"val/{figure}", step_metric=STEP, summary=f"{best},last")
+        unhindered(run.define_metric, "epoch", step_metric=STEP)
         if run.offline:
             log.info(f"W&B: offline, {why}; upload with: wandb sync {folder_of(run)}")
 
@@ -143,7 +143,7 @@ class WandbTracker(WandbLogger):
         try:
             return super().experiment
         except Exception as error:
-            log.warning(f"W&B: it cannot start ({_first_line(error)}); training goes on without it")
+            log.warning(f"W&B: it cannot start ({first_line(error)}); training goes on without it")
             self._wandb_init["mode"] = "disabled"
             return super().experiment
 
@@ -341,7 +341,3 @@ def has_credentials() -> bool:
 def folder_of(run: Any) -> Path:
     """Where the run's files are, as `wandb sync` takes it."""
     return Path(run.dir).parent
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -7,7 +7,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from graves_lm.errors import FolderInUse, Stopped
+from graves_lm.errors import FolderInUse, LostPeer, Stopped, UserError
+from graves_lm.files import write
 from graves_lm.launch import entry, one_line
 
 
@@ -17,7 +18,7 @@ def train(cfg: DictConfig) -> float | None:
     A run that fails leaves the reason in its folder, so that a table of runs can tell it.
     """
     from graves_lm import ddp
-    from graves_lm.sweeps.runs import FAILED
+    from graves_lm.run_folder import FAILED
 
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         cfg.run_dir = HydraConfig.get().runtime.output_dir  # each job of a sweep has its own
@@ -27,8 +28,9 @@ def train(cfg: DictConfig) -> float | None:
     except (FolderInUse, Stopped):
         raise  # the run of that folder has not failed
     except Exception as error:
-        with suppress(OSError):
-            failure.write_text(one_line(error, "train") + "\n")
+        if not (isinstance(error, LostPeer) and failure.is_file()):  # another process may know the reason
+            with suppress(UserError):
+                write(failure, one_line(error, "train") + "\n")
         raise
     return figure
 

@@ -18,11 +18,11 @@ from omegaconf import DictConfig, OmegaConf
 from graves_lm.callbacks.heartbeat import Heartbeat
 from graves_lm.data.for_trainer import TrainerData
 from graves_lm.data.opening import prepare
-from graves_lm.ddp import lost_peer, place, started_by
+from graves_lm.ddp import place, started_by
 from graves_lm.errors import UserError
+from graves_lm.files import write_json
 from graves_lm.memory import keep_large_blocks
-from graves_lm.run_folder import environment, locked, write_json
-from graves_lm.sweeps.runs import FAILED
+from graves_lm.run_folder import FAILED, environment, locked
 from graves_lm.tasks.base import CARD, SequenceTask
 from graves_lm.tasks.loading import read_checkpoint
 from graves_lm.tracking import begin_tracking, finish_tracking
@@ -44,10 +44,7 @@ def run(cfg: DictConfig) -> float | None:
         try:
             figure = _run(cfg)
         except BaseException as error:
-            lost = lost_peer(error)
-            finish_tracking(lost or error)
-            if lost:
-                raise lost from error
+            finish_tracking(error)
             raise
         finish_tracking()
         return figure

@@ -1,15 +1,19 @@
 """The figures of training against independent counts of the same."""
 
 import csv
+import itertools
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from graves_lm.callbacks import figures
 from graves_lm.callbacks.figures import clipped_and_all, recurrences
 from graves_lm.models.character import CharacterNetwork
 from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.models.synthesis import SynthesisNetwork, Text
+from graves_lm.tasks.stroke import StrokeTask
 from tests.runs import train, write_waves
 
 CLIP = 1e-3
@@ -82,3 +86,33 @@ def test_rate_and_gradient_norm_are_those_of_the_step(tmp_path, bound):
     step = float((weights[0] - weights[1]).norm()) / 0.02
     assert norms[0] == norms[1] > 0.5
     assert step == pytest.approx(norms[0] if bound is None else bound, rel=1e-3)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_pace_is_of_all_that_was_read_since_it_was_last_recorded(tmp_path, monkeypatch, accumulate):
+    clock = itertools.count()  # a second each time that somebody looks
+    monkeypatch.setattr(figures, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
+    sizes = []
+    step = StrokeTask.training_step
+
+    def training_step(self, batch, batch_idx):
+        sizes.append(batch.size)
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(StrokeTask, "training_step", training_step)
+    train(
+        tmp_path / "run",
+        write_waves(tmp_path),
+        "logger=csv",
+        "callbacks.samples=null",
+        "trainer.max_steps=4",
+        "trainer.max_epochs=9",
+        "trainer.val_check_interval=100",
+        "trainer.check_val_every_n_epoch=null",
+        f"trainer.accumulate_grad_batches={accumulate}",
+        "trainer.log_every_n_steps=2",
+    )
+    rows = csv.DictReader((tmp_path / "run" / "csv" / "metrics.csv").open())
+    rates = [float(row["train/points_per_second"]) for row in rows if row["train/points_per_second"]]
+    n = 2 * accumulate
+    assert rates == [sum(sizes[:n]), sum(sizes[n : 2 * n])]

@@ -129,6 +129,9 @@ def test_the_command(ckpt, tmp_path, capsys):
     assert [len(lines) for lines in record["lines"].values()] == [2, 2]
     pages = sorted(p.name for p in (tmp_path / "samples").iterdir())
     assert pages == [f"{page}.{kind}" for page in ("bias-0.7", "bias-0", "primed") for kind in ("png", "svg")]
+    along = evaluate(*settings, f"run_dir={tmp_path}", "sampler=unbiased", "biases=[[0,1]]")
+    assert "bias 0 to 1/clean" in along
+    assert (tmp_path / "samples" / "bias-0-to-1.svg").is_file()
     again = evaluate(*settings, f"run_dir={tmp_path}", "sampler=unbiased", "sampler.batch_size=1")
     assert again == pytest.approx(figures, rel=1e-3)  # whichever lines are drawn together
 
@@ -157,6 +160,9 @@ def test_primed_pairs_are_of_different_writers_below_their_own_lines(ckpt):
         ("biases=[]", "give at least one"),
         ("biases=[-1]", "sampler.bias=-1"),
         ("sampler.candidates=0", "sampler.candidates=0"),
+        ("precision=bf16-mixed", "leave precision, pictures out"),
+        ("pictures=true", "leave precision, pictures out"),
+        ("trainer=gpu", "on the CPU: leave trainer out"),
     ],
 )
 def test_bad_settings_are_refused(ckpt, tmp_path, setting, message):

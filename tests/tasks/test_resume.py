@@ -202,6 +202,61 @@ def test_sigterm_while_validating_ends_at_once(tmp_path, monkeypatch):
     assert last["global_step"] == 5
 
 
+@pytest.mark.parametrize("interval", ["5", "1.0"])
+@pytest.mark.parametrize("moment", ["in it", "after it"])
+def test_no_validation_is_lost_nor_what_it_decided(tmp_path, monkeypatch, interval, moment):
+    """Killed in the second validation, or after it and before anything else was saved."""
+    source = write_text(tmp_path, repeats=16)  # 26 batches an epoch
+    overrides = ["trainer.max_steps=60", f"trainer.val_check_interval={interval}", "checkpoint_every=1000"]
+    overrides += ["trainer.max_epochs=100", "callbacks.samples=null", "callbacks.early_stopping.patience=100"]
+    second = 10 if interval == "5" else 52
+    forced = {5: 3.0, 10: 1.0, 26: 3.0, 52: 1.0}  # the second is the best one
+    found, kill = {}, True
+
+    class Watch(Callback):
+        def on_validation_batch_start(self, trainer, *_):
+            if kill and moment == "in it" and trainer.global_step == second:
+                raise Killed
+
+        def on_validation_end(self, trainer, pl_module):
+            if trainer.state.fn == "fit":
+                assert trainer.global_step not in found
+                figure = trainer.callback_metrics["val/bpc"]
+                found[trainer.global_step] = figure.item()
+                figure.fill_(forced.get(trainer.global_step, 2.0))  # for the callbacks that decide
+
+        def on_train_batch_start(self, trainer, *_):
+            if kill and moment == "after it" and trainer.global_step == second + 1:
+                raise Killed
+
+    original = Trainer.__init__
+
+    def with_watch(self, *args, callbacks=(), **kwargs):
+        original(self, *args, callbacks=[Watch(), *callbacks], **kwargs)
+
+    monkeypatch.setattr(Trainer, "__init__", with_watch)
+
+    def state(run_dir):
+        saved = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]
+        return {k: v for k, v in saved.items() if "EarlyStopping" in k}, [
+            v["best_model_score"] for k, v in saved.items() if "val/bpc" in k and "best_model_score" in v
+        ]
+
+    with pytest.raises(Killed):
+        train(tmp_path / "broken", source, *overrides)
+    kill = False
+    before = dict(found)
+    found.clear()
+    train(tmp_path / "broken", source, *overrides, "ckpt=last")
+    rest = dict(found)
+    found.clear()
+    train(tmp_path / "unbroken", source, *overrides)
+    assert min(rest) == second
+    assert {**before, **rest} == found
+    assert state(tmp_path / "broken") == state(tmp_path / "unbroken")
+    assert state(tmp_path / "broken")[1] == [1.0]
+
+
 def test_ckpt_last_without_a_checkpoint_starts_at_the_beginning(tmp_path, monkeypatch):
     source = write_text(tmp_path)
     losses = losses_of(monkeypatch, tmp_path / "run", source, "trainer.max_steps=3", "ckpt=last")

@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
-from graves_lm.errors import Stopped, UserError
+from graves_lm.errors import Stopped, UserError, first_line
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -30,16 +30,17 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             os.replace(partial, target)
         except (OSError, RuntimeError) as error:
             partial.unlink(missing_ok=True)
-            reason = str(error).splitlines()[0]
             raise UserError(
-                f"{target}: the checkpoint could not be written ({reason}); make room or choose another "
-                "run_dir; the previous checkpoint is intact: go on with ckpt=last"
+                f"{target}: the checkpoint could not be written ({first_line(error)}); make room or choose "
+                "another run_dir; the previous checkpoint is intact: go on with ckpt=last"
             ) from error
 
 
 class LastCheckpoint(ModelCheckpoint):
     """`last.ckpt`, from which a run goes on: saved every so many steps, at the end of each epoch and of the
-    run, and before each validation. SIGTERM has it saved at the end of the running step, and ends the run.
+    run, and before each validation. A run that goes on from there begins with that validation: what it
+    decides (the best weights, early stopping) is not in the checkpoint yet. SIGTERM has it saved at the end
+    of the running step, and ends the run.
 
     Where derivatives are accumulated, all this happens after whole optimiser steps only, so that a resumed
     run is the unbroken one.
@@ -60,6 +61,7 @@ class LastCheckpoint(ModelCheckpoint):
             save_on_exception=False,
         )
         self._asked = False  # to stop
+        self._owed = False  # a validation, by the checkpoint that is being saved or was restored
         self._validating = False  # with nothing to lose
         self._step = 0
 
@@ -67,6 +69,25 @@ class LastCheckpoint(ModelCheckpoint):
         super().on_train_start(trainer, pl_module)
         self._step = trainer.global_step
         self._take_over_sigterm()
+        if self._owed:
+            self._validating = True
+            self._validate(trainer)
+
+    @staticmethod
+    def _validate(trainer: Trainer) -> None:
+        """As the trainer does it after a step; of a resumed run's first step it only does the counting."""
+        loop, connector = trainer.fit_loop.epoch_loop, trainer._logger_connector
+        first = connector._first_loop_iter
+        trainer.validating, loop.val_loop.restarting = True, False
+        loop.val_loop.run()
+        trainer.training, connector._first_loop_iter = True, first
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"owed": self._owed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self._owed = state_dict["owed"]
 
     def _on_sigterm(self, *_: Any) -> None:
         self._asked = True
@@ -89,6 +110,7 @@ class LastCheckpoint(ModelCheckpoint):
         assert loop._data_fetcher is not None
         validation = loop.epoch_loop._should_check_val_fx(loop._data_fetcher)
         last = loop.epoch_loop.batch_progress.is_last_batch or self._step == trainer.max_steps
+        self._owed = validation
         due = stop or validation or last or self._step % self._every_n_train_steps == 0
         if due and not self._should_skip_saving_checkpoint(trainer):
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
@@ -97,7 +119,7 @@ class LastCheckpoint(ModelCheckpoint):
         self._validating = validation
 
     def on_train_batch_start(self, *_: Any) -> None:
-        self._validating = False
+        self._owed = self._validating = False
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != TrainerFn.FITTING:  # after training

@@ -8,8 +8,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-_SMOOTHING = 0.95
-
 
 class LogFigures(Callback):
     """Logs, beside what the task logs of its loss and its gradient norm,
@@ -17,7 +15,9 @@ class LogFigures(Callback):
     train/lr: the learning rate of the step;
     train/clipped_share: of the LSTM's pre-activation derivatives that are not 0 (those of padding are), the
         share that stands at the bound of the paper's per-step clip;
-    train/<unit>_per_second: useful symbols or points, of all processes, smoothed.
+    train/<unit>_per_second: useful symbols or points, of all processes: those of the steps since the one that
+        was recorded before, over all of the time that they took. Where a GPU works behind the host's back,
+        the host has waited for it at recorded steps (`StopOnNonFiniteLoss` comes first).
 
     The share is exact. The derivatives ∂L/∂z that the recurrences' backward pass hands on have been clipped
     already, so those at the bound are counted after it, every
@@ -27,11 +27,13 @@ class LogFigures(Callback):
 
     def __init__(self) -> None:
         self._since = 0.0
-        self._rate: float | None = None
+        self._size, self._recorded = 0, 0
         self._counts: list[Tensor] = []
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        self._since = time.perf_counter()
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._since, self._size = time.perf_counter(), 0
+
+    on_validation_end = on_train_start  # validation is no part of the rate
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         if not pl_module.is_recorded():  # type: ignore[operator]
@@ -55,10 +57,12 @@ class LogFigures(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        size = batch.size * trainer.world_size
-        now = size / (time.perf_counter() - self._since)
-        self._rate = now if self._rate is None else _SMOOTHING * self._rate + (1 - _SMOOTHING) * now
-        pl_module.log(f"train/{pl_module.unit}_per_second", torch.tensor(self._rate), prog_bar=True)
+        self._size += batch.size * trainer.world_size
+        step, every = trainer.global_step, trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every > 0 and step % every == 0 and step != self._recorded:
+            rate = self._size / (time.perf_counter() - self._since)
+            pl_module.log(f"train/{pl_module.unit}_per_second", torch.tensor(rate), prog_bar=True)
+            self._since, self._size, self._recorded = time.perf_counter(), 0, step
 
 
 def recurrences(loss: Tensor) -> Iterator[Any]:

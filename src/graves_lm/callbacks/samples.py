@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
 from PIL import Image
 
-from graves_lm.rendering.files import write
+from graves_lm.files import write
 
 
 class LogSamples(Callback):

@@ -12,13 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 from graves_lm.callbacks.progress import EvaluationProgress
 from graves_lm.data.opening import prepare
 from graves_lm.data.streams import StreamLoader
-from graves_lm.ddp import lost_peer, place
+from graves_lm.ddp import place
 from graves_lm.errors import UserError, near_misses
 from graves_lm.evaluation.dynamic import evaluate_dynamically
 from graves_lm.evaluation.samples import evaluate_samples
+from graves_lm.files import write, write_json
 from graves_lm.memory import keep_large_blocks
-from graves_lm.rendering.files import write
-from graves_lm.run_folder import write_json
 from graves_lm.sampling.settings import make_sampler
 from graves_lm.tasks.base import SequenceTask
 from graves_lm.tasks.character import CharacterTask
@@ -30,17 +29,9 @@ _PLACES = ("source", "cache_dir")
 
 
 def run(cfg: DictConfig) -> dict[str, float]:
-    """Evaluate as `cfg` (conf/evaluate.yaml) says; prints the figures and writes metrics.json."""
+    """Evaluate as `cfg` (conf/evaluate.yaml) says; prints the figures and writes metrics.json, or with
+    samples=true samples.json."""
     keep_large_blocks()
-    try:
-        return _run(cfg)
-    except RuntimeError as error:
-        if lost := lost_peer(error):
-            raise lost from error
-        raise
-
-
-def _run(cfg: DictConfig) -> dict[str, float]:
     if cfg.ckpt is None:
         raise UserError("give ckpt=PATH, a checkpoint that graves_lm.train wrote")
     if cfg.precision not in ("32-true", "bf16-mixed"):
@@ -58,8 +49,10 @@ def _run(cfg: DictConfig) -> dict[str, float]:
         raise UserError(f"split={split}: data={data.name} has none; {near_misses(split, splits)}")
     name = f"data={data.name}, {split}"
     if cfg.samples and isinstance(task, SynthesisTask):
-        if place()[1] > 1:
-            raise UserError("samples=true draws in one process: leave trainer.devices out")
+        if place()[1] > 1 or cfg.trainer.accelerator not in ("cpu", "auto"):
+            raise UserError("samples=true draws in one process on the CPU: leave trainer out")
+        if cfg.precision != "32-true" or cfg.pictures:
+            raise UserError("samples=true draws in float32, and its own pages: leave precision, pictures out")
         return evaluate_samples(task, data, split, cfg)
     trainer = make_trainer(cfg.trainer, callbacks=[EvaluationProgress()], logger=False)
     data.trainer = trainer  # says which part of the data is this process's

@@ -40,8 +40,8 @@ from graves_lm.data.line_batches import collate
 from graves_lm.data.strokes import StrokeLine
 from graves_lm.errors import UserError
 from graves_lm.evaluation.features import Features, features, wasserstein
+from graves_lm.files import write
 from graves_lm.nn.window import WindowParameters, window_weights
-from graves_lm.rendering.files import write
 from graves_lm.rendering.png import strokes_to_png
 from graves_lm.rendering.svg import strokes_to_svg
 from graves_lm.sampling.settings import make_sampler
@@ -77,9 +77,10 @@ def evaluate_samples(task: SynthesisTask, data: Any, split: str, cfg: DictConfig
     for key in ("sentences", "seed"):
         if not isinstance(cfg[key], int) or cfg[key] < (key == "sentences"):
             raise UserError(f"{key}={cfg[key]}: a whole number, {int(key == 'sentences')} or more, is needed")
-    samplers = [make_sampler(task.config["sampler"], {**cfg.sampler, "bias": b}) for b in cfg.biases]
-    if not samplers:
+    found = [make_sampler(task.config["sampler"], {**cfg.sampler, "bias": b}) for b in cfg.biases]
+    if not found:
         raise UserError("biases=[]: give at least one")
+    samplers = {" to ".join(f"{b:g}" for b in dict.fromkeys(sampler.bias)): sampler for sampler in found}
     chosen, others = choose(data.store, data.store.indices(split), cfg.sentences, cfg.seed)
     other_features = np.array([features(data.store.strokes(i)) for i in others])
     texts = [data.store.texts[i] for i in chosen]
@@ -91,15 +92,15 @@ def evaluate_samples(task: SynthesisTask, data: Any, split: str, cfg: DictConfig
         figures = {"real": compare(real, other_features, long)}
         figures["real"]["diversity"] = diversity([line.strokes for line in real], len(real), other_features)
         drawn = {}
-        for sampler, bias in zip(samplers, cfg.biases, strict=True):
-            name = f"bias {bias:g}"
+        for bias, sampler in samplers.items():
+            name = f"bias {bias}"
             drawn[name] = draw(task, sampler, texts, cfg.seed, 0, bar)
             figures[name] = compare(drawn[name], other_features, long)
             again = draw(task, sampler, repeated, cfg.seed, len(texts), bar)
             figures[name]["diversity"] = diversity([x.strokes for x in again], REPEATS, other_features)
     print(
-        f"{len(chosen)} texts of data={data.name}, {split}; candidates={samplers[0].candidates} "
-        f"retries={samplers[0].retries} seed={cfg.seed}; compared with {len(others)} other lines"
+        f"{len(chosen)} texts of data={data.name}, {split}; candidates={found[0].candidates} "
+        f"retries={found[0].retries} seed={cfg.seed}; compared with {len(others)} other lines"
     )
     print(table(figures))
     folder = Path(cfg.run_dir)
@@ -108,7 +109,7 @@ def evaluate_samples(task: SynthesisTask, data: Any, split: str, cfg: DictConfig
         "data": data.name,
         "split": split,
         "seed": cfg.seed,
-        "sampler": {"candidates": samplers[0].candidates, "retries": samplers[0].retries},
+        "sampler": {"candidates": found[0].candidates, "retries": found[0].retries},
         "figures": figures,
         "lines": {
             name: [
@@ -126,7 +127,7 @@ def evaluate_samples(task: SynthesisTask, data: Any, split: str, cfg: DictConfig
     write(folder / "samples.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     print(folder / "samples.json")
     pages = {name: [line.strokes for line in lines[:SHOWN]] for name, lines in drawn.items()}
-    middle = samplers[len(samplers) // 2]
+    middle = found[len(found) // 2]
     pages["primed"] = primed_pairs(task, middle, data.store, others, texts, cfg.seed)
     for name, page in pages.items():
         for ending, content in ((".svg", strokes_to_svg(page)), (".png", strokes_to_png(page))):

@@ -7,7 +7,7 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from graves_lm.errors import UserError
-from graves_lm.rendering.files import write
+from graves_lm.files import write
 from graves_lm.rendering.gif import strokes_to_gif
 from graves_lm.rendering.png import strokes_to_png
 from graves_lm.rendering.points import strokes_to_json

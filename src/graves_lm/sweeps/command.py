@@ -7,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from graves_lm.errors import UserError
-from graves_lm.rendering.files import write
+from graves_lm.files import write
 from graves_lm.sweeps.runs import figures_of, find_runs
 from graves_lm.sweeps.table import csv_table, text_table
 

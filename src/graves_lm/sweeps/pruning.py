@@ -10,9 +10,9 @@ from optuna.pruners import BasePruner
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from graves_lm.rendering.files import write
+from graves_lm.files import write
+from graves_lm.run_folder import PRUNED
 from graves_lm.sweeps.journal import JOURNAL, STUDY, open_journal
-from graves_lm.sweeps.runs import PRUNED
 
 
 class PruneTrial(Callback):

@@ -14,11 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from graves_lm.errors import UserError, near_misses
+from graves_lm.run_folder import FAILED, PRUNED
 
-FAILED = "error.txt"
-"""In a run's folder: why it failed, in one line."""
-PRUNED = "pruned.txt"
-"""In a run's folder: that its study gave it up, and when."""
 _NOT_COMPARED = ("run_dir", "ckpt", "sweep", "launcher", "experiment")
 """Overrides that say where and how a run was made; what they amount to is in its configuration."""
 

@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 
 from graves_lm.errors import TrainingDiverged, UserError
 from graves_lm.launch import one_line
-from graves_lm.sweeps.runs import PRUNED
+from graves_lm.run_folder import PRUNED
 from graves_lm.sweeps.space import Space, read_space
 from graves_lm.sweeps.study import FINISHED, Reserved, Study
 

@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from graves_lm.errors import UserError
-from graves_lm.rendering.files import write
+from graves_lm.files import write
 from graves_lm.sampling.settings import make_sampler
 from graves_lm.tasks.base import CARD
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from graves_lm.errors import UserError
-from graves_lm.rendering.files import write
+from graves_lm.files import write
 from graves_lm.rendering.handwriting import format_of
 from graves_lm.rendering.layout import positions
 from graves_lm.rendering.points import strokes_to_json

@@ -7,7 +7,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from graves_lm.errors import UserError
-from graves_lm.rendering.files import write
+from graves_lm.files import write
 from graves_lm.rendering.gif import page_to_gif
 from graves_lm.rendering.handwriting import format_of
 from graves_lm.rendering.layout import POINT_MS

@@ -62,21 +62,27 @@ def _argument(value: Tensor | int | float | None) -> Any:
     return ctypes.c_float(value) if isinstance(value, float) else ctypes.c_int64(value)
 
 
+def compiler() -> str | None:
+    """The machine's C compiler, or the one that CC names; None where there is none."""
+    names = (os.environ.get("CC", ""), "cc", "gcc", "clang")
+    return next((name for name in names if shutil.which(name)), None)
+
+
 @functools.cache
 def _library() -> ctypes.CDLL | None:
-    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
+    found = compiler()
+    if found is None:
         log.warning("no C compiler: plain torch in place of compiled kernels (slower; same results)")
         return None
     reason: object = None
     for flags in ((*_FLAGS, "-fopenmp"), _FLAGS):  # some compilers have no OpenMP: one thread
         try:
-            return ctypes.CDLL(str(_compiled(compiler, flags)))
+            return ctypes.CDLL(str(_compiled(found, flags)))
         except subprocess.CalledProcessError as error:
             reason = (error.stderr.strip().splitlines() or [f"exit status {error.returncode}"])[0]
         except OSError as error:
             reason = error
-    log.warning(f"{compiler} made no kernels ({reason}): plain torch in their place (slower; same results)")
+    log.warning(f"{found} made no kernels ({reason}): plain torch in their place (slower; same results)")
     return None
 
 

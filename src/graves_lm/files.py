@@ -1,8 +1,10 @@
-"""Pictures and points written to files, wholly or not at all."""
+"""Files written wholly or not at all."""
 
+import json
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from graves_lm.errors import UserError
 
@@ -24,3 +26,8 @@ def write(path: str | os.PathLike[str], content: str | bytes) -> None:
     finally:
         with suppress(OSError):  # the folder itself may be out of reach, as the error says
             beside.unlink(missing_ok=True)
+
+
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
+    """`write` of plain containers."""
+    write(path, json.dumps(content, indent=2) + "\n")

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from graves_lm.errors import UserError
-from graves_lm.rendering.files import write
+from graves_lm.files import write
 
 
 def test_write_replaces(tmp_path):
