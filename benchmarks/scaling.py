@@ -11,7 +11,6 @@ one JSON object.
 """
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -19,6 +18,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
+from report import report
 from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
@@ -113,7 +113,7 @@ def main(batch: int, steps: int) -> None:
         "communication_share": share,
         "speedup": single / together,
     }
-    print(json.dumps(record))
+    report("scaling", record)
 
 
 if __name__ == "__main__":

@@ -651,7 +651,7 @@ def test_prepare_refuses_pen_data(call, arguments, expected):
 
 def test_train_needs_data_by_name(call):
     message = call.refuse("train", "data=from_checkpoint", "run_dir=run")
-    assert message == "data=from_checkpoint is for evaluate alone: name the data"
+    assert message == "data=from_checkpoint needs a checkpoint, and here is none: name the data"
 
 
 def test_train_refuses_data_of_another_kind(call):

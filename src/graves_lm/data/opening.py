@@ -14,7 +14,7 @@ def prepare(data_cfg: DictConfig, task: Any = None) -> Any:
     Raises UserError, before any work, for data that a `task` of this class cannot take.
     """
     if "_target_" not in data_cfg:
-        raise UserError("data=from_checkpoint is for evaluate alone: name the data")
+        raise UserError("data=from_checkpoint needs a checkpoint, and here is none: name the data")
     data: Any = instantiate(data_cfg)
     if task and (missing := [name for name in task.takes if name not in data.gives]):
         raise UserError(

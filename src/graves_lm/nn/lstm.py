@@ -39,7 +39,7 @@ class LSTMState(NamedTuple):
 
 
 def lstm_step(z_BG: Tensor, state: LSTMState, w_GH: Tensor, peephole_3H: Tensor | None) -> LSTMState:
-    """One step of (7)–(11) in plain differentiable torch: the reference, and the sampler's form.
+    """One step of (7)–(11) in plain differentiable torch: the reference, and one step by itself.
 
     `z_BG` is W_x x + b for this step, `w_GH` stacks W_hi, W_hf, W_hc, W_ho, and `peephole_3H` the
     diagonals W_ci, W_cf, W_co (None: no peepholes). No derivative is clipped here.

@@ -2,8 +2,8 @@
 
 All `*.c` of this folder become one shared library, made by the machine's C compiler for its own processor and
 kept in the user's cache folder (`$XDG_CACHE_HOME/graves_lm`, by default `~/.cache/graves_lm`). Its name is a
-hash of all that goes into it, so it is compiled once, in a second or two, and again after a change of source,
-compiler or processor. All whole numbers that a kernel takes are int64, and all fractions float.
+hash of all that goes into it, so it is compiled once, in about half a second, and again after a change of
+source, compiler or processor. All whole numbers that a kernel takes are int64, and all fractions float.
 
 Every caller has a form in plain torch too. It is used where this cannot be (no compiler, not a CPU, not
 float32), and everywhere with GRAVES_LM_NATIVE=0 in the environment.
