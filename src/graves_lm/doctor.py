@@ -81,7 +81,7 @@ def compiler() -> Iterator[Finding]:
     from graves_lm.nn.native import compiler as find
 
     found = find()
-    mend = "" if found else "install gcc: kernels compiled here train and draw faster"
+    mend = "" if found else "install gcc (or mend CC): kernels compiled here train and draw faster"
     yield Finding("ok" if found else "--", "C compiler", found or "none", mend)
 
 

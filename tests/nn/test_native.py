@@ -59,6 +59,7 @@ def test_without_a_compiler_one_line_says_so_and_plain_torch_serves(fresh, monke
         assert native.kernel("gates_backward") is None
     (record,) = caplog.records
     assert "plain torch" in record.message
+    assert compiler in record.message
     assert "\n" not in record.message
 
 

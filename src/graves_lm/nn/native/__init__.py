@@ -63,8 +63,8 @@ def _argument(value: Tensor | int | float | None) -> Any:
 
 
 def compiler() -> str | None:
-    """The machine's C compiler, or the one that CC names; None where there is none."""
-    names = (os.environ.get("CC", ""), "cc", "gcc", "clang")
+    """The machine's C compiler: that of CC where it is set, and no other; None where there is none."""
+    names = (os.environ["CC"],) if os.environ.get("CC") else ("cc", "gcc", "clang")
     return next((name for name in names if shutil.which(name)), None)
 
 
@@ -72,7 +72,8 @@ def compiler() -> str | None:
 def _library() -> ctypes.CDLL | None:
     found = compiler()
     if found is None:
-        log.warning("no C compiler: plain torch in place of compiled kernels (slower; same results)")
+        missing = f"no compiler CC={os.environ['CC']}" if os.environ.get("CC") else "no C compiler"
+        log.warning(f"{missing}: plain torch in place of compiled kernels (slower; same results)")
         return None
     reason: object = None
     for flags in ((*_FLAGS, "-fopenmp"), _FLAGS):  # some compilers have no OpenMP: one thread
