@@ -1,5 +1,6 @@
 """Exported weights: small, and read wherever a checkpoint is."""
 
+import copy
 import hashlib
 import json
 import subprocess
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from graves_lm.errors import UserError
-from graves_lm.tasks.export import export
+from graves_lm.tasks.export import export, mean
 from graves_lm.tasks.loading import load_task, read_checkpoint
 from tests.runs import train, write_waves
 
@@ -78,11 +79,51 @@ def test_the_command_refuses(ckpt, tmp_path):
     missing = run_export(tmp_path / "none.ckpt", tmp_path / "w.safetensors", *ABOUT)
     assert missing.returncode != 0
     assert missing.stderr.startswith("graves_lm export: ckpt=")
+    unread = run_export(ckpt, tmp_path / "w.safetensors", *ABOUT, "--figures", tmp_path / "none.json")
+    assert unread.returncode != 0
+    assert unread.stderr.startswith("graves_lm export: --figures ")
     with pytest.raises(UserError, match=r"give the file the ending \.safetensors"):
         export(read_checkpoint(ckpt), tmp_path / "w.bin")
     with pytest.raises(UserError, match=r"sampler\.linse: .* did you mean 'lines'"):
         export(read_checkpoint(ckpt), tmp_path / "w.safetensors", ["linse=2"])
     assert not list(tmp_path.iterdir())
+
+
+def test_the_mean_of_several_networks(ckpt, tmp_path):
+    train(tmp_path / "run", write_waves(tmp_path), "trainer.max_steps=3", f"weights={ckpt}")
+    second, third = tmp_path / "run" / "checkpoints" / "best.ckpt", tmp_path / "third.safetensors"
+    export(read_checkpoint(ckpt), third)
+    target, evaluated = tmp_path / "w.safetensors", tmp_path / "metrics.json"
+    evaluated.write_text('{"val/nll_per_line": -7.5, "ckpt": "here", "dynamic": null}')
+    done = run_export(ckpt, second, third, target, *ABOUT, "--figures", evaluated)
+    assert done.returncode == 0, done.stderr
+    parts = [read_checkpoint(path)["state_dict"] for path in (ckpt, second, third)]
+    found = read_checkpoint(target)["state_dict"]
+    for name, weight in found.items():
+        assert torch.equal(weight, (sum(part[name].double() for part in parts) / 3).half().float())
+    name = max(found, key=lambda name: found[name].numel())
+    assert not torch.equal(parts[0][name], parts[1][name])  # a mean of equals shows nothing
+    assert json.loads((tmp_path / "w.json").read_text())["figures"] == {"val/nll_per_line": -7.5}
+    assert run_export(ckpt, second, target, *ABOUT).returncode == 0
+    assert json.loads((tmp_path / "w.json").read_text())["figures"] == {}  # a run's are not the mean's
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        (("config", "model", "network", "hidden_size"), 7, "network"),
+        (("task",), "synthesis", "task"),
+        (("facts", "normalisation", "mean"), [9.0, 9.0], "normalisation"),
+    ],
+)
+def test_networks_of_different_kinds_have_no_mean(ckpt, key, value, named):
+    first, second = read_checkpoint(ckpt), read_checkpoint(ckpt)
+    place = second["graves_lm"] = copy.deepcopy(second["graves_lm"])
+    for part in key[:-1]:
+        place = place[part]
+    place[key[-1]] = value
+    with pytest.raises(UserError, match=f"differ in their .*{named}.* have no mean"):
+        mean([first, second])
 
 
 def test_a_damaged_file_is_one_clear_line(ckpt, tmp_path):

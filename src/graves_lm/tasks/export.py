@@ -7,6 +7,9 @@ Half the precision costs no figure its third digit, and the file is a sixth of a
 optimiser's state as well. It is read wherever a checkpoint is. `synthesis.json` beside it says, for people
 and programs, what it is and where it comes from, and holds the checksum that `loading.read_checkpoint` asks
 for.
+
+Of several checkpoints the file has the mean of their weights. Where one training went on from another, the
+mean is often better than either.
 """
 
 import argparse
@@ -29,6 +32,12 @@ from graves_lm.sampling.settings import make_sampler
 from graves_lm.tasks.base import CARD
 
 PREFIX = "network."
+# What networks must share for a mean of their weights to be one.
+KINDS = {
+    "task": lambda card: card["task"],
+    "network": lambda card: card["config"]["model"]["network"],
+    "data's symbols or normalisation": lambda card: card["facts"],
+}
 
 
 def export(checkpoint: dict[str, Any], path: str | Path, sampler: Sequence[str] = (), **about: Any) -> None:
@@ -56,6 +65,24 @@ def export(checkpoint: dict[str, Any], path: str | Path, sampler: Sequence[str] 
     content = save(half, {CARD: json.dumps(card)})
     write(path, content)
     write(path.with_suffix(".json"), describe(card, content, sum(v.numel() for v in half.values()), about))
+
+
+def mean(checkpoints: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The first checkpoint, with the mean of all their networks' weights: a "uniform soup" (M. Wortsman et
+    al., "Model soups", ICML 2022).
+
+    Raises UserError for networks of different kinds, sizes, symbols or normalisations.
+    """
+    first, *others = checkpoints
+    names = [name for name in first["state_dict"] if name.startswith(PREFIX)]
+    for other in others:
+        for what, of in KINDS.items():
+            if of(other[CARD]) != of(first[CARD]):
+                raise UserError(f"checkpoints that differ in their {what} have no mean")
+    weights = {
+        name: torch.stack([c["state_dict"][name].double() for c in checkpoints]).mean(0) for name in names
+    }
+    return {"state_dict": weights, CARD: first[CARD]}
 
 
 def describe(card: dict[str, Any], content: bytes, weights: int, about: dict[str, Any]) -> str:
@@ -94,12 +121,20 @@ def read_exported(path: Path) -> dict[str, Any]:
     return {"state_dict": weights, CARD: json.loads(metadata[CARD])}
 
 
-def figures_of(checkpoint: Path) -> dict[str, Any]:
-    """The figures in metrics.json of the run that a checkpoint lies in, if it lies in one."""
-    folder = checkpoint.absolute().parent
+def metrics_of(checkpoints: Sequence[str]) -> Path | None:
+    """metrics.json of the run that a single checkpoint lies in, if it lies in one."""
+    folder = Path(checkpoints[0]).absolute().parent
     file = folder.parent / "metrics.json"
-    found = json.loads(file.read_text()) if folder.name == "checkpoints" and file.is_file() else {}
-    return {key: value for key, value in found.items() if "/" in key or key in ("steps", "seed")}
+    return file if len(checkpoints) == 1 and folder.name == "checkpoints" and file.is_file() else None
+
+
+def read_figures(file: Path | None) -> dict[str, Any]:
+    """The figures of a metrics.json; none without one. Raises UserError where it cannot be read."""
+    try:
+        found = json.loads(file.read_text()) if file else {}
+        return {key: value for key, value in found.items() if "/" in key or key in ("steps", "seed")}
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"--figures {file}: not a metrics.json that can be read ({error})") from error
 
 
 def commit() -> str:
@@ -118,21 +153,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="graves_lm export", description="weights as a small file, and a card"
     )
-    parser.add_argument("checkpoint", help="of graves_lm.train, or exported before")
+    parser.add_argument("checkpoint", nargs="+", help="of graves_lm.train, or exported before")
     parser.add_argument("file", help="FILE.safetensors; the card is FILE.json")
     parser.add_argument("--data", required=True, help="what the weights were learned from")
     parser.add_argument("--licence", required=True, help="what they may be used for")
     parser.add_argument("--command", required=True, help="that made them")
+    parser.add_argument("--figures", type=Path, help="metrics.json of evaluate, in place of that of the run")
     parser.add_argument("--sampler", nargs="*", default=[], metavar="KEY=VALUE", help="how they write best")
     given = parser.parse_args()
     try:
         export(
-            read_checkpoint(given.checkpoint),
+            mean([read_checkpoint(path) for path in given.checkpoint]),
             given.file,
             given.sampler,
             data=given.data,
             licence=given.licence,
-            figures=figures_of(Path(given.checkpoint)),
+            figures=read_figures(given.figures or metrics_of(given.checkpoint)),
             command=given.command,
             commit=commit(),
         )
