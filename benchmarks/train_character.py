@@ -48,7 +48,7 @@ def measure(cfg: DictConfig, B: int, precision: str, repeats: int) -> dict[str, 
         batch = next(batches)
         loaded = time.perf_counter() - start
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
-            logits, after = task.noise(network, batch.symbol_TB, state)
+            logits, after = task.noise.draw(network)(batch.symbol_TB, state)
             nats, _ = score(logits, batch)
             loss = task.training_loss(nats, sequences=B, points=T * B)
         state = after.detach()

@@ -12,11 +12,11 @@ def test_fixed_noise_has_its_width_and_leaves_the_weights_alone():
     network = nn.Linear(200, 300, bias=False)
     before = network.weight.detach().clone()
     noise = WeightNoise(network, std=0.075)
-    seen = noise(network, torch.eye(200)).T - before
+    seen = noise.draw(network)(torch.eye(200)).T - before
     assert abs(seen.std().item() - 0.075) < 1e-3
     assert abs(seen.mean().item()) < 1e-3
     torch.testing.assert_close(network.weight, before, rtol=0, atol=0)
-    again = noise(network, torch.eye(200)).T - before
+    again = noise.draw(network)(torch.eye(200)).T - before
     assert (seen - again).abs().max() > 0.01
 
 
@@ -26,7 +26,7 @@ def test_derivatives_are_taken_at_the_noisy_weights():
     noise = WeightNoise(network, std=0.5)
     x = torch.randn(4, 3)
     torch.manual_seed(7)
-    noise(network, x).square().sum().backward()
+    noise.draw(network)(x).square().sum().backward()
     torch.manual_seed(7)
     noisy = (network.weight + 0.5 * torch.randn_like(network.weight)).detach().requires_grad_()
     (x @ noisy.T).square().sum().backward()
@@ -41,7 +41,7 @@ def test_evaluation_uses_the_mean_weights():
         AdaptiveWeightNoise(network),
         DroppedWeights(network, share=0.5, of=["weight"]),
     ):
-        torch.testing.assert_close(noise.eval()(network, x), network(x), rtol=0, atol=0)
+        torch.testing.assert_close(noise.eval().draw(network)(x), network(x), rtol=0, atol=0)
 
 
 def test_description_length_is_the_divergence_from_the_best_prior():
@@ -84,7 +84,7 @@ def test_adaptive_noise_recovers_the_posterior_of_a_linear_model():
     widths = []
     for step in range(1500):
         optimizer.zero_grad()
-        nats = 0.5 * (noise(network, x) - y).square().sum()
+        nats = 0.5 * (noise.draw(network)(x) - y).square().sum()
         # One weight is its own best prior, so its mean is free and only the width is held by the data.
         std = noise.log_std["weight"].exp()
         (nats - std.log().sum()).backward()
@@ -101,7 +101,7 @@ def test_dropped_weights_are_zero_or_scaled_and_their_mean_is_the_weight():
     torch.manual_seed(0)
     network = nn.Linear(40, 30, bias=False)
     noise = DroppedWeights(network, share=0.3, of=["weight"])
-    ratio, again = (noise(network, torch.eye(40)).T / network.weight for _ in range(2))
+    ratio, again = (noise.draw(network)(torch.eye(40)).T / network.weight for _ in range(2))
     assert not torch.equal(ratio, again)  # drawn anew for each call
     assert set(ratio.detach().flatten().mul(0.7).round(decimals=5).tolist()) == {0.0, 1.0}
     assert abs((ratio == 0).float().mean().item() - 0.3) < 0.05
@@ -111,11 +111,11 @@ def test_a_dropped_weight_gets_no_derivative_and_others_that_of_the_scaled_one()
     torch.manual_seed(2)
     network = nn.Linear(6, 5, bias=False)
     noise = DroppedWeights(network, share=0.4, of=["weight"])
-    kept = noise(network, torch.eye(6)).T / network.weight
+    kept = noise.draw(network)(torch.eye(6)).T / network.weight
     torch.manual_seed(3)
     x = torch.randn(9, 6)
     torch.manual_seed(4)
-    noise(network, x).sum().backward()
+    noise.draw(network)(x).sum().backward()
     torch.manual_seed(4)
     factor = torch.nn.functional.dropout(torch.ones(5, 6), 0.4)
     torch.testing.assert_close(network.weight.grad, factor * x.sum(0))

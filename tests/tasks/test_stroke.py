@@ -197,7 +197,7 @@ def test_adaptive_noise_adds_its_share_of_the_description(store):
     torch.manual_seed(3)
     loss = task.training_step(batch, 0)
     torch.manual_seed(3)
-    distribution, _ = task.noise(task.network, batch.point_TB3[:-1], task.network.initial_state(3))
+    distribution, _ = task.noise.draw(task.network)(batch.point_TB3[:-1], task.network.initial_state(3))
     description = task.noise.description_length(task.network)
     expected = score(distribution, batch) + description * 3 / 15  # KL/N for each of the batch's lines
     torch.testing.assert_close(loss, expected)

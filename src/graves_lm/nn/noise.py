@@ -7,7 +7,8 @@ and every network; derivatives are taken at the noisy weights. In evaluation the
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,8 +20,14 @@ from torch.nn.functional import dropout
 class NoNoise(nn.Module):
     """The network at its own weights."""
 
-    def forward(self, network: nn.Module, *inputs: Any) -> Any:
-        return network(*inputs)
+    def draw(self, network: nn.Module) -> Callable[..., Any]:
+        """The network at weights drawn now: to be called as often as they are to stay the same."""
+        weights = self.weights(network) if self.training else {}
+        return partial(_at, network, weights) if weights else network
+
+    def weights(self, network: nn.Module) -> dict[str, Tensor]:
+        """Noisy weights by name, for those that have noise."""
+        return {}
 
     def description_length(self, network: nn.Module) -> Tensor | None:
         """Nats that the weights themselves cost; None where no such term belongs to the loss."""
@@ -37,11 +44,8 @@ class WeightNoise(NoNoise):
         super().__init__()
         self.std = std
 
-    def forward(self, network: nn.Module, *inputs: Any) -> Any:
-        if not self.training:
-            return network(*inputs)
-        noisy = {name: w + self.std * torch.randn_like(w) for name, w in network.named_parameters()}
-        return functional_call(network, noisy, inputs)
+    def weights(self, network: nn.Module) -> dict[str, Tensor]:
+        return {name: w + self.std * torch.randn_like(w) for name, w in network.named_parameters()}
 
 
 class DroppedWeights(NoNoise):
@@ -65,11 +69,8 @@ class DroppedWeights(NoNoise):
         if not self.names:
             raise ValueError(f"noise.of={list(of)}: no matrix of the network has such a name")
 
-    def forward(self, network: nn.Module, *inputs: Any) -> Any:
-        if not self.training:
-            return network(*inputs)
-        kept = {name: dropout(network.get_parameter(name), self.share) for name in self.names}
-        return functional_call(network, kept, inputs)
+    def weights(self, network: nn.Module) -> dict[str, Tensor]:
+        return {name: dropout(network.get_parameter(name), self.share) for name in self.names}
 
 
 class AdaptiveWeightNoise(NoNoise):
@@ -91,14 +92,11 @@ class AdaptiveWeightNoise(NoNoise):
             {_key(name): torch.full_like(w, math.log(std)) for name, w in network.named_parameters()}
         )
 
-    def forward(self, network: nn.Module, *inputs: Any) -> Any:
-        if not self.training:
-            return network(*inputs)
-        noisy = {
+    def weights(self, network: nn.Module) -> dict[str, Tensor]:
+        return {
             name: w + self.log_std[_key(name)].exp() * torch.randn_like(w)
             for name, w in network.named_parameters()
         }
-        return functional_call(network, noisy, inputs)
 
     def description_length(self, network: nn.Module) -> Tensor:
         """KL(posterior ‖ optimal prior) in nats over all weights, a scalar.
@@ -110,6 +108,10 @@ class AdaptiveWeightNoise(NoNoise):
         log_stds = torch.cat([self.log_std[_key(name)].flatten() for name, _ in network.named_parameters()])
         prior_variance = (torch.exp(2 * log_stds) + (means - means.mean()).square()).mean()
         return (0.5 * prior_variance.log() - log_stds).sum()
+
+
+def _at(network: nn.Module, weights: dict[str, Tensor], *inputs: Any) -> Any:
+    return functional_call(network, weights, inputs)
 
 
 def _key(name: str) -> str:

@@ -41,6 +41,8 @@ class SequenceTask(LightningModule):
         facts: what the task knows of its data (see `takes`), with `to_plain` and `from_plain`.
         optimization: see `Optimization`; None for a task that is not trained.
         noise: weight noise, a factory taking the network; None: no noise.
+        recompute: steps of the segments that a training sequence is run in, and run again on the way back, to
+            save memory (`nn.segments`); None: all is kept.
     """
 
     task_name: ClassVar[str]
@@ -56,8 +58,12 @@ class SequenceTask(LightningModule):
         facts: Mapping[str, Any],
         optimization: Optimization | None = None,
         noise: Callable[[nn.Module], NoNoise] | None = None,
+        recompute: int | None = None,
     ):
         super().__init__()
+        if recompute is not None and recompute < 1:
+            raise UserError(f"model.recompute={recompute}: at least one step, or null for none")
+        self.recompute = recompute
         self.network = network
         self.metrics = metrics
         self.facts = dict(facts)

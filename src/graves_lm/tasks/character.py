@@ -14,6 +14,7 @@ from graves_lm.data.symbols import Symbols
 from graves_lm.metrics import SymbolMetrics
 from graves_lm.models.character import CharacterNetwork, CharacterState
 from graves_lm.nn.noise import NoNoise
+from graves_lm.nn.segments import over_segments
 from graves_lm.optim import Optimization
 from graves_lm.sampling.text import TextSampler
 from graves_lm.tasks.base import SequenceTask
@@ -37,7 +38,7 @@ class CharacterTask(SequenceTask):
     Args:
         network: makes a `CharacterNetwork` for a number of symbols.
         symbols: what the one-hot positions stand for; stored in the checkpoint.
-        optimization, noise: see `SequenceTask`.
+        optimization, noise, recompute: see `SequenceTask`.
     """
 
     task_name = "character"
@@ -53,9 +54,10 @@ class CharacterTask(SequenceTask):
         symbols: Symbols,
         optimization: Optimization | None = None,
         noise: Callable[[nn.Module], NoNoise] | None = None,
+        recompute: int | None = None,
     ):
         made = network(symbols=len(symbols))
-        super().__init__(made, SymbolMetrics(), {"symbols": symbols}, optimization, noise)
+        super().__init__(made, SymbolMetrics(), {"symbols": symbols}, optimization, noise, recompute)
         self.symbols = symbols
         self._train_state: CharacterState | None = None
         self._eval_state: CharacterState | None = None
@@ -81,9 +83,15 @@ class CharacterTask(SequenceTask):
         state = self._train_state
         if batch.reset or state is None:
             state = self.network.initial_state(B)
-        logits_TBK, after = self.noise(self.network, batch.symbol_TB, state)
+        network = self.noise.draw(self.network)
+
+        def nats_of(steps: slice, before: CharacterState) -> tuple[Tensor, CharacterState]:
+            part = batch._replace(symbol_TB=batch.symbol_TB[steps], scored_TB=batch.scored_TB[steps])
+            logits_TBK, after = network(part.symbol_TB, before)
+            return score(logits_TBK, part)[0], after
+
+        nats, after = over_segments(nats_of, T, self.recompute, state)
         self._train_state = after.detach()
-        nats, _ = score(logits_TBK, batch)
         self.log("train/bpc", nats.detach() / (max(1, batch.size) * math.log(2)), prog_bar=True)
         return self.training_loss(nats, sequences=B, points=T * B)
 

@@ -12,10 +12,10 @@ from graves_lm.rendering.heatmap import density_heatmap
 from graves_lm.rendering.png import to_png
 
 
-def score(distribution: StrokeDistribution, batch: LineBatch) -> Tensor:
-    """Nats summed over the scored points, (26); `distribution` has the batch shape (T, B)."""
-    nats_TB = -distribution.log_prob(batch.point_TB3[1:])
-    return nats_TB.masked_fill(~batch.scored_TB, 0).sum()
+def score(distribution: StrokeDistribution, batch: LineBatch, steps: slice = slice(None)) -> Tensor:
+    """Nats summed over the scored points of these steps, (26); `distribution` has their shape (T, B)."""
+    nats_TB = -distribution.log_prob(batch.point_TB3[1:][steps])
+    return nats_TB.masked_fill(~batch.scored_TB[steps], 0).sum()
 
 
 def squared_error(distribution: StrokeDistribution, batch: LineBatch) -> Tensor:

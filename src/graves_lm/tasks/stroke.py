@@ -11,6 +11,8 @@ from graves_lm.data.strokes import Floats, Normalisation
 from graves_lm.metrics import StrokeMetrics
 from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.nn.noise import NoNoise
+from graves_lm.nn.segments import over_segments
+from graves_lm.nn.stack import StackState
 from graves_lm.optim import Optimization
 from graves_lm.rendering.png import strokes_to_png
 from graves_lm.rendering.svg import strokes_to_svg
@@ -25,7 +27,7 @@ class StrokeTask(SequenceTask):
     Args:
         network: makes a `StrokeNetwork`.
         normalisation: between data units and the network's; stored in the checkpoint.
-        optimization, noise: see `SequenceTask`.
+        optimization, noise, recompute: see `SequenceTask`.
     """
 
     task_name = "stroke"
@@ -42,15 +44,21 @@ class StrokeTask(SequenceTask):
         normalisation: Normalisation,
         optimization: Optimization | None = None,
         noise: Callable[[nn.Module], NoNoise] | None = None,
+        recompute: int | None = None,
     ):
         facts = {"normalisation": normalisation}
-        super().__init__(network(), StrokeMetrics(), facts, optimization, noise)
+        super().__init__(network(), StrokeMetrics(), facts, optimization, noise, recompute)
         self.normalisation = normalisation
 
     def training_step(self, batch: LineBatch, batch_idx: int) -> Tensor:
-        B = batch.scored_TB.shape[1]
-        distribution, _ = self.noise(self.network, batch.point_TB3[:-1], self.network.initial_state(B))
-        nats = score(distribution, batch)
+        T, B = batch.scored_TB.shape
+        network = self.noise.draw(self.network)
+
+        def nats_of(steps: slice, state: StackState) -> tuple[Tensor, StackState]:
+            distribution, after = network(batch.point_TB3[:-1][steps], state)
+            return score(distribution, batch, steps), after
+
+        nats, _ = over_segments(nats_of, T, self.recompute, self.network.initial_state(B))
         self.log("train/nll_per_point", nats.detach() / batch.size, prog_bar=True)
         return self.training_loss(nats, sequences=B, points=batch.size)
 

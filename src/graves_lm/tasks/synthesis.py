@@ -12,8 +12,9 @@ from graves_lm.data.line_batches import LineBatch, collate
 from graves_lm.data.strokes import Floats, Normalisation, StrokeLine
 from graves_lm.errors import UserError
 from graves_lm.metrics import SynthesisMetrics
-from graves_lm.models.synthesis import Attention, SynthesisNetwork, Text
+from graves_lm.models.synthesis import Attention, SynthesisNetwork, SynthesisState, Text
 from graves_lm.nn.noise import NoNoise
+from graves_lm.nn.segments import over_segments
 from graves_lm.nn.window import WindowParameters, window_weights
 from graves_lm.optim import Optimization
 from graves_lm.rendering.png import strokes_to_png, to_png
@@ -40,7 +41,7 @@ class SynthesisTask(SequenceTask):
         network: makes a `SynthesisNetwork` for a number of symbols.
         normalisation: between data units and the network's; stored in the checkpoint.
         alphabet: the characters of the texts; stored in the checkpoint.
-        optimization, noise: see `SequenceTask`.
+        optimization, noise, recompute: see `SequenceTask`.
     """
 
     task_name = "synthesis"
@@ -58,17 +59,22 @@ class SynthesisTask(SequenceTask):
         alphabet: Alphabet,
         optimization: Optimization | None = None,
         noise: Callable[[nn.Module], NoNoise] | None = None,
+        recompute: int | None = None,
     ):
         facts = {"normalisation": normalisation, "alphabet": alphabet}
         made = network(symbols=len(alphabet))
-        super().__init__(made, SynthesisMetrics(), facts, optimization, noise)
+        super().__init__(made, SynthesisMetrics(), facts, optimization, noise, recompute)
         self.normalisation, self.alphabet = normalisation, alphabet
 
     def training_step(self, batch: LineBatch, batch_idx: int) -> Tensor:
-        B = batch.scored_TB.shape[1]
-        start = self.network.initial_state(B)
-        distribution, _, _ = self.noise(self.network, batch.point_TB3[:-1], text_of(batch), start)
-        nats = score(distribution, batch)
+        T, B = batch.scored_TB.shape
+        network, text = self.noise.draw(self.network), text_of(batch)
+
+        def nats_of(steps: slice, state: SynthesisState) -> tuple[Tensor, SynthesisState]:
+            distribution, after, _ = network(batch.point_TB3[:-1][steps], text, state)
+            return score(distribution, batch, steps), after
+
+        nats, _ = over_segments(nats_of, T, self.recompute, self.network.initial_state(B))
         self.log("train/nll_per_point", nats.detach() / batch.size, prog_bar=True)
         return self.training_loss(nats, sequences=B, points=batch.size)
 
