@@ -48,15 +48,26 @@ def run(function: str, cfg: DictConfig) -> Any:
     first rank that failed: a UserError as it is, all else as RankFailed; Stopped after SIGTERM.
     """
     outside, (rank, world) = started_by(), place()
+    here, hosts = devices(cfg.trainer), cfg.trainer.num_nodes
     if outside is None:
-        here, hosts = devices(cfg.trainer), cfg.trainer.num_nodes
         return call(function, cfg) if here * hosts == 1 else start(function, cfg, here, hosts)
-    if world > 1 and HydraConfig.get().mode == RunMode.MULTIRUN:
+    in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+    if world > 1 and in_sweep and "SUBMITIT_EXECUTOR" not in os.environ:  # its jobs are one run each
         raise UserError(
             f"-m under {outside}: every process would run the whole sweep; start the command once, without "
             f"{outside}, and each job starts its own processes"
         )
-    if world > 1:
+    if here * hosts != world:
+        raise UserError(
+            f"{outside} started {world} process(es), but trainer.devices={here} on each of "
+            f"trainer.num_nodes={hosts} hosts make {here * hosts}: ask both for the same"
+        )
+    if outside == "SLURM" and "SLURM_NTASKS_PER_NODE" not in os.environ:
+        raise UserError(
+            f"SLURM was asked for {world} processes; ask for as many on each host as it has devices: "
+            f"srun --nodes={hosts} --ntasks-per-node={here}"
+        )
+    if world > 1 and not in_sweep:
         require_run_dir(outside)
     if rank > 0:
         log_to(log_file(cfg.run_dir, rank))

@@ -95,6 +95,8 @@ def make_trainer(trainer: DictConfig, **parts: Any) -> Trainer:
         logging.getLogger(name).setLevel(logging.WARNING)
     # The tasks' figures are reduced before they are logged.
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
+    # Where SLURM is installed but not used, one or several processes are started without it.
+    warnings.filterwarnings("ignore", message="The `srun` command is available")
     plugins = [instantiate(plugin) for plugin in trainer.plugins]
     if started_by() != "torchrun" and SLURMEnvironment.detect():
         # SIGTERM already saves and ends; Lightning's own requeueing would save between two batches.
