@@ -49,7 +49,7 @@ def gates_forward(
     B, H = c0_BH.shape
     run = kernel("gates_forward", c0_BH, z_TBG.dtype)
     if run is not None:
-        tensors = (z_TBG, c0_BH, _diagonals(peephole_3H, c0_BH), a_TBG, c_TBH, hx_TBF, hx_product_BF)
+        tensors = (z_TBG, c0_BH, diagonals(peephole_3H, c0_BH), a_TBG, c_TBH, hx_TBF, hx_product_BF)
         sizes = (native.threads(), B, H, hx_TBF.shape[2], hx_product_BF is not None)
         fixed = native.arguments(*sizes, *tensors)
 
@@ -104,7 +104,7 @@ def gates_backward(
     B, H = c0_BH.shape
     run = kernel("gates_backward", c0_BH, dz_TBG.dtype)
     if run is not None:
-        tensors = (a_TBG, c_TBH, c0_BH, _diagonals(peephole_3H, c0_BH), dc_BH, dz_TBG, dpeephole_B3H)
+        tensors = (a_TBG, c_TBH, c0_BH, diagonals(peephole_3H, c0_BH), dc_BH, dz_TBG, dpeephole_B3H)
         sizes = (native.threads(), B, H, dz_TBG.dtype == torch.bfloat16, clip)
         fixed = native.arguments(*sizes, *tensors)
 
@@ -155,7 +155,7 @@ def gates_backward(
     return plain
 
 
-def _diagonals(peephole_3H: Tensor | None, c0_BH: Tensor) -> Tensor:
+def diagonals(peephole_3H: Tensor | None, c0_BH: Tensor) -> Tensor:
     return c0_BH.new_zeros(3, c0_BH.shape[1]) if peephole_3H is None else peephole_3H.contiguous()
 
 

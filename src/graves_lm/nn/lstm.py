@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from graves_lm.nn.cuda import kernels
 from graves_lm.nn.gates import gates_backward, gates_forward
 from graves_lm.nn.products import recurrent_derivative, repeated_product
+from graves_lm.nn.whole import lstm_backward, lstm_forward
 
 
 class LSTMState(NamedTuple):
@@ -66,6 +67,8 @@ def _lstm(
     T, B, G = z_TBG.shape
     H = G // 4
     h_TBH, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (H, H, G))
+    if lstm_forward(z_TBG, w_GH, peephole_3H, h0_BH, c0_BH, a_TBG, c_TBH, h_TBH):
+        return h_TBH, c_TBH[-1].clone(), c_TBH, a_TBG
     c0_BH, mixed = c0_BH.contiguous(), w_GH.dtype != c0_BH.dtype
     h_BH = w_GH.new_empty(B, H).copy_(h0_BH)
     step = gates_forward(z_TBG, c0_BH, peephole_3H, a_TBG, c_TBH, h_TBH, h_BH if mixed else None)
@@ -110,11 +113,13 @@ def _lstm_backward(
     if dcT_BH is not None:
         dc_BH.copy_(dcT_BH)
     dpeephole_B3H = c0_BH.new_zeros(B, 3, H)
-    step = gates_backward(a_TBG, c_TBH, c0_BH.contiguous(), peephole_3H, clip, dc_BH, dz_TBG, dpeephole_B3H)
-    times_w = repeated_product(w_GH.t(), B)
-    for t in range(T - 1, -1, -1):
-        step(t, dh_TBH[t], dh_BH)
-        dh_BH = times_w(dz_TBG[t])
+    made = (dc_BH, dz_TBG, dpeephole_B3H)
+    if not lstm_backward(dh_TBH, a_TBG, c_TBH, w_GH, peephole_3H, clip, c0_BH, dh_BH, *made):
+        step = gates_backward(a_TBG, c_TBH, c0_BH.contiguous(), peephole_3H, clip, *made)
+        times_w = repeated_product(w_GH.t(), B)
+        for t in range(T - 1, -1, -1):
+            step(t, dh_TBH[t], dh_BH)
+            dh_BH = times_w(dz_TBG[t])
 
     dw_GH = recurrent_derivative(dz_TBG, h_TBH, h0_BH)
     return dz_TBG, dw_GH, dpeephole_B3H.sum(0), dh_BH.to(h0_BH.dtype), dc_BH

@@ -28,16 +28,25 @@ log = logging.getLogger(__name__)
 
 _HERE = Path(__file__).parent
 # Not -ffast-math: it makes the whole process flush small numbers to zero, and drops NaN.
-_FLAGS = ("-std=c11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
+_FLAGS = (
+    "-std=c11",
+    "-O3",
+    "-march=native",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+    "-fPIC",
+)
 
 
 def kernel(name: str) -> Callable[..., None] | None:
-    """A compiled function; None where there are none or they are switched off."""
+    """A compiled function; None where this machine has none of that name, or they are switched off."""
     library = None if os.environ.get("GRAVES_LM_NATIVE") == "0" else _library()
     if library is None:
         return None
-    function = getattr(library, name)
-    function.restype = None
+    function: Any = getattr(library, name, None)
+    if function is not None:
+        function.restype = None
     return function
 
 
