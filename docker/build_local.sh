@@ -31,9 +31,10 @@ trap finish EXIT
 base="localhost/python:$version-$suite"
 if ! buildah inspect --type image "$base" > /dev/null 2>&1; then
     container="$(buildah from scratch)"
-    debootstrap --variant=minbase --include=ca-certificates,python3-pip,python3-venv \
-        "$suite" "$(buildah mount "$container")" http://deb.debian.org/debian
-    rm -f "$(buildah mount "$container")"/var/cache/apt/archives/*.deb
+    root="$(buildah mount "$container")"
+    debootstrap --variant=minbase --include=ca-certificates,python3-pip,python3-venv "$suite" "$root" \
+        http://deb.debian.org/debian
+    rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*
     buildah umount "$container" > /dev/null
     buildah commit --quiet "$container" "$base"
 fi

@@ -49,6 +49,8 @@ class Image:
             env=os.environ | {"PYTHON": sys.executable},
         )
         self.container = buildah("from", "--pull-never", self.tag).strip()
+        # From the second command on, buildah would lay the image's own volumes over those mounted here.
+        buildah("config", "--volume", "/runs/data-", "--volume", "/runs/logs-", self.container)
         self.config = json.loads(buildah("inspect", "--type", "image", self.tag))["Docker"]["config"]
         self.data, self.logs = folder / "data", folder / "logs"
         for path in (self.data, self.logs):
