@@ -71,7 +71,7 @@ def collate(
 class LineLoader:
     """Batches of some lines of a store; shuffled anew each epoch when `seed` is given, else by length.
 
-    Every line is in exactly one batch of one process, so that sums over batches and processes are exact.
+    Each of `lines` is in exactly one batch of one process, so that sums over batches and processes are exact.
     In training the processes must take equally many steps: the few lines that do not fill a last batch
     of at least one line a process are left out of that epoch, other ones each time.
 

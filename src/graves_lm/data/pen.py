@@ -11,7 +11,7 @@ import numpy as np
 
 from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.base import SequenceDataModule
-from graves_lm.data.line_batches import LineLoader
+from graves_lm.data.line_batches import Indices, LineLoader
 from graves_lm.data.line_store import LineStore
 from graves_lm.data.strokes import Normalisation, StrokeLine
 from graves_lm.errors import UserError
@@ -34,6 +34,8 @@ class PenDataModule(SequenceDataModule):
         batch_size, eval_batch_size: lines a batch on each process, training and evaluating.
         shuffle_seed: of the order of the training lines.
         characters: "full", all that the texts have, or "paper", its 57 symbols (see `Alphabet.paper`).
+        rare_share: training lines with a character that fewer lines than this share have are read more often
+            in an epoch, see `repeats`; 0: every line once.
     """
 
     gives = ("normalisation", "alphabet")
@@ -48,6 +50,7 @@ class PenDataModule(SequenceDataModule):
         eval_batch_size: int = 32,
         shuffle_seed: int = 1,
         characters: str = "full",
+        rare_share: float = 0.0,
     ):
         super().__init__(name, cache_dir, source, batch_size)
         for key, value, least in (
@@ -62,6 +65,11 @@ class PenDataModule(SequenceDataModule):
         if characters not in ("full", "paper"):
             raise UserError(f"data.characters={characters}: full or paper")
         self.characters = characters
+        if not 0 <= rare_share < 1:
+            raise UserError(
+                f"data.rare_share={rare_share}: a share of the lines, from 0 to below 1, is needed"
+            )
+        self.rare_share = rare_share
 
     @abstractmethod
     def read(self) -> PenLines:
@@ -142,20 +150,23 @@ class PenDataModule(SequenceDataModule):
     def train_dataloader(self) -> LineLoader:
         # The debugging trainer wants the same batches again and again.
         overfit = self.trainer is not None and self.trainer.overfit_batches > 0
-        return self._loader("train", self.batch_size, None if overfit else self.shuffle_seed)
+        lines = self.store.indices("train")
+        if self.rare_share:
+            lines = np.repeat(lines, repeats([self.store.texts[i] for i in lines], self.rare_share))
+        return self._loader("train", lines, self.batch_size, None if overfit else self.shuffle_seed)
 
     def eval_dataloader(self, split: str) -> LineLoader:
         """Batches of a split in which every line is scored exactly once."""
-        return self._loader(split, self.eval_batch_size, None)
+        return self._loader(split, self.store.indices(split), self.eval_batch_size, None)
 
     def val_dataloader(self) -> LineLoader:
         return self.eval_dataloader("val")
 
-    def _loader(self, split: str, batch_size: int, seed: int | None) -> LineLoader:
+    def _loader(self, split: str, lines: Indices, batch_size: int, seed: int | None) -> LineLoader:
         rank, world = self.rank_and_world()
         return LineLoader(
             self.store,
-            self.store.indices(split),
+            lines,
             self.normalisation,
             batch_size,
             alphabet=self.alphabet,
@@ -171,3 +182,13 @@ class PenDataModule(SequenceDataModule):
         length = self.store.lengths[lines]
         line: StrokeLine = self.store[int(lines[np.argsort(length, kind="stable")[len(lines) // 2]])]
         return line
+
+
+def repeats(texts: Sequence[str], share: float) -> Indices:
+    """How often each text is to be read, so that rare characters are learned too: √(share / f) times, rounded
+    and at least once, for its rarest character, which a share f of the texts has ("repeat factor sampling",
+    A. Gupta et al., "LVIS", CVPR 2019)."""
+    having = Counter(c for text in texts for c in set(text))
+    rarest = np.array([min((having[c] for c in text), default=len(texts)) for text in texts])
+    times: Indices = np.maximum(1, np.rint(np.sqrt(share * len(texts) / rarest)).astype(np.int64))
+    return times
