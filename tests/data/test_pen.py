@@ -12,7 +12,7 @@ from graves_lm.data import pen_iam, pen_ink
 from graves_lm.data.hershey import HersheyLines
 from graves_lm.data.iam import read_iam
 from graves_lm.data.ink import read_ink
-from graves_lm.data.pen import PenDataModule
+from graves_lm.data.pen import PenDataModule, repeats
 from graves_lm.data.pen_hershey import HersheyData
 from graves_lm.data.pen_iam import IamData
 from graves_lm.data.pen_ink import InkData
@@ -481,3 +481,29 @@ def test_splits_and_normalisation_of_the_database(database):
     assert ready(owner).card["counts"] == counts
     np.testing.assert_allclose(owner.normalisation.mean, (8.5, 0.08), atol=0.1)
     np.testing.assert_allclose(owner.normalisation.std, (42.7, 36.5), atol=0.3)
+
+
+def test_lines_with_rare_characters_are_read_more_often():
+    texts = ["ab"] * 90 + ["ab."] * 9 + ["Zab"]
+    # Shares of the lines: Z 1 %, the full stop 9 %, all else more than the 36 % that are asked for.
+    assert repeats(texts, 0.36).tolist() == [1] * 90 + [2] * 9 + [6]
+    assert repeats(["a", "", "b"], 0.0).tolist() == [1, 1, 1]
+
+
+def test_they_are_so_in_training_alone(tmp_path):
+    source = write_ink(
+        tmp_path / "ink.json", [make_line(f"n{i}", 12, "ab" if i else "aZ") for i in range(20)]
+    )
+    plain, more = (
+        ready(InkData(source=source, cache_dir=tmp_path / "c", val_share=0.2, batch_size=4, rare_share=share))
+        for share in (0.0, 0.5)
+    )
+    rare = {int(i) for i in plain.store.indices("train") if "Z" in plain.store.texts[i]}
+    assert rare
+    seen = np.concatenate(more.train_dataloader().plan(0))
+    times = {int(i): int((seen == i).sum()) for i in more.store.indices("train")}
+    assert all(times[i] == (3 if i in rare else 1) for i in times)
+    assert sorted(np.concatenate(plain.train_dataloader().plan(0))) == sorted(plain.store.indices("train"))
+    assert len(np.concatenate(more.val_dataloader().plan(0))) == len(more.store.indices("val"))
+    with pytest.raises(UserError, match=r"data\.rare_share=1\.5: a share of the lines"):
+        InkData(source=source, rare_share=1.5)
