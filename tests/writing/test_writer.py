@@ -13,7 +13,7 @@ from graves_lm.data.pen_hershey import HersheyData
 from graves_lm.data.strokes import Normalisation
 from graves_lm.errors import UserError
 from graves_lm.models.synthesis import SynthesisNetwork
-from graves_lm.sampling.synthesis import SynthesisSampler
+from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
 from graves_lm.tasks.synthesis import SynthesisTask, prime_of
 from graves_lm.writing.page import PageSettings
 from graves_lm.writing.prime import find_prime
@@ -97,20 +97,45 @@ def test_what_cannot_be_written_is_named(writer):
             writer.write(empty)
 
 
-def test_the_first_line_is_the_style_of_the_others(writer, monkeypatch):
-    primes = []
+@pytest.fixture
+def written(monkeypatch):
+    """What the network is asked to write: the first line's number, the lines, the text of the prime."""
+    asked = []
     original = SynthesisTask.write
 
     def write(self, sampler, texts, seed=0, prime=None, first_line=0):
-        primes.append((first_line, list(texts), prime.text if prime else None))
+        asked.append((first_line, list(texts), prime.text if prime else None))
         return original(self, sampler, texts, seed, prime, first_line)
 
     monkeypatch.setattr(SynthesisTask, "write", write)
+    return asked
+
+
+def test_a_line_that_is_not_shown_is_the_style_of_all(writer, written, monkeypatch):
+    monkeypatch.setattr("graves_lm.writing.writer.TRIED_PEN", "a bad cab")
+    monkeypatch.setattr(DrawnLine, "faults", (0, 0))
+    page = writer.write("dead bead add a bed", width=9)
+    (_, *hidden), shown = written
+    assert hidden == [["a bad cab"], None]
+    assert shown == (0, ["dead bead", "add a bed"], "a bad cab")
+    assert page.text == "dead bead\nadd a bed"
+    assert len(page.strokes) == 2
+    streamed = [point for line, point in writer.stream("dead bead add a bed", width=9) if line == 0]
+    assert np.array_equal(np.stack(streamed), page.strokes[0])
+    written.clear()
+    writer.write("dead bead add a bed", width=9, one_hand=False)
+    assert written == [(0, ["dead bead", "add a bed"], None)]
+
+
+@pytest.mark.parametrize("line", ["a man", "a bad cab"])
+def test_the_first_line_is_the_style_where_no_other_can_be(line, writer, written, monkeypatch):
+    """Its letters were not learned, or it has faults."""
+    monkeypatch.setattr("graves_lm.writing.writer.TRIED_PEN", line)
+    monkeypatch.setattr(DrawnLine, "faults", (0, 1))
     writer.write("a bad cab add a bed", width=9)
-    assert primes == [(0, ["a bad cab"], None), (1, ["add a bed"], "a bad cab")]
-    primes.clear()
-    writer.write("a bad cab add a bed", width=9, one_hand=False)
-    assert primes == [(0, ["a bad cab", "add a bed"], None)]
+    if line == "a bad cab":
+        assert written.pop(0)[1] == [line]
+    assert written == [(0, ["a bad cab"], None), (1, ["add a bed"], "a bad cab")]
 
 
 def test_long_texts_are_written_piece_by_piece(writer):

@@ -17,6 +17,9 @@ from graves_lm.writing.handwriting import Handwriting
 from graves_lm.writing.page import PageSettings, WrittenLine
 from graves_lm.writing.wrap import TextLine, wrap
 
+TRIED_PEN = "the man and his house"
+"""Letters that every network of English has seen often: what is written to find a hand."""
+_NUMBER = 2**40  # that line's, beyond all others', for its random numbers
 _Part = Floats | tuple[StrokeLine, DrawnLine]  # a point of a line; at its end the line, and how well it went
 
 
@@ -49,7 +52,7 @@ class Writer:
             seed: the same one gives the same handwriting.
             width: characters a line; None: as many as the page holds in a hand of common size.
             prime: a line whose writer's style is taken on.
-            one_hand: without a prime, let the first line be that of all others: a page is by one hand.
+            one_hand: without a prime, let all lines follow one that is not shown, see `hand`.
             on_unknown: "error", "skip" or "replace", see `Alphabet.spell`.
             page: paper, margins, pen; None: as the defaults say.
             sampler: what draws; None: the one the network was trained with, and `settings` (bias=0.5,
@@ -111,6 +114,17 @@ class Writer:
             if isinstance(part, tuple):
                 yield line, *part
 
+    def hand(self, sampler: SynthesisSampler, seed: int) -> StrokeLine | None:
+        """A line of common letters, (T, 3) in data units, for others to take on its style.
+
+        Rare letters at the beginning of a text would make a poor prime, and all lines after it poor. None
+        where the network has not learned these letters, or does not write them without fault.
+        """
+        if not set(TRIED_PEN) <= set(self.task.alphabet.characters):
+            return None
+        ((line, how),) = self.task.write(sampler, [TRIED_PEN], seed, None, _NUMBER)
+        return None if any(how.faults) else line
+
     def _sampler(self, sampler: SynthesisSampler | None, settings: Mapping[str, Any]) -> SynthesisSampler:
         if sampler is None:
             made: SynthesisSampler = make_sampler(self.task.config["sampler"], settings)
@@ -119,8 +133,8 @@ class Writer:
             raise UserError(f"{next(iter(settings))}: set it on the sampler that is given")
         return sampler
 
-    @staticmethod
     def _draw(
+        self,
         draw: Callable[..., Iterator[tuple[int, _Part]]],
         lines: Iterator[TextLine],
         sampler: SynthesisSampler,
@@ -128,7 +142,10 @@ class Writer:
         prime: StrokeLine | None,
         one_hand: bool,
     ) -> Iterator[tuple[int, TextLine, _Part]]:
-        """What `draw` gives for some lines at a time, all in the hand of the prime, or of the first line."""
+        """What `draw` gives for some lines at a time, all in the hand of the prime; without one, in that of
+        `hand`, or else of the first line."""
+        if one_hand and prime is None:
+            prime = self.hand(sampler, seed)
         number = 0
         while some := list(islice(lines, 1 if one_hand and prime is None else sampler.batch_size)):
             for i, part in draw(sampler, [line.text for line in some], seed, prime, number):
