@@ -1,4 +1,5 @@
 import math
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -61,6 +62,20 @@ def test_a_falling_schedule_needs_an_end():
 def test_bad_settings_name_the_choices(bad):
     with pytest.raises(UserError, match="one of"):
         make(**bad)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"momentun": 0.9}, "'momentun'; a setting of another algorithm"),
+        ({"momentum": -1.0}, "Invalid momentum value: -1.0$"),
+        ({"fused": True, "foreach": True}, "cannot be `True` together"),
+    ],
+)
+def test_settings_that_the_algorithm_refuses(settings, said):
+    algorithm = partial(torch.optim.SGD, **settings)
+    with pytest.raises(UserError, match=f"^optimizer.algorithm: .*{said}"):
+        Optimization(algorithm, lr=0.1).optimizer([torch.zeros(1)])
 
 
 def test_bad_rate():

@@ -47,7 +47,12 @@ class Optimization:
             raise UserError(f"optimizer.lr={self.lr}: a positive number is needed")
 
     def optimizer(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
-        return self.algorithm(list(parameters), lr=self.lr)
+        """Raises UserError for a setting that the algorithm does not have or take."""
+        try:
+            return self.algorithm(list(parameters), lr=self.lr)
+        except (TypeError, ValueError, RuntimeError) as error:
+            hint = "; a setting of another algorithm is removed with ~optimizer.algorithm.NAME"
+            raise UserError(f"optimizer.algorithm: {error}{hint * isinstance(error, TypeError)}") from error
 
     def scheduler(self, optimizer: Optimizer, total_steps: float) -> dict[str, Any] | None:
         """In Lightning's form, stepped after each optimiser step; None for a constant rate."""
