@@ -1,10 +1,10 @@
 """How long commands take from the shell to their first useful work, on a warm cache.
 
 The work is as small as it can be, so the whole process is start-up: `prepare` prints a prepared data set's
-table, `sample` draws a symbol or a short line, `evaluate` scores a little text, `train` takes one step and
-validates. Each runs in a process of its own, some times; the figure is the least, the share of imports is
-from one more run under `-X importtime`. Prints a table, writes benchmarks/results/startup.json, and prints
-the same as last line.
+table, `sample` draws a symbol or a short line, `evaluate` scores a little text. Of `train` it is the time
+until the first step begins, which its log tells; the process goes on to validate and save. Each runs in a
+process of its own, some times; the figure is the least, the share of imports is from one more run under `-X
+importtime`. Prints a table, writes benchmarks/results/startup.json, and prints the same as last line.
 
     python benchmarks/startup.py [--repeats 3]
 """
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 from report import report
@@ -29,19 +30,23 @@ COMMANDS = {
     "prepare": ("prepare",),
     "train": ("train", *TRAIN),
     "sample (text)": ("sample", "ckpt=run/checkpoints/best.ckpt", "sampler.length=1"),
-    "sample (handwriting)": ("sample", "ckpt=synthesis", "text=a", "output=a.json"),
+    "sample (handwriting)": ("sample", "ckpt=synthesis", "text=a", "one_hand=false", "output=a.json"),
     "evaluate": ("evaluate", "ckpt=run/checkpoints/best.ckpt"),
 }
 
 
 def run(folder: Path, *arguments: str, options: tuple[str, ...] = ()) -> tuple[float, str]:
     command = [sys.executable, *options, "-m", f"graves_lm.{arguments[0]}", *arguments[1:]]
-    start = time.perf_counter()
+    start = time.time()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - start
+    end = time.time()
     if done.returncode:
         sys.exit(f"{' '.join(command)}:\n{done.stderr}")
-    return seconds, done.stderr
+    log = folder / "run" / "train.log"
+    if arguments[0] == "train" and log.is_file():
+        [*_, begun] = re.findall(r"^\[([^]]+)\].* batches an epoch$", log.read_text(), re.M)
+        end = datetime.strptime(begun, "%Y-%m-%d %H:%M:%S,%f").timestamp()
+    return end - start, done.stderr
 
 
 def import_share(log: str, seconds: float) -> float:
