@@ -21,11 +21,9 @@ from graves_lm.memory import keep_large_blocks
 from graves_lm.sampling.settings import make_sampler
 from graves_lm.tasks.base import SequenceTask
 from graves_lm.tasks.character import CharacterTask
-from graves_lm.tasks.loading import load_task, read_checkpoint, refuse_foreign_targets
+from graves_lm.tasks.loading import data_of, load_task, read_checkpoint
 from graves_lm.tasks.synthesis import SynthesisTask
 from graves_lm.training import make_trainer
-
-_PLACES = ("source", "cache_dir")
 
 
 def run(cfg: DictConfig) -> dict[str, float]:
@@ -83,21 +81,6 @@ def run(cfg: DictConfig) -> dict[str, float]:
     record = figures | {"ckpt": str(cfg.ckpt), "dynamic": settings["dynamic"]}
     write_json(Path(cfg.run_dir) / "metrics.json", record)
     return figures
-
-
-def data_of(cfg: DictConfig, task: SequenceTask) -> DictConfig:
-    """The data settings of the command line, filled up with those the checkpoint was trained on."""
-    plain: Any = OmegaConf.to_container(cfg.data)
-    given: dict[str, Any] = {k: v for k, v in plain.items() if v is not None}
-    if "_target_" in given:
-        return cfg.data
-    trained = task.config["data"]
-    refuse_foreign_targets(trained)
-    for key in given:
-        if key not in trained and key not in _PLACES:  # exported weights do not say where their data were
-            known = [name for name in trained if name != "_target_"]
-            raise UserError(f"data.{key}: this checkpoint's data have none; {near_misses(key, known)}")
-    return OmegaConf.merge(trained, given)  # type: ignore[return-value]
 
 
 def evaluate_statically(

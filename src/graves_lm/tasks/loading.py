@@ -7,17 +7,18 @@ from typing import Any
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.strokes import Normalisation
 from graves_lm.data.symbols import Symbols
-from graves_lm.errors import UserError
+from graves_lm.errors import UserError, near_misses
 from graves_lm.tasks.base import CARD, SequenceTask
 from graves_lm.tasks.export import SafetensorError, check, read_exported
 
 _FACTS: dict[str, Any] = {"symbols": Symbols, "alphabet": Alphabet, "normalisation": Normalisation}
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
+_PLACES = ("source", "cache_dir")
 _TRUSTED = ("graves_lm.", "torch.optim.")
 _DAMAGED = (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile, SafetensorError)
 
@@ -71,6 +72,21 @@ def load_task(checkpoint: dict[str, Any]) -> SequenceTask:
         raise UserError(f"the checkpoint's weights do not fit its own settings: {error}") from error
     task.config = card["config"]
     return task.eval()
+
+
+def data_of(cfg: DictConfig, task: SequenceTask) -> DictConfig:
+    """The data settings of the command line, filled up with those the checkpoint was trained on."""
+    plain: Any = OmegaConf.to_container(cfg.data)
+    given: dict[str, Any] = {k: v for k, v in plain.items() if v is not None}
+    if "_target_" in given:
+        return cfg.data
+    trained = task.config["data"]
+    refuse_foreign_targets(trained)
+    for key in given:
+        if key not in trained and key not in _PLACES:  # exported weights do not say where their data were
+            known = [name for name in trained if name != "_target_"]
+            raise UserError(f"data.{key}: this checkpoint's data have none; {near_misses(key, known)}")
+    return OmegaConf.merge(trained, given)  # type: ignore[return-value]
 
 
 def refuse_foreign_targets(node: Any) -> None:

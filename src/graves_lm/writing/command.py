@@ -8,14 +8,13 @@ from omegaconf import DictConfig
 
 from graves_lm.data.opening import prepare
 from graves_lm.errors import UserError
-from graves_lm.evaluation.command import data_of
 from graves_lm.rendering.handwriting import FORMATS, write_handwriting
 from graves_lm.sampling.settings import make_sampler
 from graves_lm.sampling.strokes import StrokeSampler
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.sampling.text import TextSampler
 from graves_lm.tasks.character import CharacterTask
-from graves_lm.tasks.loading import PRETRAINED, load_task, read_checkpoint
+from graves_lm.tasks.loading import PRETRAINED, data_of, load_task, read_checkpoint
 from graves_lm.tasks.stroke import StrokeTask
 from graves_lm.tasks.synthesis import SynthesisTask
 from graves_lm.writing.output import check_output
