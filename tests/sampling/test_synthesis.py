@@ -116,9 +116,9 @@ def test_a_window_that_does_not_move_ends_the_line_and_is_told(network):
 
 
 def test_a_line_ends_with_the_pen_up_after_the_stop_rule_holds(network):
-    """Fed its own points, the network says where the rule holds first: between two strokes the line ends
-    there, inside a stroke at the next pen-up."""
-    places = []
+    """Fed its own points, the network says where the rule holds first. From there on a stroke ends, and none
+    begins but to the left: a bar or a dot of letters before."""
+    added = []
     texts = TEXTS * 6
     for text, line in zip(texts, SynthesisSampler().write(network, texts, seed=2), strict=True):
         of, state = Text.of([text]), network.initial_state(1)
@@ -128,12 +128,12 @@ def test_a_line_ends_with_the_pen_up_after_the_stop_rule_holds(network):
             for point_3 in before_T3:
                 _, state, phi_1V = network.step(point_3.unsqueeze(0), of, state)
                 held.append(bool(past_the_end(phi_1V, of)))
-        first = held.index(True)
-        inside = not line.point_T3[first - 1, 2] > 0.5
-        places.append(inside)
-        lifted = (line.point_T3[first:, 2] > 0.5).tolist()
-        assert lifted == ([False] * (len(lifted) - 1) + [True] if inside else [])
-    assert {True, False} == set(places)
+        last = held.index(True) - 1  # the last point before the rule held
+        assert line.point_T3[-1, 2] > 0.5
+        begins = last + 1 + (line.point_T3[last:-1, 2] > 0.5).nonzero()[:, 0]
+        assert (line.point_T3[begins, 0] < 0).all()
+        added.append((bool(line.point_T3[last, 2] > 0.5), len(begins)))
+    assert {(True, 0), (True, 1), (False, 0), (False, 1)} <= set(added)
 
 
 def test_a_line_without_an_end_of_its_last_stroke_ends_all_the_same():

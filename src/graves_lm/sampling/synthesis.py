@@ -2,8 +2,9 @@
 
 Points are drawn one after another; each line stops by itself and leaves the batch. The window is ahead of
 the pen: on real lines the stop rule of section 5.3 holds about 11 points before the last one, mostly within
-the last stroke. So a line goes on from there to where the pen is lifted. Each line has random numbers of its
-own, from (seed, line, candidate), so it is the same alone and among others.
+the last stroke. So a line goes on from there to where the pen is lifted, and with each stroke for which the pen
+goes back: the bar of a t, the dot of an i. Each line has random numbers of its own, from (seed, line,
+candidate), so it is the same alone and among others.
 
 Shape legend: L lines that are being written, U characters, V = U + 1, M mixture components; a point is
 (dx, dy, end of stroke) in normalised units.
@@ -260,18 +261,18 @@ class SynthesisSampler:
                 x_L3, state_LS, mine.to(device), self.bias, text, len(before)
             )
             keep = []
-            drawn = zip(x_L3.unbind(), y_LY.unbind(), phi_LV.unbind(), x_L3[:, 2].tolist(), strict=True)
+            drawn = zip(x_L3.unbind(), y_LY.unbind(), phi_LV.unbind(), x_L3[:, 0].tolist(), strict=True)
             seen = zip(rows, done_L, where_L, drawn, strict=True)
-            for i, (row, done, where, (x_3, y_Y, phi_V, lifted)) in enumerate(seen):
+            for i, (row, done, where, (x_3, y_Y, phi_V, forth)) in enumerate(seen):
                 row.look(done, where)
-                if row.past_end == 1 and row.begin is not None and row.points[-1][2] > 0.5:
+                if row.past_end and row.begin is not None and row.points[-1][2] > 0.5 and forth >= 0:
                     yield row.index, _finish(row, packed.mixtures, len(before), stuck=False)
-                    continue  # the rule holds between two strokes: the next one is none of the text's
+                    continue  # a stroke that begins further right is none of the text's
                 row.points.append(x_3)
                 row.outputs.append(y_Y)
                 row.coverage.append(phi_V[: len(before) + row.length + 1])
                 if row.past_end:  # the window is ahead of the pen, which ends its stroke yet
-                    over = lifted > 0.5 or row.past_end > self.points_per_character
+                    over = row.past_end > self.points_per_character
                 else:
                     over = row.dwell > self.longest_dwell
                 over = over or len(row.points) == row.cap
