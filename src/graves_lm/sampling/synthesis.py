@@ -2,8 +2,8 @@
 
 Points are drawn one after another; each line stops by itself and leaves the batch. The window is ahead of
 the pen: on real lines the stop rule of section 5.3 holds about 11 points before the last one, mostly within
-the last stroke. So a line goes on from there to where the pen is lifted, and with each stroke for which the pen
-goes back: the bar of a t, the dot of an i. Each line has random numbers of its own, from (seed, line,
+the last stroke. So a line goes on from there to where the pen is lifted, and with each stroke for which the
+pen goes back: the bar of a t, the dot of an i. Each line has random numbers of its own, from (seed, line,
 candidate), so it is the same alone and among others.
 
 Shape legend: L lines that are being written, U characters, V = U + 1, M mixture components; a point is
