@@ -14,8 +14,9 @@
     seed, hardware, time: of training, by the clock
     curve: a picture beside reproduction.md
 
-RUN_DIR is what train wrote (config.yaml, metrics.json, csv/metrics.csv with logger=csv), EVALUATED what
-evaluate wrote. `--hardware` and `--time` say what no file knows. The curve needs matplotlib.
+RUN_DIR is what train wrote (config.yaml, metrics.json, csv/metrics.csv with logger=csv), or evaluate where
+nothing was trained, as for a mean of weights; EVALUATED is what evaluate wrote. `--hardware` and `--time` say
+what no file knows. The curve needs matplotlib.
 """
 
 import argparse
@@ -74,7 +75,7 @@ def fill(path: Path, run: Path, evaluated: list[Path], docs: Path, **known: str 
     """A row's figures, seed, time and curve from what its commands wrote."""
     row = read_row(path)
     row["figures"] = {k: v for folder in (run, *evaluated) for k, v in figures_of(folder).items()}
-    row["seed"] = json.loads((run / "metrics.json").read_text())["seed"]
+    row["seed"] = json.loads((run / "metrics.json").read_text()).get("seed", row["seed"])
     row |= {key: value for key, value in known.items() if value is not None}
     if (run / "csv" / "metrics.csv").is_file():
         picture = Path("pictures") / f"curve-{path.parent.name}-{path.stem}.png"

@@ -79,6 +79,14 @@ def test_a_row_is_filled_and_shown(docs):
     assert record.read_row(row)["figures"] == {"val/bpc": 3.0, "test/bpc": 1.234, "dynamic/test/bpc": 1.111}
 
 
+def test_a_row_that_was_not_trained_keeps_its_seed(docs):
+    row = docs / "record" / "small" / "1-tiny.yaml"
+    row.write_text(ROW.replace("seed: null", "seed: 3"))
+    record.fill(row, docs.parent / "static", [], docs)
+    assert record.read_row(row)["figures"] == {"test/bpc": 1.234}
+    assert (record.read_row(row)["seed"], record.read_row(row)["curve"]) == (3, None)
+
+
 def test_negative_figures_have_a_minus_sign():
     row = {"row": "a", "paper": 1, "command": "c", "config": "d", "show": "{x:.1f}", "figures": {"x": -2.0}}
     assert record.cells(row)[2] == "−2.0"

@@ -115,12 +115,23 @@ def test_a_window_that_does_not_move_ends_the_line_and_is_told(network):
     assert capped.skipped == [2, 3]  # the window looks at where it stands and a little ahead
 
 
-def test_a_line_ends_with_the_pen_up_after_the_stop_rule_holds(network):
+def test_a_line_ends_with_the_pen_up_after_the_stop_rule_holds(network, monkeypatch):
     """Fed its own points, the network says where the rule holds first. From there on a stroke ends, and none
-    begins but to the left: a bar or a dot of letters before."""
+    begins but to the left: a bar or a dot of letters before. The same random numbers without the rule tell
+    that the next stroke would begin further right."""
     added = []
     texts = TEXTS * 6
-    for text, line in zip(texts, SynthesisSampler().write(network, texts, seed=2), strict=True):
+    lines = SynthesisSampler(retries=0).write(network, texts, seed=2)
+    original = PackedNetwork.point
+
+    def endless(*arguments):
+        step = original(*arguments)
+        return step._replace(done=[False] * len(step.done))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PackedNetwork, "point", endless)
+        longer = SynthesisSampler(retries=0, longest_dwell=10_000).write(network, texts, seed=2)
+    for text, line, on in zip(texts, lines, longer, strict=True):
         of, state = Text.of([text]), network.initial_state(1)
         before_T3 = torch.cat([torch.zeros(1, 3), line.point_T3])
         held = []
@@ -128,10 +139,12 @@ def test_a_line_ends_with_the_pen_up_after_the_stop_rule_holds(network):
             for point_3 in before_T3:
                 _, state, phi_1V = network.step(point_3.unsqueeze(0), of, state)
                 held.append(bool(past_the_end(phi_1V, of)))
-        last = held.index(True) - 1  # the last point before the rule held
+        T, last = len(line.point_T3), held.index(True) - 1  # the last point before the rule held
         assert line.point_T3[-1, 2] > 0.5
         begins = last + 1 + (line.point_T3[last:-1, 2] > 0.5).nonzero()[:, 0]
         assert (line.point_T3[begins, 0] < 0).all()
+        torch.testing.assert_close(on.point_T3[:T], line.point_T3)  # batches of other sizes round otherwise
+        assert on.point_T3[T, 0] >= 0
         added.append((bool(line.point_T3[last, 2] > 0.5), len(begins)))
     assert {(True, 0), (True, 1), (False, 0), (False, 1)} <= set(added)
 

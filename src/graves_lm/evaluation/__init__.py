@@ -1,4 +1,4 @@
-"""Evaluating text models: one pass at fixed weights, or learning on the way (dynamic evaluation)."""
+"""Evaluating: a pass at fixed weights, learning on the way (dynamic evaluation), quality of handwriting."""
 
 from graves_lm.evaluation.command import run
 

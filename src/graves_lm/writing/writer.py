@@ -19,7 +19,7 @@ from graves_lm.writing.wrap import TextLine, wrap
 
 TRIED_PEN = "the man and his house"
 """Letters that every network of English has seen often: what is written to find a hand."""
-_NUMBER = 2**40  # that line's, beyond all others', for its random numbers
+_TRIED_NUMBER = 2**40  # that line's, beyond all others', for its random numbers
 _Part = Floats | tuple[StrokeLine, DrawnLine]  # a point of a line; at its end the line, and how well it went
 
 
@@ -122,7 +122,7 @@ class Writer:
         """
         if not set(TRIED_PEN) <= set(self.task.alphabet.characters):
             return None
-        ((line, how),) = self.task.write(sampler, [TRIED_PEN], seed, None, _NUMBER)
+        ((line, how),) = self.task.write(sampler, [TRIED_PEN], seed, None, _TRIED_NUMBER)
         return None if any(how.faults) else line
 
     def _sampler(self, sampler: SynthesisSampler | None, settings: Mapping[str, Any]) -> SynthesisSampler:
