@@ -4,8 +4,10 @@ A user's mistake ends in one line on standard error and exit status 2, and so do
 (no room, no permission). Set HYDRA_FULL_ERROR=1 to see the traceback instead.
 """
 
+import atexit
 import errno
 import functools
+import gc
 import logging
 import os
 import re
@@ -79,6 +81,7 @@ def entry(
 
         def main() -> Any:
             nonlocal show_traceback
+            atexit.register(gc.freeze)  # a last collection of what torch holds would take a second
             asked = os.environ.get("HYDRA_FULL_ERROR", "0")
             show_traceback = asked != "0"
             try:
