@@ -1,5 +1,7 @@
 """The data modules of handwriting: prepared once, normalised by the training lines, figures that are true."""
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -172,11 +174,33 @@ def test_many_generated_lines_are_the_same_whoever_makes_them(tmp_path, monkeypa
 
         map = staticmethod(map)
 
-    monkeypatch.setattr("graves_lm.data.pen_hershey.ProcessPoolExecutor", Pool)
+    monkeypatch.setattr("graves_lm.data.workers.ProcessPoolExecutor", Pool)
     data = ready(make("hershey", tmp_path))
     assert pools == ([3] if workers == 3 else [])
     for split, lines in expected_lines("hershey", tmp_path).items():
         assert all(equal(a, b) for a, b in zip(lines_of(data, split), lines, strict=True))
+
+
+UNGUARDED = """
+import os, sys
+import graves_lm.data.pen_hershey as pen
+pen._CHUNK = 2
+os.sched_getaffinity = lambda pid: range(2)
+pen.HersheyData(lines=14, writers=4, eval_lines=5, seed=3, cache_dir=sys.argv[1]).prepare_data()
+"""
+
+
+def test_a_script_that_its_workers_run_again_ends_and_says_why(tmp_path):
+    """Each process begins by importing the script, which asks for the data; nobody may wait for the other."""
+    script, cache = tmp_path / "script.py", tmp_path / "cache"
+    script.write_text(UNGUARDED)
+    run = subprocess.run(
+        [sys.executable, str(script), str(cache)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert run.returncode == 1
+    assert "UserError: a process that reads the data ended early" in run.stderr.splitlines()[-1]
+    assert '`if __name__ == "__main__":`' in run.stderr.splitlines()[-1]
+    assert [p for p in cache.iterdir() if p.suffix != ".lock"] == []
 
 
 # --- splits ---------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from multiprocessing.spawn import get_preparation_data
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -97,6 +98,9 @@ class SequenceDataModule:
             self.cache_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"data.cache_dir={self.cache_dir}: cannot be made ({error})") from error
+        # A worker that imports an unguarded script would come here again and wait for its own parent: in it,
+        # this raises, and tells of the guard.
+        get_preparation_data("")
         with FileLock(self.cache_dir / f".{cache.name}.lock"):
             if cache.is_dir():
                 return

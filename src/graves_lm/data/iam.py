@@ -10,11 +10,10 @@ licence forbids passing lines on: they belong in no repository and no test fixtu
 """
 
 import json
-import multiprocessing
 import os
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from itertools import chain, islice
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -36,6 +35,7 @@ from graves_lm.data.iam_report import IamReport, SetCounts
 from graves_lm.data.iam_xml import parse_strokes, parse_transcript
 from graves_lm.data.safe_xml import Malformed
 from graves_lm.data.strokes import Floats, StrokeLine, from_pen_strokes
+from graves_lm.data.workers import pool_of
 from graves_lm.errors import UserError
 
 # The paper trains on everything but one set; the owner keeps two validation sets and a final test set.
@@ -217,8 +217,7 @@ def _parse_all(place: IamSource, workers: int) -> Iterator[tuple[str, _Parsed | 
         for files in chain(first, chunks):
             yield from _parse_chunk(files)
     else:
-        # "spawn" is the one start method that is safe beside torch's threads and exists everywhere.
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        with pool_of(workers) as pool:
             running: deque[Future[list[tuple[str, _Parsed | str]]]] = deque()
             for files in chain(first, chunks):
                 running.append(pool.submit(_parse_chunk, files))

@@ -1,9 +1,7 @@
 """`data=hershey`: generated lines of handwriting (see `hershey`), there on every machine."""
 
-import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
 from typing import Any
 
@@ -12,6 +10,7 @@ from tqdm import tqdm
 from graves_lm.data.hershey import HERSHEY_VERSION, HersheyLines
 from graves_lm.data.pen import PenDataModule, PenLines
 from graves_lm.data.strokes import StrokeLine
+from graves_lm.data.workers import pool_of
 from graves_lm.errors import UserError
 
 _CHUNK = 50  # lines handed to a process at once
@@ -86,7 +85,7 @@ class HersheyData(PenDataModule):
                         made[part.part].append(line)
                         bar.update()
             else:
-                with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+                with pool_of(workers) as pool:
                     for (part, _), written in zip(chunks, pool.map(_write, chunks), strict=True):
                         made[part.part] += written
                         bar.update(len(written))
