@@ -10,7 +10,14 @@ from graves_lm.errors import UserError
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import PackedNetwork
-from graves_lm.sampling.synthesis import DrawnLine, Prime, SynthesisSampler, _beginning, least_faulty
+from graves_lm.sampling.synthesis import (
+    DrawnLine,
+    Prime,
+    SynthesisSampler,
+    _beginning,
+    _overrun,
+    least_faulty,
+)
 
 TEXTS = [[0, 1, 2], [3, 1], [2, 2, 0, 1, 3, 3, 1], [0], [1, 2, 3, 0, 1]]
 
@@ -198,13 +205,27 @@ def test_strokes_that_end_before_the_window_reaches_the_text_belong_to_the_prime
     assert _beginning(pen(1, 1, 1), phi(0, 0, 1), two) == 2  # the window never came: no point is left but one
 
 
+def test_a_last_stroke_a_word_further_on_for_which_the_window_had_left_is_one_too_many():
+    def overrun(gap, after, held=4):
+        point_T3 = torch.tensor([[1.0, 0, 0], [0, 0, 1], [gap, 0, 0], [0, 1, 0], [0, 1, 0], [0, 1, 1]])
+        phi_TV = torch.tensor([[1.0, 0.0], [1.0, after], [0.9, 0.8], [0.5, 0.4], [0.2, 0.5], [0.0, 0.5]])
+        return _overrun(point_T3, phi_TV, held)
+
+    assert overrun(gap=3.1, after=0.6)
+    assert not overrun(gap=2.9, after=0.6)  # a dot further on in the word
+    assert not overrun(gap=3.1, after=0.4)  # the window was on the text yet
+    assert not overrun(gap=3.1, after=0.6, held=1)  # the rule held in the first stroke
+
+
 def test_the_most_legible_of_the_candidates_with_the_fewest_faults_is_kept(network, monkeypatch):
-    def line(stopped=True, coverage=(1.0, 1.0)):
-        return DrawnLine(torch.zeros(5, 3), torch.tensor(coverage), stopped, 0.0)
+    def line(stopped=True, coverage=(1.0, 1.0), overrun=False):
+        return DrawnLine(torch.zeros(5, 3), torch.tensor(coverage), stopped, 0.0, overrun=overrun)
 
     cut, skipping, good, better = line(stopped=False), line(coverage=(1.0, 0.2)), line(), line()
-    assert least_faulty([cut, good, skipping, better]) == [good, better]
+    overrun = line(overrun=True)
+    assert least_faulty([cut, good, skipping, overrun, better]) == [good, better]
     assert least_faulty([cut, skipping]) == [skipping]
+    assert least_faulty([cut, overrun]) == [overrun]
 
     compared = []
 

@@ -29,6 +29,7 @@ from graves_lm.sampling.weights import check_kind
 
 _Job = tuple[int, int]  # which line, which candidate
 
+WORD_GAP = 3.0  # normalised units: a stroke that begins so much further right seldom is of the same word
 LEAST_CAP = 200  # points; the first and last characters of a short text may take long
 
 
@@ -48,6 +49,7 @@ class DrawnLine:
     stopped: whether the stop rule ended it; False: the cap on its points did, or the window stood still.
     nats: of its points under the unbiased density.
     stuck: the character on which the window stood for too long, where that ended the line.
+    overrun: whether its last stroke looks like the first of a next word, as `_overrun` says.
     """
 
     point_T3: Tensor
@@ -55,6 +57,7 @@ class DrawnLine:
     stopped: bool
     nats: float
     stuck: int | None = None
+    overrun: bool = False
 
     @property
     def skipped(self) -> list[int]:
@@ -68,9 +71,10 @@ class DrawnLine:
 
 
 def least_faulty(candidates: Sequence[DrawnLine]) -> list[DrawnLine]:
-    """The candidates with the fewest faults."""
+    """The candidates with the fewest faults, and of these, where there are such, those not overrun."""
     least = min(line.faults for line in candidates)
-    return [line for line in candidates if line.faults == least]
+    good = [line for line in candidates if line.faults == least]
+    return [line for line in good if not line.overrun] or good
 
 
 @dataclass
@@ -84,13 +88,14 @@ class _Row:
     outputs: list[Tensor] = field(default_factory=list)  # ŷ, whose density each point was drawn from
     coverage: list[Tensor] = field(default_factory=list)  # φ on each of its characters and one past them
     begin: int | None = None  # the first point that belongs to the text, once that is known
-    past_end: int = 0  # points since the stop rule held
+    held: int | None = None  # the point at which the stop rule first held
     at: int = 0  # the character that the window looks at
     dwell: int = 0  # for so many points
 
     def look(self, past_end: bool, at: int) -> None:
         """Follow the window by a point."""
-        self.past_end += past_end or self.past_end > 0
+        if past_end and self.held is None:
+            self.held = len(self.points)
         self.dwell = self.dwell + 1 if at == self.at else 1
         self.at = at
 
@@ -105,8 +110,8 @@ class SynthesisSampler:
     Args:
         bias: b ≥ 0 of (61)–(62), how much the likelier parts of the density are preferred: 0 is the network's
             own, 1 is neat. Two numbers go from the first to the second along the text.
-        candidates: lines drawn for each text, of which the best is kept: one with the fewest faults, of
-            these the most legible, see `legibility`.
+        candidates: lines drawn for each text, of which the best is kept: one with the fewest faults, if
+            possible not overrun, of these the most legible, see `legibility`.
         retries: how often as many candidates again are drawn for a text whose best one has faults.
         points_per_character: the cap on a line's points. A character takes about 25.
         longest_dwell: points after which a line ends whose window stays on one character. Under a bias, a
@@ -225,7 +230,7 @@ class SynthesisSampler:
     def _best(
         network: SynthesisNetwork, text: Sequence[int], candidates: Sequence[DrawnLine], prime: Prime | None
     ) -> DrawnLine:
-        """Of the candidates with the fewest faults, the one that shows its text best."""
+        """Of the least faulty candidates, the one that shows its text best."""
         good = least_faulty(candidates)
         if len(good) == 1:
             return good[0]
@@ -265,14 +270,14 @@ class SynthesisSampler:
             seen = zip(rows, done_L, where_L, drawn, strict=True)
             for i, (row, done, where, (x_3, y_Y, phi_V, forth)) in enumerate(seen):
                 row.look(done, where)
-                if row.past_end and row.begin is not None and row.points[-1][2] > 0.5 and forth >= 0:
+                if row.held is not None and row.begin is not None and row.points[-1][2] > 0.5 and forth >= 0:
                     yield row.index, _finish(row, packed.mixtures, len(before), stuck=False)
                     continue  # a stroke that begins further right is none of the text's
                 row.points.append(x_3)
                 row.outputs.append(y_Y)
                 row.coverage.append(phi_V[: len(before) + row.length + 1])
-                if row.past_end:  # the window is ahead of the pen, which ends its stroke yet
-                    over = row.past_end > self.points_per_character
+                if row.held is not None:  # the window is ahead of the pen, which ends its stroke yet
+                    over = len(row.points) - row.held > self.points_per_character
                 else:
                     over = row.dwell > self.longest_dwell
                 over = over or len(row.points) == row.cap
@@ -283,7 +288,7 @@ class SynthesisSampler:
                     for point_3 in row.points[row.begin :]:
                         yield row.index, point_3
                 if over:
-                    stuck = row.dwell > self.longest_dwell and not row.past_end
+                    stuck = row.dwell > self.longest_dwell and row.held is None
                     yield row.index, _finish(row, packed.mixtures, len(before), stuck)
                 else:
                     keep.append(i)
@@ -316,10 +321,26 @@ def _finish(row: _Row, mixtures: int, before: int, stuck: bool) -> DrawnLine:
     return DrawnLine(
         point_T3.cpu(),
         share_TV[:, before : before + row.length].sum(0).cpu(),
-        row.past_end > 0,
+        row.held is not None,
         -float(stroke_distribution(y_TY, mixtures).log_prob(point_T3).double().sum()),
         max(0, row.at) if stuck else None,
+        row.held is not None and _overrun(torch.stack(row.points), phi_TV, row.held),
     )
+
+
+def _overrun(point_T3: Tensor, phi_TV: Tensor, held: int) -> bool:
+    """Whether the stroke at whose point `held` the stop rule first held, or the last before, is one too many.
+
+    It is mostly so after a full stop, where it begins a word's gap further right and when the window had half
+    left the text. Of real lines' last strokes many do that too: it is a reason to prefer another candidate,
+    none to end a line before.
+    """
+    lifted = (point_T3[:-1][:held, 2] > 0.5).nonzero()
+    if not len(lifted):
+        return False
+    last = int(lifted[-1])
+    *text_U, after = phi_TV[last].tolist()
+    return after > max(text_U) / 2 and float(point_T3[last + 1, 0]) > WORD_GAP
 
 
 def _beginning(point_T3: Tensor, phi_TV: Tensor, before: int) -> int:
