@@ -10,14 +10,7 @@ from graves_lm.errors import UserError
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import PackedNetwork
-from graves_lm.sampling.synthesis import (
-    DrawnLine,
-    Prime,
-    SynthesisSampler,
-    _beginning,
-    _overrun,
-    least_faulty,
-)
+from graves_lm.sampling.synthesis import DrawnLine, Prime, SynthesisSampler, _beginning, _Row, least_faulty
 
 TEXTS = [[0, 1, 2], [3, 1], [2, 2, 0, 1, 3, 3, 1], [0], [1, 2, 3, 0, 1]]
 
@@ -128,6 +121,7 @@ def test_a_line_ends_with_the_pen_up_after_the_stop_rule_holds(network, monkeypa
     that the next stroke would begin further right."""
     added = []
     texts = TEXTS * 6
+    monkeypatch.setattr("graves_lm.sampling.synthesis.DOT", 0)  # a line that ends with a dot: below
     lines = SynthesisSampler(retries=0).write(network, texts, seed=2)
     original = PackedNetwork.point
 
@@ -205,27 +199,42 @@ def test_strokes_that_end_before_the_window_reaches_the_text_belong_to_the_prime
     assert _beginning(pen(1, 1, 1), phi(0, 0, 1), two) == 2  # the window never came: no point is left but one
 
 
-def test_a_last_stroke_a_word_further_on_for_which_the_window_had_left_is_one_too_many():
-    def overrun(gap, after, held=4):
-        point_T3 = torch.tensor([[1.0, 0, 0], [0, 0, 1], [gap, 0, 0], [0, 1, 0], [0, 1, 0], [0, 1, 1]])
-        phi_TV = torch.tensor([[1.0, 0.0], [1.0, after], [0.9, 0.8], [0.5, 0.4], [0.2, 0.5], [0.0, 0.5]])
-        return _overrun(point_T3, phi_TV, held)
+def test_a_line_ends_at_a_dot_when_the_window_has_half_left_its_text():
+    def goes_on(points=5, forth=1.0, after=0.6, begin=0, up=True):
+        row = _Row(0, 2, 99, begin=begin)
+        strokes = [(0.0, False), (0.0, True), *[(0.0, False)] * (points - 1), (after, up)]
+        for phi, lifted in strokes:
+            row.add(torch.zeros(3), torch.zeros(1), torch.tensor([0.2, 1.0, phi]), lifted)
+        going = row.go_on(forth)
+        assert (row.held is None) == going
+        return going
 
-    assert overrun(gap=3.1, after=0.6)
-    assert not overrun(gap=2.9, after=0.6)  # a dot further on in the word
-    assert not overrun(gap=3.1, after=0.4)  # the window was on the text yet
-    assert not overrun(gap=3.1, after=0.6, held=1)  # the rule held in the first stroke
+    assert not goes_on()
+    assert not goes_on(points=1)
+    assert goes_on(points=7)  # no dot
+    assert goes_on(forth=-0.1)  # such as the other dot of an umlaut
+    assert goes_on(after=0.4)  # there is text yet
+    assert goes_on(up=False)
+    assert goes_on(begin=None)  # a dot of the prime
+
+
+def test_once_the_stop_rule_has_held_only_strokes_that_go_back_follow():
+    row = _Row(0, 2, 99, begin=0)
+    for past_end, lifted in ((False, False), (True, False), (True, True)):
+        row.look(past_end, at=1)
+        row.add(torch.zeros(3), torch.zeros(1), torch.tensor([0.0, 1.0, 0.0]), lifted)
+        assert row.go_on(0.5) == (not lifted)
+    assert row.held == 1
+    assert row.go_on(-0.5)
 
 
 def test_the_most_legible_of_the_candidates_with_the_fewest_faults_is_kept(network, monkeypatch):
-    def line(stopped=True, coverage=(1.0, 1.0), overrun=False):
-        return DrawnLine(torch.zeros(5, 3), torch.tensor(coverage), stopped, 0.0, overrun=overrun)
+    def line(stopped=True, coverage=(1.0, 1.0)):
+        return DrawnLine(torch.zeros(5, 3), torch.tensor(coverage), stopped, 0.0)
 
     cut, skipping, good, better = line(stopped=False), line(coverage=(1.0, 0.2)), line(), line()
-    overrun = line(overrun=True)
-    assert least_faulty([cut, good, skipping, overrun, better]) == [good, better]
+    assert least_faulty([cut, good, skipping, better]) == [good, better]
     assert least_faulty([cut, skipping]) == [skipping]
-    assert least_faulty([cut, overrun]) == [overrun]
 
     compared = []
 

@@ -1,10 +1,11 @@
 """Handwriting for given texts, sections 5.3–5.5: unbiased, biased and primed samples.
 
-Points are drawn one after another; each line stops by itself and leaves the batch. The window is ahead of
-the pen: on real lines the stop rule of section 5.3 holds about 11 points before the last one, mostly within
-the last stroke. So a line goes on from there to where the pen is lifted, and with each stroke for which the
-pen goes back: the bar of a t, the dot of an i. Each line has random numbers of its own, from (seed, line,
-candidate), so it is the same alone and among others.
+Points are drawn one after another; each line stops by itself and leaves the batch. The window is ahead of the
+pen: on real lines the stop rule of section 5.3 holds about 11 points before the last one, mostly within the
+last stroke. So a line goes on from there to where the pen is lifted, and with each stroke for which the pen
+goes back: the bar of a t, the dot of an i. After a full stop it often holds a stroke too late, see
+`_Row.go_on`. Each line has random numbers of its own, from (seed, line, candidate), so it is the same alone
+and among others.
 
 Shape legend: L lines that are being written, U characters, V = U + 1, M mixture components; a point is
 (dx, dy, end of stroke) in normalised units.
@@ -29,7 +30,7 @@ from graves_lm.sampling.weights import check_kind
 
 _Job = tuple[int, int]  # which line, which candidate
 
-WORD_GAP = 3.0  # normalised units: a stroke that begins so much further right seldom is of the same word
+DOT = 6  # points: a stroke of so few is a dot
 LEAST_CAP = 200  # points; the first and last characters of a short text may take long
 
 
@@ -49,7 +50,6 @@ class DrawnLine:
     stopped: whether the stop rule ended it; False: the cap on its points did, or the window stood still.
     nats: of its points under the unbiased density.
     stuck: the character on which the window stood for too long, where that ended the line.
-    overrun: whether its last stroke looks like the first of a next word, as `_overrun` says.
     """
 
     point_T3: Tensor
@@ -57,7 +57,6 @@ class DrawnLine:
     stopped: bool
     nats: float
     stuck: int | None = None
-    overrun: bool = False
 
     @property
     def skipped(self) -> list[int]:
@@ -71,10 +70,9 @@ class DrawnLine:
 
 
 def least_faulty(candidates: Sequence[DrawnLine]) -> list[DrawnLine]:
-    """The candidates with the fewest faults, and of these, where there are such, those not overrun."""
+    """The candidates with the fewest faults."""
     least = min(line.faults for line in candidates)
-    good = [line for line in candidates if line.faults == least]
-    return [line for line in good if not line.overrun] or good
+    return [line for line in candidates if line.faults == least]
 
 
 @dataclass
@@ -88,7 +86,9 @@ class _Row:
     outputs: list[Tensor] = field(default_factory=list)  # ŷ, whose density each point was drawn from
     coverage: list[Tensor] = field(default_factory=list)  # φ on each of its characters and one past them
     begin: int | None = None  # the first point that belongs to the text, once that is known
-    held: int | None = None  # the point at which the stop rule first held
+    held: int | None = None  # the point at which the line was found to be past its text
+    stroke: int = 0  # points of the last stroke so far
+    lifted: bool = False  # whether it is done
     at: int = 0  # the character that the window looks at
     dwell: int = 0  # for so many points
 
@@ -98,6 +98,26 @@ class _Row:
             self.held = len(self.points)
         self.dwell = self.dwell + 1 if at == self.at else 1
         self.at = at
+
+    def go_on(self, forth: float) -> bool:
+        """Whether a next point, `forth` more than a mean step to the right, still belongs to the line.
+
+        A stroke that begins further right does not, once the stop rule has held; nor after a dot when the
+        window has half left the text, since a full stop is the last of its text.
+        """
+        if self.begin is None or not self.lifted or forth < 0:
+            return True
+        if self.held is None and self.stroke <= DOT:
+            *text_U, after = self.coverage[-1].tolist()
+            if after > max(text_U) / 2:
+                self.held = len(self.points)
+        return self.held is None
+
+    def add(self, point_3: Tensor, output_Y: Tensor, phi_V: Tensor, lifted: bool) -> None:
+        self.points.append(point_3)
+        self.outputs.append(output_Y)
+        self.coverage.append(phi_V)
+        self.stroke, self.lifted = 1 if self.lifted else self.stroke + 1, lifted
 
     def phi(self) -> Tensor:
         """(T, V) so far, of the prime's characters and its own."""
@@ -110,8 +130,8 @@ class SynthesisSampler:
     Args:
         bias: b ≥ 0 of (61)–(62), how much the likelier parts of the density are preferred: 0 is the network's
             own, 1 is neat. Two numbers go from the first to the second along the text.
-        candidates: lines drawn for each text, of which the best is kept: one with the fewest faults, if
-            possible not overrun, of these the most legible, see `legibility`.
+        candidates: lines drawn for each text, of which the best is kept: one with the fewest faults, of
+            these the most legible, see `legibility`.
         retries: how often as many candidates again are drawn for a text whose best one has faults.
         points_per_character: the cap on a line's points. A character takes about 25.
         longest_dwell: points after which a line ends whose window stays on one character. Under a bias, a
@@ -230,7 +250,7 @@ class SynthesisSampler:
     def _best(
         network: SynthesisNetwork, text: Sequence[int], candidates: Sequence[DrawnLine], prime: Prime | None
     ) -> DrawnLine:
-        """Of the least faulty candidates, the one that shows its text best."""
+        """Of the candidates with the fewest faults, the one that shows its text best."""
         good = least_faulty(candidates)
         if len(good) == 1:
             return good[0]
@@ -266,16 +286,14 @@ class SynthesisSampler:
                 x_L3, state_LS, mine.to(device), self.bias, text, len(before)
             )
             keep = []
-            drawn = zip(x_L3.unbind(), y_LY.unbind(), phi_LV.unbind(), x_L3[:, 0].tolist(), strict=True)
+            drawn = zip(x_L3.unbind(), y_LY.unbind(), phi_LV.unbind(), x_L3.tolist(), strict=True)
             seen = zip(rows, done_L, where_L, drawn, strict=True)
-            for i, (row, done, where, (x_3, y_Y, phi_V, forth)) in enumerate(seen):
+            for i, (row, done, where, (x_3, y_Y, phi_V, (dx, _, up))) in enumerate(seen):
                 row.look(done, where)
-                if row.held is not None and row.begin is not None and row.points[-1][2] > 0.5 and forth >= 0:
+                if not row.go_on(dx):
                     yield row.index, _finish(row, packed.mixtures, len(before), stuck=False)
-                    continue  # a stroke that begins further right is none of the text's
-                row.points.append(x_3)
-                row.outputs.append(y_Y)
-                row.coverage.append(phi_V[: len(before) + row.length + 1])
+                    continue
+                row.add(x_3, y_Y, phi_V[: len(before) + row.length + 1], up > 0.5)
                 if row.held is not None:  # the window is ahead of the pen, which ends its stroke yet
                     over = len(row.points) - row.held > self.points_per_character
                 else:
@@ -324,23 +342,7 @@ def _finish(row: _Row, mixtures: int, before: int, stuck: bool) -> DrawnLine:
         row.held is not None,
         -float(stroke_distribution(y_TY, mixtures).log_prob(point_T3).double().sum()),
         max(0, row.at) if stuck else None,
-        row.held is not None and _overrun(torch.stack(row.points), phi_TV, row.held),
     )
-
-
-def _overrun(point_T3: Tensor, phi_TV: Tensor, held: int) -> bool:
-    """Whether the stroke at whose point `held` the stop rule first held, or the last before, is one too many.
-
-    It is mostly so after a full stop, where it begins a word's gap further right and when the window had half
-    left the text. Of real lines' last strokes many do that too: it is a reason to prefer another candidate,
-    none to end a line before.
-    """
-    lifted = (point_T3[:-1][:held, 2] > 0.5).nonzero()
-    if not len(lifted):
-        return False
-    last = int(lifted[-1])
-    *text_U, after = phi_TV[last].tolist()
-    return after > max(text_U) / 2 and float(point_T3[last + 1, 0]) > WORD_GAP
 
 
 def _beginning(point_T3: Tensor, phi_TV: Tensor, before: int) -> int:
