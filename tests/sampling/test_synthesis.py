@@ -200,7 +200,7 @@ def test_strokes_that_end_before_the_window_reaches_the_text_belong_to_the_prime
 
 
 def test_a_line_ends_at_a_dot_when_the_window_has_half_left_its_text():
-    def goes_on(points=5, forth=1.0, after=0.6, begin=0, up=True):
+    def goes_on(points=5, forth=1.1, after=0.46, begin=0, up=True):
         row = _Row(0, 2, 99, begin=begin)
         strokes = [(0.0, False), (0.0, True), *[(0.0, False)] * (points - 1), (after, up)]
         for phi, lifted in strokes:
@@ -212,8 +212,8 @@ def test_a_line_ends_at_a_dot_when_the_window_has_half_left_its_text():
     assert not goes_on()
     assert not goes_on(points=1)
     assert goes_on(points=7)  # no dot
-    assert goes_on(forth=-0.1)  # such as the other dot of an umlaut
-    assert goes_on(after=0.4)  # there is text yet
+    assert goes_on(forth=0.9)  # such as the other dot of a colon
+    assert goes_on(after=0.44)  # there is text yet
     assert goes_on(up=False)
     assert goes_on(begin=None)  # a dot of the prime
 

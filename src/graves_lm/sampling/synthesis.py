@@ -30,7 +30,9 @@ from graves_lm.sampling.weights import check_kind
 
 _Job = tuple[int, int]  # which line, which candidate
 
-DOT = 6  # points: a stroke of so few is a dot
+DOT = 6  # points: a stroke of so few is a dot, and the last of a text where φ(t, U+1) is over
+HALF_LEFT = 0.45  # of the largest other φ and the next stroke would begin more than
+GAP = 1.0  # normalised units further right than a mean step
 LEAST_CAP = 200  # points; the first and last characters of a short text may take long
 
 
@@ -102,14 +104,14 @@ class _Row:
     def go_on(self, forth: float) -> bool:
         """Whether a next point, `forth` more than a mean step to the right, still belongs to the line.
 
-        A stroke that begins further right does not, once the stop rule has held; nor after a dot when the
-        window has half left the text, since a full stop is the last of its text.
+        A stroke that begins further right does not, once the stop rule has held; nor does one with a gap
+        before it, after a dot when the window has half left the text: that dot was a full stop.
         """
         if self.begin is None or not self.lifted or forth < 0:
             return True
-        if self.held is None and self.stroke <= DOT:
+        if self.held is None and self.stroke <= DOT and forth > GAP:
             *text_U, after = self.coverage[-1].tolist()
-            if after > max(text_U) / 2:
+            if after > HALF_LEFT * max(text_U):
                 self.held = len(self.points)
         return self.held is None
 
