@@ -30,10 +30,12 @@ from graves_lm.sampling.weights import check_kind
 
 _Job = tuple[int, int]  # which line, which candidate
 
-DOT = 6  # points: a stroke of so few is a dot, and the last of a text where φ(t, U+1) is over
-HALF_LEFT = 0.45  # of the largest other φ and the next stroke would begin more than
-GAP = 1.0  # normalised units further right than a mean step
 LEAST_CAP = 200  # points; the first and last characters of a short text may take long
+
+# A dot ends a line when the window has half left the text and the next stroke would begin with a gap.
+DOT = 6  # points: the most that a dot has
+HALF_LEFT = 0.45  # φ(t, U+1) over the largest other φ
+GAP = 1.0  # normalised units further right than a mean step
 
 
 class Prime(NamedTuple):
@@ -103,6 +105,7 @@ class _Row:
 
     def go_on(self, forth: float) -> bool:
         """Whether a next point, `forth` more than a mean step to the right, still belongs to the line.
+        Where a dot was its end, `held` is set.
 
         A stroke that begins further right does not, once the stop rule has held; nor does one with a gap
         before it, after a dot when the window has half left the text: that dot was a full stop.
