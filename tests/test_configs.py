@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.data.base import SequenceDataModule
 from graves_lm.launch import CONF
+from graves_lm.sampling.settings import whole_sampler
 from graves_lm.training import run
 from tests.data.test_iam import write_tree
 from tests.data.test_text import write_ptb
@@ -259,7 +260,8 @@ def test_parts_of_a_run_build(group, option, tmp_path):
     nodes = {group: part} if "_target_" in part else {k: v for k, v in part.items() if v is not None}
     if option == "primed":
         part.prime = "a line"  # the one setting that must be given
-    built = {name: instantiate(node) for name, node in nodes.items()}
+    make = whole_sampler if group == "sampler" and option != "from_checkpoint" else instantiate
+    built = {name: make(node) for name, node in nodes.items()}
     for name, thing in built.items():
         target = get_object(nodes[name]["_target_"])
         assert not isinstance(target, type) or isinstance(thing, target)

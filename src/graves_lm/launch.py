@@ -32,6 +32,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from graves_lm.errors import Stopped, UserError, near_misses
+from graves_lm.settings.configuration import check_configuration
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ def entry(
         @functools.wraps(function)
         def job(cfg: DictConfig) -> Any:
             try:
+                check_configuration(cfg, config_name)
                 return function(cfg)
             except Exception as error:
                 if not is_mistake(error):

@@ -124,6 +124,7 @@ def make_task(cfg: DictConfig, data: Any) -> SequenceTask:
         raise UserError(f"model: {error}") from error
     parts = {name: cfg[name] for name in ("model", "data", "optimizer", "sampler")}
     task.config = OmegaConf.to_container(OmegaConf.create(parts), resolve=True)  # type: ignore[assignment]
+    task.config["sampler"] = {k: v for k, v in task.config["sampler"].items() if v is not None}
     return task
 
 

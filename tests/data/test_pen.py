@@ -386,16 +386,20 @@ def test_ink_that_was_left_out_is_counted_and_named(tmp_path):
         (HersheyData, HERSHEY | {"eval_lines": "many"}, "data.eval_lines=many: a whole number"),
         (HersheyData, HERSHEY | {"seed": -1}, "data.seed=-1: a whole number, at least 0"),
         (HersheyData, HERSHEY | {"source": "x"}, "data=hershey is generated and takes no data.source"),
-        (HersheyData, HERSHEY | {"batch_size": 0}, "data.batch_size=0: a whole number, at least 1"),
+        (HersheyData, HERSHEY | {"batch_size": 0}, "data.batch_size=0: a whole number from 1"),
         (HersheyData, HERSHEY | {"eval_batch_size": "x"}, "data.eval_batch_size=x: a whole number"),
         (HersheyData, HERSHEY | {"shuffle_seed": -1}, "data.shuffle_seed=-1: a whole number, at least 0"),
         (IamData, {}, "data=iam needs data.source=DIR"),
-        (IamData, {"source": "x", "split": "papers"}, "data.split=papers: did you mean 'paper'?"),
+        (
+            IamData,
+            {"source": "x", "split": "papers"},
+            "data.split=papers: one of paper, owner is needed; did you mean 'paper'?",
+        ),
         (InkData, {}, "data=ink needs data.source=PATH"),
-        (InkData, {"source": "x", "y_axis": "left"}, "data.y_axis=left: up, down or null"),
-        (InkData, {"source": "x", "val_share": 1}, "data.val_share=1: a share between 0 and 1"),
-        (InkData, {"source": "x", "val_share": 0.0}, "data.val_share=0.0: a share between 0 and 1"),
-        (InkData, {"source": "x", "val_share": "a"}, "data.val_share=a: a share between 0 and 1"),
+        (InkData, {"source": "x", "y_axis": "left"}, "data.y_axis=left: one of up, down or null"),
+        (InkData, {"source": "x", "val_share": 1}, "data.val_share=1: a number above 0 and below 1"),
+        (InkData, {"source": "x", "val_share": 0.0}, "data.val_share=0.0: a number above 0 and below 1"),
+        (InkData, {"source": "x", "val_share": "a"}, "data.val_share=a: a number above 0 and below 1"),
         (InkData, {"source": "x", "seed": "a"}, "data.seed=a: a whole number, at least 0"),
     ],
 )
@@ -529,5 +533,5 @@ def test_they_are_so_in_training_alone(tmp_path):
     assert all(times[i] == (3 if i in rare else 1) for i in times)
     assert sorted(np.concatenate(plain.train_dataloader().plan(0))) == sorted(plain.store.indices("train"))
     assert len(np.concatenate(more.val_dataloader().plan(0))) == len(more.store.indices("val"))
-    with pytest.raises(UserError, match=r"data\.rare_share=1\.5: a share of the lines"):
+    with pytest.raises(UserError, match=r"data\.rare_share=1\.5: a number of at least 0 and below 1"):
         InkData(source=source, rare_share=1.5)

@@ -79,5 +79,5 @@ def test_settings_that_the_algorithm_refuses(settings, said):
 
 
 def test_bad_rate():
-    with pytest.raises(UserError, match="positive"):
+    with pytest.raises(UserError, match="above 0"):
         Optimization(torch.optim.SGD, lr=-1.0)

@@ -220,7 +220,7 @@ def test_samples_do_not_depend_on_the_path(monkeypatch, kind):
 
 @pytest.mark.parametrize("sampler", [SynthesisSampler, StrokeSampler, TextSampler])
 def test_unknown_weights_are_refused(sampler):
-    with pytest.raises(UserError, match=r"sampler\.weights=int4: float32, bf16 or int8"):
+    with pytest.raises(UserError, match=r"sampler\.weights=int4: one of float32, bf16, int8"):
         sampler(weights="int4")
 
 

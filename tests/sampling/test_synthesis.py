@@ -308,12 +308,12 @@ def test_lines_have_unrelated_random_numbers():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"bias": -1}, "sampler.bias=-1: a finite number of 0 or more"),
+        ({"bias": -1}, "sampler.bias=-1: a number, at least 0"),
         ({"bias": math.nan}, "sampler.bias=nan"),
-        ({"bias": [0, 1, 2]}, "or two such"),
+        ({"bias": [0, 1, 2]}, "or a list of 1 to 2, each"),
         ({"bias": "neat"}, "sampler.bias=neat"),
         ({"candidates": 0}, "sampler.candidates=0"),
-        ({"retries": -1}, "sampler.retries=-1: a whole number, at least 0"),
+        ({"retries": -1}, "sampler.retries=-1: a whole number from 0"),
         ({"longest_dwell": 0}, "sampler.longest_dwell=0"),
         ({"batch_size": 0}, "sampler.batch_size=0"),
         ({"points_per_character": 0}, "sampler.points_per_character=0"),

@@ -1,5 +1,6 @@
 """Samples and pictures at each validation, always from the same seed, so that progress can be compared."""
 
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from PIL import Image
 
 from graves_lm.files import write
+from graves_lm.sampling.settings import whole_sampler
 
 
 class LogSamples(Callback):
@@ -18,13 +20,13 @@ class LogSamples(Callback):
     that takes text or pictures.
 
     Args:
-        sampler: what draws the samples (`sampler=`).
+        sampler: the settings of what draws the samples (`sampler=`).
         folder: where the files go.
         seed: of the samples' own random numbers; training's are not touched.
     """
 
-    def __init__(self, sampler: Any, folder: str | Path, seed: int = 0):
-        self.sampler = sampler
+    def __init__(self, sampler: Mapping[str, Any], folder: str | Path, seed: int = 0):
+        self.sampler = whole_sampler(sampler)
         self.folder = Path(folder)
         self.seed = seed
 

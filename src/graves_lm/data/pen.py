@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from graves_lm.data.line_batches import Indices, LineLoader
 from graves_lm.data.line_store import LineStore
 from graves_lm.data.strokes import Normalisation, StrokeLine
 from graves_lm.errors import UserError
+from graves_lm.settings.kinds import Place, Rows, Seed, ShareBelowOne
 
 
 class PenLines(NamedTuple):
@@ -44,31 +45,18 @@ class PenDataModule(SequenceDataModule):
         self,
         name: str,
         *,
-        cache_dir: str | Path = "data",
-        source: str | Path | None = None,
-        batch_size: int = 32,
-        eval_batch_size: int = 32,
-        shuffle_seed: int = 1,
-        characters: str = "full",
-        rare_share: float = 0.0,
+        cache_dir: Place = "data",
+        source: Place | None = None,
+        batch_size: Rows = 32,
+        eval_batch_size: Rows = 32,
+        shuffle_seed: Seed = 1,
+        characters: Literal["full", "paper"] = "full",
+        rare_share: ShareBelowOne = 0.0,
     ):
         super().__init__(name, cache_dir, source, batch_size)
-        for key, value, least in (
-            ("batch_size", batch_size, 1),
-            ("eval_batch_size", eval_batch_size, 1),
-            ("shuffle_seed", shuffle_seed, 0),
-        ):
-            if not isinstance(value, int) or value < least:
-                raise UserError(f"data.{key}={value}: a whole number, at least {least}, is needed")
         self.eval_batch_size = eval_batch_size
         self.shuffle_seed = shuffle_seed
-        if characters not in ("full", "paper"):
-            raise UserError(f"data.characters={characters}: full or paper")
         self.characters = characters
-        if not 0 <= rare_share < 1:
-            raise UserError(
-                f"data.rare_share={rare_share}: a share of the lines, from 0 to below 1, is needed"
-            )
         self.rare_share = rare_share
 
     @abstractmethod

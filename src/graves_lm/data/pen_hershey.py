@@ -1,10 +1,11 @@
 """`data=hershey`: generated lines of handwriting (see `hershey`), there on every machine."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import chain
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta
 from tqdm import tqdm
 
 from graves_lm.data.hershey import HERSHEY_VERSION, HersheyLines
@@ -12,10 +13,13 @@ from graves_lm.data.pen import PenDataModule, PenLines
 from graves_lm.data.strokes import StrokeLine
 from graves_lm.data.workers import pool_of
 from graves_lm.errors import UserError
+from graves_lm.settings import declared
+from graves_lm.settings.kinds import Characters, Lines, Seed
 
 _CHUNK = 50  # lines handed to a process at once
 
 
+@declared("data")
 class HersheyData(PenDataModule):
     """Lines by invented writers; validation and test lines are of other writers and texts.
 
@@ -30,28 +34,18 @@ class HersheyData(PenDataModule):
 
     def __init__(
         self,
-        lines: int,
-        writers: int,
-        eval_lines: int,
-        line_characters: Sequence[int] = (20, 40),
-        rate: float = 75.0,
+        lines: Lines,
+        writers: Lines,
+        eval_lines: Lines,
+        line_characters: tuple[Characters, Characters] = (20, 40),
+        rate: Annotated[float, Meta(ge=1, le=1000)] = 75.0,
         same_writers: bool = False,
-        seed: int = 0,
+        seed: Seed = 0,
         **settings: Any,
     ):
         super().__init__("hershey", **settings)
-        for key, value, least in (
-            ("lines", lines, 1),
-            ("writers", writers, 1),
-            ("eval_lines", eval_lines, 1),
-            ("seed", seed, 0),
-        ):
-            if not isinstance(value, int) or value < least:
-                raise UserError(f"data.{key}={value}: a whole number, at least {least}, is needed")
         if self.source is not None:
             raise UserError("data=hershey is generated and takes no data.source; data=iam and data=ink do")
-        if len(line_characters) != 2:
-            raise UserError(f"data.line_characters={line_characters}: two numbers, the least and the most")
         fewer, size = max(1, writers // 10), (line_characters[0], line_characters[1])
         self._parts = {
             "train": HersheyLines(lines, writers, seed, "train", size, rate=rate),

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 from graves_lm.data.iam import SPLITS, iam_key, read_iam
 from graves_lm.data.pen import PenDataModule, PenLines
-from graves_lm.errors import UserError, near_misses
+from graves_lm.errors import UserError
+from graves_lm.settings import declared
 
 
+@declared("data")
 class IamData(PenDataModule):
     """IAM-OnDB from its owner's files; `source` is their folder, with archives or unpacked.
 
@@ -18,10 +20,10 @@ class IamData(PenDataModule):
         drop_suspect: leave out the lines of `suspect_lines.txt`, whose texts others found wrong.
     """
 
-    def __init__(self, split: str = "paper", drop_suspect: bool = False, **settings: Any):
+    def __init__(
+        self, split: Literal["paper", "owner"] = "paper", drop_suspect: bool = False, **settings: Any
+    ):
         super().__init__("iam", **settings)
-        if split not in SPLITS:
-            raise UserError(f"data.split={split}: {near_misses(str(split), SPLITS)}")
         if self.source is None:
             raise UserError(
                 "data=iam needs data.source=DIR, the folder with IAM-OnDB's files as its owner ships them "

@@ -9,8 +9,11 @@ from graves_lm.data.base import file_key
 from graves_lm.data.ink import ink_files, read_ink
 from graves_lm.data.pen import PenDataModule, PenLines
 from graves_lm.errors import UserError
+from graves_lm.settings import declared
+from graves_lm.settings.kinds import ProperShare, Seed
 
 
+@declared("data")
 class InkData(PenDataModule):
     """InkML, UNIPEN and JSON files; `source` is one of them or a folder of them.
 
@@ -23,19 +26,13 @@ class InkData(PenDataModule):
     def __init__(
         self,
         y_axis: Literal["up", "down"] | None = None,
-        val_share: float = 0.1,
-        seed: int = 0,
+        val_share: ProperShare = 0.1,
+        seed: Seed = 0,
         **settings: Any,
     ):
         super().__init__("ink", **settings)
         if self.source is None:
             raise UserError("data=ink needs data.source=PATH, an ink file or a folder of them")
-        if y_axis not in (None, "up", "down"):
-            raise UserError(f"data.y_axis={y_axis}: up, down or null, the format's own")
-        if not isinstance(val_share, int | float) or not 0 < val_share < 1:
-            raise UserError(f"data.val_share={val_share}: a share between 0 and 1 is needed")
-        if not isinstance(seed, int) or seed < 0:
-            raise UserError(f"data.seed={seed}: a whole number, at least 0, is needed")
         self.y_axis, self.val_share, self.seed = y_axis, val_share, seed
 
     def cache_key(self) -> Mapping[str, Any]:

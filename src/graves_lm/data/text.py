@@ -5,14 +5,16 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
 from graves_lm.data.base import SequenceDataModule
 from graves_lm.data.streams import StreamLoader
 from graves_lm.data.symbols import Symbols
 from graves_lm.errors import UserError
+from graves_lm.settings.kinds import Count, Place, Rows, Steps
 
 SPLITS = ("train", "val", "test")
 
@@ -36,24 +38,15 @@ class TextDataModule(SequenceDataModule):
         self,
         name: str,
         *,
-        cache_dir: str | Path = "data",
-        source: str | Path | None = None,
-        batch_size: int = 32,
-        length: int = 100,
-        reset_every: int | None = None,
-        eval_batch_size: int = 32,
-        warm_up: int = 200,
+        cache_dir: Place = "data",
+        source: Place | None = None,
+        batch_size: Rows = 32,
+        length: Steps = 100,
+        reset_every: Count | None = None,
+        eval_batch_size: Rows = 32,
+        warm_up: Annotated[int, Meta(ge=0, le=10**6)] = 200,
     ):
         super().__init__(name, cache_dir, source, batch_size)
-        for key, value, least in (
-            ("batch_size", batch_size, 1),
-            ("length", length, 1),
-            ("reset_every", 1 if reset_every is None else reset_every, 1),
-            ("eval_batch_size", eval_batch_size, 1),
-            ("warm_up", warm_up, 0),
-        ):
-            if not isinstance(value, int) or value < least:
-                raise UserError(f"data.{key}={value}: a whole number, at least {least}, is needed")
         self.length = length
         self.reset_every = reset_every
         self.eval_batch_size = eval_batch_size

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -16,6 +16,7 @@ from graves_lm.data.base import file_key
 from graves_lm.data.symbols import Symbols
 from graves_lm.data.text import TextDataModule, cut
 from graves_lm.errors import UserError
+from graves_lm.settings import declared
 
 URL = "https://mattmahoney.net/dc/enwik8.zip"
 SIZE = 100_000_000
@@ -23,6 +24,7 @@ MD5 = "a1fa5ffddb56f4953e226637dabbb36a"
 SHARES = {"paper": (0.96, 0.04), "standard": (0.9, 0.05, 0.05)}
 
 
+@declared("data")
 class Enwik8(TextDataModule):
     """Bytes of enwik8; the symbol set is every byte value of the whole file (205 in the paper).
 
@@ -33,10 +35,8 @@ class Enwik8(TextDataModule):
             the same proportions. None: downloaded into `cache_dir` and checked.
     """
 
-    def __init__(self, *, split: str = "paper", **text: Any):
+    def __init__(self, *, split: Literal["paper", "standard"] = "paper", **text: Any):
         super().__init__("enwik8", **text)
-        if split not in SHARES:
-            raise UserError(f"data.split={split}: one of {', '.join(SHARES)}")
         self.split = split
 
     def _file(self) -> Path:

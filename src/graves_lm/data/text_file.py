@@ -2,7 +2,7 @@
 
 import codecs
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -10,10 +10,13 @@ from graves_lm.data.base import file_key
 from graves_lm.data.symbols import Symbols
 from graves_lm.data.text import TextDataModule, cut
 from graves_lm.errors import UserError
+from graves_lm.settings import declared
+from graves_lm.settings.kinds import Place, ProperShare
 
 _CHUNK = 1 << 24
 
 
+@declared("data")
 class TextFile(TextDataModule):
     """A file cut into consecutive train, val and test shares, or a file for each split.
 
@@ -28,18 +31,16 @@ class TextFile(TextDataModule):
     def __init__(
         self,
         *,
-        unit: str = "character",
-        shares: tuple[float, float, float] = (0.9, 0.05, 0.05),
-        val_source: str | None = None,
-        test_source: str | None = None,
+        unit: Literal["character", "byte"] = "character",
+        shares: tuple[ProperShare, ProperShare, ProperShare] = (0.9, 0.05, 0.05),
+        val_source: Place | None = None,
+        test_source: Place | None = None,
         **text: Any,
     ):
         super().__init__("textfile", **text)
-        if unit not in ("character", "byte"):
-            raise UserError(f"data.unit={unit}: 'character' or 'byte'")
         self.unit = unit
         self.shares = tuple(shares)
-        if len(self.shares) != 3 or min(self.shares) <= 0 or abs(sum(self.shares) - 1) > 1e-6:
+        if abs(sum(self.shares) - 1) > 1e-6:
             raise UserError(f"data.shares={list(shares)}: three positive shares that add up to 1")
         self.held_out = {"val": val_source, "test": test_source or val_source} if val_source else {}
 

@@ -3,7 +3,7 @@
 import tarfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,11 +11,13 @@ from graves_lm.data.base import file_key
 from graves_lm.data.symbols import Symbols, codes_of, words_of
 from graves_lm.data.text import TextDataModule
 from graves_lm.errors import UserError
+from graves_lm.settings import declared
 
 ARCHIVE = "simple-examples.tgz"
 OWNER_SPLITS = {"train": "train", "val": "valid", "test": "test"}
 
 
+@declared("data")
 class PennTreebank(TextDataModule):
     """Section 3.1 of the paper: 49 characters and the end of a line, or 10,000 words.
 
@@ -24,7 +26,7 @@ class PennTreebank(TextDataModule):
         source: the archive, the folder it lies in, or the folder it was unpacked to.
     """
 
-    def __init__(self, *, level: str = "char", **text: Any):
+    def __init__(self, *, level: Literal["char", "word"] = "char", **text: Any):
         super().__init__(f"ptb_{level}", **text)
         self.level = level
         self.names = {

@@ -11,10 +11,13 @@ import numpy as np
 from graves_lm.data.symbols import Symbols, codes_of
 from graves_lm.data.text import TextDataModule, cut
 from graves_lm.errors import UserError
+from graves_lm.settings import declared
+from graves_lm.settings.kinds import Count
 
 PRINTABLE = frozenset(map(chr, range(32, 127))) | {"\n"}
 
 
+@declared("data")
 class StdlibText(TextDataModule):
     """The running Python's documentation topics and the source text of its standard library.
 
@@ -23,7 +26,7 @@ class StdlibText(TextDataModule):
     a little between Python versions: figures on it are for trying things out.
     """
 
-    def __init__(self, *, max_symbols: int = 4_000_000, **text: Any):
+    def __init__(self, *, max_symbols: Count = 4_000_000, **text: Any):
         super().__init__("stdlib", **text)
         self.max_symbols = max_symbols
 

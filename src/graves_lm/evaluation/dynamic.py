@@ -20,9 +20,12 @@ from tqdm import tqdm
 from graves_lm.data.streams import StreamBatch
 from graves_lm.metrics import SymbolMetrics
 from graves_lm.models.character import CharacterState
+from graves_lm.settings import declared
+from graves_lm.settings.kinds import Count, NonNegative, Positive, ShareBelowOne
 from graves_lm.tasks.character import CharacterTask, score
 
 
+@declared("dynamic.rule")
 @dataclass
 class DynamicSGD:
     """Δ = momentum·Δ − lr·∂(nats of the segment)/∂w, as in training (the paper changes nothing).
@@ -33,9 +36,9 @@ class DynamicSGD:
         clip_norm: bound on the joint norm of the segment's derivatives; None: no bound.
     """
 
-    lr: float = 1e-4
-    momentum: float = 0.99
-    clip_norm: float | None = None
+    lr: NonNegative = 1e-4
+    momentum: ShareBelowOne = 0.99
+    clip_norm: Positive | None = None
 
     def begin(self, task: CharacterTask, training: Iterable[StreamBatch]) -> None:
         self._delta = [torch.zeros_like(w) for w in task.network.parameters()]
@@ -47,6 +50,7 @@ class DynamicSGD:
         torch._foreach_add_(weights, self._delta)
 
 
+@declared("dynamic.rule")
 @dataclass
 class DynamicRMS:
     """w ← w − lr·∂L/(√MS + ε) + decay·(w₀ − w)·√MS/mean(√MS), Krause et al. 2018, equations (5)–(7).
@@ -60,11 +64,11 @@ class DynamicRMS:
         clip_norm: bound on the joint norm of the segment's derivatives; None: no bound.
     """
 
-    lr: float = 1e-4
-    decay: float = 1e-3
-    eps: float = 1e-5
-    segments: int = 200
-    clip_norm: float | None = None
+    lr: NonNegative = 1e-4
+    decay: NonNegative = 1e-3
+    eps: Positive = 1e-5
+    segments: Count = 200
+    clip_norm: Positive | None = None
 
     def begin(self, task: CharacterTask, training: Iterable[StreamBatch]) -> None:
         weights: list[Tensor] = list(task.network.parameters())

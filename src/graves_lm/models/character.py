@@ -3,12 +3,14 @@
 Shape legend: T steps, B batch rows, K symbols.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from graves_lm.nn.stack import SkipStack, StackState
+from graves_lm.settings import declared
+from graves_lm.settings.kinds import Count, Layers, Number, Positive, RecurrentInit, Size
 
 NULL_SYMBOL = -1
 """The index that stands for the null vector, the paper's x_1."""
@@ -33,6 +35,7 @@ class CharacterState(NamedTuple):
         return CharacterState(tuple(type(self.layers[0])(h, c) for h, c in pairs), tensors[-1])
 
 
+@declared("model.network")
 class CharacterNetwork(nn.Module):
     """Pr(x_{t+1} | x_1 … x_t) as softmax(ŷ_t), (12); ŷ from the deep skip stack.
 
@@ -41,10 +44,32 @@ class CharacterNetwork(nn.Module):
         layers, hidden_size, skips, peepholes, clip, recurrent_init, forget_bias: see `SkipStack`.
     """
 
-    def __init__(self, symbols: int, layers: int, hidden_size: int, **stack: Any):
+    def __init__(
+        self,
+        symbols: Count,
+        layers: Layers,
+        hidden_size: Size,
+        *,
+        skips: bool = True,
+        peepholes: bool = True,
+        clip: Positive | None = None,
+        recurrent_init: RecurrentInit = "orthogonal",
+        forget_bias: Number = 1.0,
+    ):
         super().__init__()
         self.symbols = symbols
-        self.stack = SkipStack(symbols, symbols, layers, hidden_size, one_hot=True, **stack)
+        self.stack = SkipStack(
+            symbols,
+            symbols,
+            layers,
+            hidden_size,
+            one_hot=True,
+            skips=skips,
+            peepholes=peepholes,
+            clip=clip,
+            recurrent_init=recurrent_init,
+            forget_bias=forget_bias,
+        )
 
     def initial_state(self, batch_size: int) -> CharacterState:
         """Zeros, and the null vector as what came before."""

@@ -3,15 +3,16 @@
 Shape legend: T steps, B batch rows; a point is (dx, dy, end of stroke), in normalised units.
 """
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from graves_lm.distributions import StrokeDistribution
 from graves_lm.nn.mixture import MixtureHead
 from graves_lm.nn.stack import SkipStack, StackState
+from graves_lm.settings import declared
+from graves_lm.settings.kinds import Few, Layers, Number, Positive, RecurrentInit, Size
 
 
+@declared("model.network")
 class StrokeNetwork(nn.Module):
     """Pr(x_{t+1} | x_1 … x_t) as the mixture (23) of the skip stack's output ŷ_t.
 
@@ -19,24 +20,36 @@ class StrokeNetwork(nn.Module):
         layers, hidden_size: the paper's 3×400 or 1×900.
         mixtures: M, the components of the mixture; the paper's 20.
         clip, output_clip: bounds on the derivatives of the pre-activations and of ŷ (paper: 10, 100).
-        stack: skips, peepholes, recurrent_init, forget_bias: see `SkipStack`.
+        skips, peepholes, recurrent_init, forget_bias: see `SkipStack`.
     """
 
     def __init__(
         self,
-        layers: int,
-        hidden_size: int,
-        mixtures: int = 20,
-        clip: float | None = 10.0,
-        output_clip: float | None = 100.0,
-        **stack: Any,
+        layers: Layers,
+        hidden_size: Size,
+        mixtures: Few = 20,
+        clip: Positive | None = 10.0,
+        output_clip: Positive | None = 100.0,
+        *,
+        skips: bool = True,
+        peepholes: bool = True,
+        recurrent_init: RecurrentInit = "orthogonal",
+        forget_bias: Number = 1.0,
     ):
         super().__init__()
-        if mixtures < 1:
-            raise ValueError(f"mixtures={mixtures}: at least 1")
         self.head = MixtureHead(mixtures)
-        outputs = self.head.output_size
-        self.stack = SkipStack(3, outputs, layers, hidden_size, clip=clip, output_clip=output_clip, **stack)
+        self.stack = SkipStack(
+            3,
+            self.head.output_size,
+            layers,
+            hidden_size,
+            skips=skips,
+            peepholes=peepholes,
+            clip=clip,
+            output_clip=output_clip,
+            recurrent_init=recurrent_init,
+            forget_bias=forget_bias,
+        )
 
     def initial_state(self, batch_size: int) -> StackState:
         """Zeros, as before the first point."""

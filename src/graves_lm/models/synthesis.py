@@ -12,9 +12,10 @@ U characters of the longest text, V = U + 1, C symbols. A name's suffix gives it
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import Annotated, NamedTuple, cast
 
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
 
 from graves_lm.distributions import StrokeDistribution
@@ -26,6 +27,8 @@ from graves_lm.nn.products import linear
 from graves_lm.nn.stack import SkipStack, StackState
 from graves_lm.nn.window import SoftWindow, WindowParameters, WindowState, window_weights
 from graves_lm.nn.window_lstm import window_lstm, window_lstm_step
+from graves_lm.settings import declared
+from graves_lm.settings.kinds import Count, Few, Layers, NonNegative, Number, Positive, RecurrentInit, Size
 
 END_OF_TEXT = -1
 """The index that fills up the shorter texts of a batch."""
@@ -96,6 +99,7 @@ def _weight(layer: nn.Module) -> Tensor:
     return cast(nn.Linear, layer).weight
 
 
+@declared("model.network")
 class SynthesisNetwork(nn.Module):
     """Pr(x_{t+1} | x_1 … x_t, c) for pen points x and a text c.
 
@@ -111,24 +115,22 @@ class SynthesisNetwork(nn.Module):
 
     def __init__(
         self,
-        symbols: int,
-        layers: int = 3,
-        hidden_size: int = 400,
-        mixtures: int = 20,
-        window_components: int = 10,
+        symbols: Count,
+        layers: Layers = 3,
+        hidden_size: Size = 400,
+        mixtures: Few = 20,
+        window_components: Few = 10,
         *,
-        clip: float | None = 10.0,
-        output_clip: float | None = 100.0,
+        clip: Positive | None = 10.0,
+        output_clip: Positive | None = 100.0,
         peepholes: bool = True,
-        recurrent_init: str = "orthogonal",
-        forget_bias: float = 1.0,
-        points_per_character: float = 25.0,
-        log_sharpness: float = 0.0,
-        window_scale: float = 0.1,
+        recurrent_init: RecurrentInit = "orthogonal",
+        forget_bias: Number = 1.0,
+        points_per_character: Positive = 25.0,
+        log_sharpness: Annotated[float, Meta(ge=-50, le=50)] = 0.0,
+        window_scale: NonNegative = 0.1,
     ):
         super().__init__()
-        if symbols < 1:
-            raise ValueError(f"symbols={symbols}: at least 1")
         self.symbols = symbols
         self.head = MixtureHead(mixtures)
         self.stack = SkipStack(

@@ -3,18 +3,18 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from graves_lm.errors import UserError
+from graves_lm.settings import declared
+from graves_lm.settings.kinds import CountOrNone, Positive, Rate, Share
 
-UNITS = ("sequence", "point")
-SCHEDULES = ("constant", "linear", "cosine")
 
-
+@declared("optimizer")
 @dataclass(frozen=True)
 class Optimization:
     """What an `optimizer=` option of the configuration builds.
@@ -32,19 +32,12 @@ class Optimization:
     """
 
     algorithm: Callable[..., Optimizer]
-    lr: float
-    unit: str = "point"
-    clip_norm: float | None = None
-    schedule: str = "constant"
-    warmup_steps: int = 0
-    final_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        for key, value, known in (("unit", self.unit, UNITS), ("schedule", self.schedule, SCHEDULES)):
-            if value not in known:
-                raise UserError(f"optimizer.{key}={value}: one of {', '.join(known)}")
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise UserError(f"optimizer.lr={self.lr}: a positive number is needed")
+    lr: Rate
+    unit: Literal["sequence", "point"] = "point"
+    clip_norm: Positive | None = None
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup_steps: CountOrNone = 0
+    final_share: Share = 0.0
 
     def optimizer(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
         """Raises UserError for a setting that the algorithm does not have or take."""

@@ -7,7 +7,11 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from graves_lm.settings import declared
+from graves_lm.settings.kinds import Positive, ProperShare, ShareBelowOne
 
+
+@declared("optimizer.algorithm")
 class GravesRMSprop(Optimizer):
     """For the derivative ε_i of each weight w_i:
 
@@ -25,9 +29,9 @@ class GravesRMSprop(Optimizer):
         self,
         params: Iterable[Any],
         lr: float | Tensor = 1e-4,
-        alpha: float = 0.95,
-        momentum: float = 0.9,
-        eps: float = 1e-4,
+        alpha: ProperShare = 0.95,
+        momentum: ShareBelowOne = 0.9,
+        eps: Positive = 1e-4,
     ):
         super().__init__(params, {"lr": lr, "alpha": alpha, "momentum": momentum, "eps": eps})
 

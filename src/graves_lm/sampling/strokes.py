@@ -3,20 +3,22 @@
 Shape legend: L lines, M components; a point is (dx, dy, end of stroke) in normalised units.
 """
 
-import math
 from collections.abc import Iterator
 from itertools import islice
+from typing import Annotated
 
 import torch
+from msgspec import Meta
 from torch import Tensor
 
-from graves_lm.errors import UserError
 from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import Noise, PackedNetwork
-from graves_lm.sampling.weights import check_kind
+from graves_lm.settings import declared
+from graves_lm.settings.kinds import Bias, Weights
 
 
+@declared("sampler")
 class StrokeSampler:
     """Draws lines without a text.
 
@@ -27,14 +29,15 @@ class StrokeSampler:
         weights: how the network's weights are read: float32, bf16 or int8, see `sampling.weights`.
     """
 
-    def __init__(self, lines: int = 8, length: int = 700, bias: float = 0.0, weights: str = "float32"):
-        for key, value in (("lines", lines), ("length", length)):
-            if not isinstance(value, int) or value < 1:
-                raise UserError(f"sampler.{key}={value}: a whole number, at least 1, is needed")
-        if not isinstance(bias, int | float) or not 0 <= bias < math.inf:
-            raise UserError(f"sampler.bias={bias}: a finite number of 0 or more is needed")
+    def __init__(
+        self,
+        lines: Annotated[int, Meta(ge=1, le=1000)] = 8,
+        length: Annotated[int, Meta(ge=1, le=100_000)] = 700,
+        bias: Bias = 0.0,
+        weights: Weights = "float32",
+    ):
         self.lines, self.length, self.bias = lines, length, float(bias)
-        self.weights = check_kind(weights)
+        self.weights = weights
 
     @torch.inference_mode()
     def stream(self, network: StrokeNetwork, seed: int) -> Iterator[Tensor]:

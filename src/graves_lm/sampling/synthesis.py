@@ -15,9 +15,10 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+from msgspec import Meta
 from torch import Tensor
 
 from graves_lm.errors import UserError
@@ -26,7 +27,8 @@ from graves_lm.nn.mixture import stroke_distribution
 from graves_lm.sampling.legibility import legibility
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import Noise, PackedNetwork
-from graves_lm.sampling.weights import check_kind
+from graves_lm.settings import declared
+from graves_lm.settings.kinds import Bias, Name, Weights
 
 _Job = tuple[int, int]  # which line, which candidate
 
@@ -129,6 +131,7 @@ class _Row:
         return torch.stack(self.coverage).clamp_min(0)
 
 
+@declared("sampler")
 class SynthesisSampler:
     """Draws handwriting for texts.
 
@@ -151,37 +154,24 @@ class SynthesisSampler:
 
     def __init__(
         self,
-        bias: float | Sequence[float] = 0.0,
-        candidates: int = 1,
-        retries: int = 0,
-        points_per_character: float = 75.0,
-        longest_dwell: int = 120,
-        batch_size: int = 64,
-        prime: str | None = None,
+        bias: Bias | Annotated[list[Bias], Meta(min_length=1, max_length=2)] = 0.0,
+        candidates: Annotated[int, Meta(ge=1, le=256)] = 1,
+        retries: Annotated[int, Meta(ge=0, le=256)] = 0,
+        points_per_character: Annotated[float, Meta(ge=1, le=1000)] = 75.0,
+        longest_dwell: Annotated[int, Meta(ge=1, le=100_000)] = 120,
+        batch_size: Annotated[int, Meta(ge=1, le=4096)] = 64,
+        prime: Name | None = None,
         prime_text: str | None = None,
-        weights: str = "float32",
+        weights: Weights = "float32",
     ):
-        for key, value, least in (
-            ("candidates", candidates, 1),
-            ("retries", retries, 0),
-            ("longest_dwell", longest_dwell, 1),
-            ("batch_size", batch_size, 1),
-        ):
-            if not isinstance(value, int) or value < least:
-                raise UserError(f"sampler.{key}={value}: a whole number, at least {least}, is needed")
-        if not isinstance(points_per_character, int | float) or not 1 <= points_per_character < math.inf:
-            raise UserError(f"sampler.points_per_character={points_per_character}: 1 or more is needed")
         ends = list(bias) if isinstance(bias, Sequence) else [bias]
-        good = all(isinstance(b, int | float) and 0 <= b < math.inf for b in ends)
-        if not good or len(ends) not in (1, 2):
-            raise UserError(f"sampler.bias={bias}: a finite number of 0 or more, or two such, are needed")
         self.bias = (float(ends[0]), float(ends[-1]))
         self.candidates, self.retries = candidates, retries
         self.points_per_character = points_per_character
         self.longest_dwell = longest_dwell
         self.batch_size = batch_size
         self.prime, self.prime_text = prime, prime_text
-        self.weights = check_kind(weights)
+        self.weights = weights
 
     def at_bias(self, bias: float) -> "SynthesisSampler":
         """The same sampler with another bias."""

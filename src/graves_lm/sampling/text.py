@@ -1,16 +1,18 @@
 """Text, one symbol at a time: each drawn from the network's distribution, then fed back as its input."""
 
-import math
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import torch
+from msgspec import Meta
 
-from graves_lm.errors import UserError
 from graves_lm.models.character import CharacterNetwork
 from graves_lm.sampling.packed import PackedNetwork
-from graves_lm.sampling.weights import check_kind
+from graves_lm.settings import declared
+from graves_lm.settings.kinds import Weights
 
 
+@declared("sampler")
 class TextSampler:
     """Settings of a text sample, and the loop that draws it.
 
@@ -20,14 +22,15 @@ class TextSampler:
         weights: how the network's weights are read: float32, bf16 or int8, see `sampling.weights`.
     """
 
-    def __init__(self, temperature: float = 1.0, length: int = 500, weights: str = "float32"):
-        if not (math.isfinite(temperature) and temperature > 0):
-            raise UserError(f"sampler.temperature={temperature}: a positive number is needed")
-        if length < 1:
-            raise UserError(f"sampler.length={length}: at least 1 symbol")
+    def __init__(
+        self,
+        temperature: Annotated[float, Meta(gt=0, le=1e6)] = 1.0,
+        length: Annotated[int, Meta(ge=1, le=10**7)] = 500,
+        weights: Weights = "float32",
+    ):
         self.temperature = temperature
         self.length = length
-        self.weights = check_kind(weights)
+        self.weights = weights
 
     @torch.inference_mode()
     def stream(

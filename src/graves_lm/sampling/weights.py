@@ -5,15 +5,15 @@ once; sums and state stay float32, and a batch computes with the same rounded nu
 same alone and among others.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from graves_lm.errors import UserError
+from graves_lm.settings.kinds import Weights
 
-KINDS = ("float32", "bf16", "int8")
+KINDS = get_args(Weights)
 _AT_ONCE = 64  # columns that the kernel takes together
 
 
@@ -31,13 +31,6 @@ class Matrix(NamedTuple):
     stored_GI: Tensor
     scale_G: Tensor | None
     bias_G: Tensor
-
-
-def check_kind(weights: str) -> str:
-    """`weights`, where it is one of `KINDS`; a UserError where it is not."""
-    if weights not in KINDS:
-        raise UserError(f"sampler.weights={weights}: {', '.join(KINDS[:-1])} or {KINDS[-1]}")
-    return weights
 
 
 def matrix(weight_GI: Tensor, bias_G: Tensor, kind: str) -> Matrix:

@@ -16,6 +16,8 @@ from graves_lm.errors import UserError
 from graves_lm.memory import give_back_free_memory
 from graves_lm.nn.noise import NoNoise
 from graves_lm.optim import Optimization
+from graves_lm.settings import stored
+from graves_lm.tasks import resuming
 
 log = logging.getLogger(__name__)
 _STEPS_BETWEEN_TRIMS = 100  # refilling the heap takes a fraction of a second
@@ -27,11 +29,12 @@ CARD = "graves_lm"
 class SequenceTask(LightningModule):
     """A thin shell around a network. Subclasses compute nats; all else about training is here.
 
-    A subclass names the facts of the data that it takes (`takes`), what its sequences consist of (`unit`)
-    and what draws its samples (`sampler_kind`), and adds to its `metrics` in `validation_step`. Its
-    `training_step` returns, through `training_loss`, nats *summed* over the batch (the unit of the paper's
-    derivative clips); before each optimiser step the derivatives are divided by the number of sequences or
-    points that went into them, as `optimization.unit` says.
+    A subclass names the facts of the data that it takes (`takes`), what its sequences consist of (`unit`),
+    what a place in its data's epochs is made of (`position`) and what draws its samples (`sampler_kind`), and
+    adds to its `metrics` in `validation_step`. Its `training_step` returns, through `training_loss`, nats
+    *summed* over the batch (the unit of the paper's derivative clips); before each optimiser step the
+    derivatives are divided by the number of sequences or points that went into them, as `optimization.unit`
+    says.
 
     `also_from` names tasks whose networks have the same stack, so that this one can begin with their weights.
 
@@ -48,6 +51,7 @@ class SequenceTask(LightningModule):
     task_name: ClassVar[str]
     takes: ClassVar[tuple[str, ...]]
     unit: ClassVar[str]
+    position: ClassVar[tuple[str, ...]]
     sampler_kind: ClassVar[type] = object
     also_from: ClassVar[tuple[str, ...]] = ()
 
@@ -77,7 +81,7 @@ class SequenceTask(LightningModule):
     def card(self) -> dict[str, Any]:
         """Plain containers from which `tasks.loading` rebuilds this task."""
         facts = {name: fact.to_plain() for name, fact in self.facts.items()}
-        return {"task": self.task_name, "config": self.config, "facts": facts}
+        return {"task": self.task_name, "config": stored.without_places(self.config), "facts": facts}
 
     @abstractmethod
     def illustrate(self, sampler: Any, data: Any, seed: int) -> dict[str, str | bytes]:
@@ -178,6 +182,7 @@ class SequenceTask(LightningModule):
         checkpoint["process_states"] = self._gather(self.process_state())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.refuse_unfit(checkpoint, self.trainer)
         states = checkpoint["process_states"]
         if len(states) != self.trainer.world_size:
             raise UserError(
@@ -185,6 +190,24 @@ class SequenceTask(LightningModule):
                 f"{self.trainer.world_size}: resume with the same trainer.devices and num_nodes"
             )
         self._process_state = states[self.global_rank]
+
+    def refuse_unfit(self, checkpoint: dict[str, Any], trainer: Any) -> None:
+        """Raises UserError where a checkpoint (see `tasks.loading.read_checkpoint`) would put something into
+        this run that is not of the run's own form. The state of callbacks that the run lacks is left out."""
+        assert self.optimization is not None
+        resuming.refuse_other_tensors(checkpoint.get("state_dict"), self.state_dict(), "weights")
+        resuming.refuse_other_averages(checkpoint, self.state_dict())
+        resuming.refuse_other_processes(
+            checkpoint.get("process_states"), self.process_state(), self.carried()
+        )
+        resuming.refuse_other_optimizer(checkpoint, list(self.parameters()), self.optimization.optimizer)
+        resuming.refuse_other_progress(checkpoint, trainer, self.position)
+        resuming.keep_own_state(checkpoint, trainer.callbacks)
+
+    def carried(self) -> list[Tensor]:
+        """What a process carries from batch to batch besides its random numbers, in the form of a first
+        batch's."""
+        return []
 
     def on_train_start(self) -> None:
         epochs: Any = self.trainer.fit_loop.epoch_progress.current

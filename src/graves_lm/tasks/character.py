@@ -44,6 +44,7 @@ class CharacterTask(SequenceTask):
     task_name = "character"
     takes = ("symbols",)
     unit = "symbols"
+    position = ("next_batch", "batches")
     sampler_kind = TextSampler
     network: CharacterNetwork
     metrics: SymbolMetrics
@@ -111,6 +112,9 @@ class CharacterTask(SequenceTask):
     def process_state(self) -> dict[str, Any]:
         streams = self._train_state.tensors() if self._train_state is not None else []
         return super().process_state() | {"streams": streams}
+
+    def carried(self) -> list[Tensor]:
+        return self.network.initial_state(self.config["data"]["batch_size"]).tensors()
 
     def restore_process_state(self, state: dict[str, Any]) -> None:
         super().restore_process_state(state)

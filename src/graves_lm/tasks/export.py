@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 from omegaconf import OmegaConf
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 
 from graves_lm.errors import UserError
@@ -32,6 +32,7 @@ from graves_lm.sampling.settings import make_sampler
 from graves_lm.tasks.base import CARD
 
 PREFIX = "network."
+HEADER = 4 << 20  # bytes: names and shapes of the tensors, and the card
 # What networks must share for a mean of their weights to be one.
 KINDS = {
     "task": lambda card: card["task"],
@@ -56,8 +57,6 @@ def export(checkpoint: dict[str, Any], path: str | Path, sampler: Sequence[str] 
     weights = checkpoint["state_dict"]
     half = {k: v.to(torch.float16).contiguous() for k, v in weights.items() if k.startswith(PREFIX)}
     card = json.loads(json.dumps(checkpoint[CARD]))
-    for key in ("source", "cache_dir"):  # places on the machine that trained
-        card["config"]["data"].pop(key, None)
     card["config"]["model"]["noise"] = None
     settings: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(sampler)))
     make_sampler(card["config"]["sampler"], settings)
@@ -113,11 +112,17 @@ def check(path: Path) -> None:
 
 def read_exported(path: Path) -> dict[str, Any]:
     """The `state_dict` (float32) and card of an exported file. Raises UserError for one of another kind."""
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata() or {}
+    with open(path, "rb") as file:
+        if int.from_bytes(file.read(8), "little") > HEADER:
+            raise UserError(f"ckpt={path}: damaged: its header is larger than any that graves_lm writes")
+    with safe_open(path, "pt") as tensors:
+        metadata = tensors.metadata() or {}
         if CARD not in metadata:
             raise UserError(f"ckpt={path}: a file of safetensors, but not of graves_lm")
-        weights = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+        weights = {key: tensors.get_tensor(key) for key in tensors.keys()}  # noqa: SIM118
+    if not all(weight.dtype in (torch.float16, torch.float32) for weight in weights.values()):
+        raise UserError(f"ckpt={path}: its weights are not float16 or float32 numbers")
+    weights = {key: weight.float() for key, weight in weights.items()}
     return {"state_dict": weights, CARD: json.loads(metadata[CARD])}
 
 
@@ -178,6 +183,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
-
-__all__ = ["SafetensorError", "check", "export", "main", "read_exported"]

@@ -1,102 +1,125 @@
-"""From a checkpoint back to a task."""
+"""From a checkpoint back to a task. What a file says is compared with what this version would have written,
+before anything is made of it."""
 
-import pickle
-import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.strokes import Normalisation
 from graves_lm.data.symbols import Symbols
-from graves_lm.errors import UserError, near_misses
+from graves_lm.errors import UserError, first_line, near_misses
+from graves_lm.settings import stored
 from graves_lm.tasks.base import CARD, SequenceTask
-from graves_lm.tasks.export import SafetensorError, check, read_exported
+from graves_lm.tasks.export import check, read_exported
+from graves_lm.tasks.resuming import refuse_other_tensors
+from graves_lm.trained.torch_file import plain, read_torch_file, regular_file
 
 _FACTS: dict[str, Any] = {"symbols": Symbols, "alphabet": Alphabet, "normalisation": Normalisation}
+_FACTS_OF = {
+    "character": ("symbols",),
+    "stroke": ("normalisation",),
+    "synthesis": ("normalisation", "alphabet"),
+}
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
-_PLACES = ("source", "cache_dir")
-_TRUSTED = ("graves_lm.", "torch.optim.")
-_DAMAGED = (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile, SafetensorError)
 
 
 def read_checkpoint(path: str | Path, task: str | None = None) -> dict[str, Any]:
-    """All of a checkpoint, loaded with `weights_only=True`, after checks.
+    """All of a checkpoint, as plain containers and tensors, and its card after checks.
 
     Args:
         path: the .ckpt file, a .safetensors file that `tasks.export` wrote, or the name of weights that come
             with the package ("synthesis"). A checksum beside exported weights guards them.
         task: the task it must belong to; None: any.
 
-    Raises UserError for a missing, truncated or foreign file and for a checkpoint of another task.
+    Raises UserError for a missing, damaged or foreign file, for one that asks for anything but the settings
+    of this package's own classes, and for a checkpoint of another task.
     """
     file = Path(path).expanduser()
     if not file.is_file() and (PRETRAINED / f"{path}.safetensors").is_file():
         file = PRETRAINED / f"{path}.safetensors"
-    if not file.is_file():
+    if not file.exists():
         names = ", ".join(sorted(p.stem for p in PRETRAINED.glob("*.safetensors")))
         raise UserError(f"ckpt={path}: no such file (weights that come with the package: {names})")
+    regular_file(file, "ckpt")
+    exported = file.suffix == ".safetensors"
     try:
-        if file.suffix == ".safetensors":
+        if exported:
             check(file)
-            return _of_task(read_exported(file), path, task)
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except _DAMAGED as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
+        checkpoint = read_exported(file) if exported else read_torch_file(file)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a parser says of bytes that are no checkpoint
+        reason = first_line(error)[:120]
         raise UserError(f"ckpt={path}: not a readable checkpoint, perhaps truncated ({reason})") from error
     if not isinstance(checkpoint, dict) or CARD not in checkpoint:
         raise UserError(f"ckpt={path}: a file of torch, but not a checkpoint of graves_lm")
-    return _of_task(checkpoint, path, task)
-
-
-def _of_task(checkpoint: dict[str, Any], path: str | Path, task: str | None) -> dict[str, Any]:
+    checkpoint[CARD] = read_card(checkpoint[CARD], f"ckpt={path}")
     found = checkpoint[CARD]["task"]
     if task is not None and found != task:
         raise UserError(f"ckpt={path}: a checkpoint of model={found}, and this needs model={task}")
     return checkpoint
 
 
-def load_task(checkpoint: dict[str, Any]) -> SequenceTask:
-    """The task with its weights, on the CPU and in evaluation mode. See `read_checkpoint`."""
-    card = checkpoint[CARD]
-    model = OmegaConf.create(card["config"]["model"])
-    refuse_foreign_targets([card["config"]["model"], card["config"]["sampler"]])
-    facts = {name: _FACTS[name].from_plain(plain) for name, plain in card["facts"].items()}
-    task = instantiate(model, _partial_=True)(**facts)
+def read_card(card: Any, where: str) -> dict[str, Any]:
+    """What a checkpoint says of its task, its settings and its data; more than that is left out.
+
+    Raises UserError for a task, a class, a setting or a fact that this version does not know.
+    """
     try:
-        task.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
-        raise UserError(f"the checkpoint's weights do not fit its own settings: {error}") from error
+        card = plain(card)
+        task = card.get("task") if isinstance(card, dict) else None
+        if task not in _FACTS_OF:
+            raise UserError(f"it is of model={task!r}; this version reads {', '.join(_FACTS_OF)}")
+        facts = card.get("facts")
+        if not isinstance(facts, dict) or set(facts) != set(_FACTS_OF[task]):
+            raise UserError(f"what it knows of its data is not {' and '.join(_FACTS_OF[task])}")
+        for name, fact in facts.items():
+            _FACTS[name].from_plain(fact)
+        return {"task": task, "config": stored.read_config(card.get("config"), task), "facts": facts}
+    except UserError as error:
+        raise UserError(f"{where}: refused: {error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise UserError(f"{where}: refused: its facts cannot be read ({first_line(error)})") from error
+
+
+def load_task(checkpoint: dict[str, Any]) -> SequenceTask:
+    """The task with its weights, on the CPU and in evaluation mode. See `read_checkpoint`.
+
+    Raises UserError where the weights are not those of a network with the checkpoint's settings.
+    """
+    card = read_card(checkpoint[CARD], "the checkpoint")
+    facts = {name: _FACTS[name].from_plain(fact) for name, fact in card["facts"].items()}
+    make: Callable[..., SequenceTask] = stored.build(card["config"]["model"])
+    weights: Any = checkpoint.get("state_dict")
+    try:
+        with torch.device("meta"):  # shapes without memory
+            refuse_other_tensors(weights, make(**facts).state_dict(), "weights")
+        task = make(**facts)
+        task.load_state_dict(weights)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"the checkpoint's weights do not fit its own settings: {first_line(error)}"
+        ) from error
     task.config = card["config"]
     return task.eval()
 
 
 def data_of(cfg: DictConfig, task: SequenceTask) -> DictConfig:
-    """The data settings of the command line, filled up with those the checkpoint was trained on."""
-    plain: Any = OmegaConf.to_container(cfg.data)
-    given: dict[str, Any] = {k: v for k, v in plain.items() if v is not None}
+    """The data settings of the command line, filled up with those the checkpoint was trained on.
+
+    Where the data lie is said by the command line alone: a checkpoint comes from anywhere.
+    """
+    plain_cfg: Any = OmegaConf.to_container(cfg.data)
+    given: dict[str, Any] = {k: v for k, v in plain_cfg.items() if v is not None}
     if "_target_" in given:
         return cfg.data
     trained = task.config["data"]
-    refuse_foreign_targets(trained)
+    known = stored.known_settings(trained["_target_"])
     for key in given:
-        if key not in trained and key not in _PLACES:  # exported weights do not say where their data were
-            known = [name for name in trained if name != "_target_"]
+        if key not in known:
             raise UserError(f"data.{key}: this checkpoint's data have none; {near_misses(key, known)}")
-    return OmegaConf.merge(trained, given)  # type: ignore[return-value]
-
-
-def refuse_foreign_targets(node: Any) -> None:
-    """A checkpoint's settings name classes to call: only the project's and torch's optimisers may be."""
-    if isinstance(node, dict):
-        target = node.get("_target_")
-        if target is not None and not str(target).startswith(_TRUSTED):
-            raise UserError(f"the checkpoint asks to call {target}; refused: it is not part of graves_lm")
-        for value in node.values():
-            refuse_foreign_targets(value)
-    elif isinstance(node, list):
-        for value in node:
-            refuse_foreign_targets(value)
+    return OmegaConf.create({**trained, **given})

@@ -33,6 +33,7 @@ class StrokeTask(SequenceTask):
     task_name = "stroke"
     takes = ("normalisation",)
     unit = "points"
+    position = ("epoch", "next_batch", "batches")
     sampler_kind = StrokeSampler
     also_from = ("synthesis",)
     network: StrokeNetwork

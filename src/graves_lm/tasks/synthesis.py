@@ -47,6 +47,7 @@ class SynthesisTask(SequenceTask):
     task_name = "synthesis"
     takes = ("normalisation", "alphabet")
     unit = "points"
+    position = ("epoch", "next_batch", "batches")
     sampler_kind = SynthesisSampler
     also_from = ("stroke",)
     network: SynthesisNetwork

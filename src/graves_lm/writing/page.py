@@ -5,15 +5,18 @@ Lengths are millimetres from a page's top left corner, y down, where nothing els
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from graves_lm.errors import UserError
 from graves_lm.rendering.layout import Page, colour_rgb, positions, split_strokes
+from graves_lm.settings import declared
+from graves_lm.settings.kinds import Margin, Millimetres, Name, Share
 from graves_lm.writing.baseline import Measure, measure
 
 ABOVE, BELOW = 0.7, 0.3  # of a line's height, over and under its baseline, on the first and last line
@@ -24,6 +27,7 @@ TABLET = 130.0  # data units: the height of an x in common writing, for lines wi
 ADVANCE = 1.3  # heights of an x: the width of a character and the space after it, on average
 
 
+@declared("page")
 @dataclass(frozen=True)
 class PageSettings:
     """The paper and how it is written on. A4, in a hand of the size of a letter to a friend.
@@ -40,27 +44,19 @@ class PageSettings:
         colour: a CSS colour: a name, "#rrggbb", "rgb(…)" or "hsl(…)".
     """
 
-    width: float = 210.0
-    height: float | None = 297.0
-    margin_left: float = 20.0
-    margin_right: float = 20.0
-    margin_top: float = 20.0
-    margin_bottom: float = 20.0
-    line_height: float = 12.0
-    x_height: float = 0.28
-    straighten: float = 0.8
-    stroke_width: float = 0.4
-    colour: str = "black"
+    width: Millimetres = 210.0
+    height: Millimetres | None = 297.0
+    margin_left: Margin = 20.0
+    margin_right: Margin = 20.0
+    margin_top: Margin = 20.0
+    margin_bottom: Margin = 20.0
+    line_height: Millimetres = 12.0
+    x_height: Annotated[float, Meta(ge=1e-3, le=1)] = 0.28
+    straighten: Share = 0.8
+    stroke_width: Millimetres = 0.4
+    colour: Name = "black"
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name == "colour" or (field.name == "height" and value is None):
-                continue
-            low = 0 if field.name.startswith("margin") or field.name == "straighten" else 1e-3
-            high = 1 if field.name in ("straighten", "x_height") else math.inf
-            if not (isinstance(value, int | float) and low <= value <= high and math.isfinite(value)):
-                raise UserError(f"page setting {field.name}={value}: give a number from {low:g} to {high:g}")
         colour_rgb(self.colour)
         if self.text_width < self.line_height:
             raise UserError(

@@ -1,0 +1,137 @@
+"""Settings that a file carries: which classes they may name, and nothing else.
+
+What a stranger's file says is looked up in a table of exact names. No name is imported because a file has
+it, no text is taken as an interpolation, and a key or a value that the class does not declare is refused.
+Paths are left out: a file has nothing to say about places on this machine.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from graves_lm.errors import UserError
+from graves_lm.settings.check import check_settings, parameters_of
+from graves_lm.settings.others import OTHERS
+
+NOISES = (
+    "graves_lm.nn.noise.WeightNoise",
+    "graves_lm.nn.noise.AdaptiveWeightNoise",
+    "graves_lm.nn.noise.DroppedWeights",
+)
+ALGORITHMS = ("torch.optim.AdamW", "torch.optim.SGD", "graves_lm.optim.GravesRMSprop")
+NESTED: dict[str, dict[str, tuple[str, ...]]] = {
+    "graves_lm.tasks.character.CharacterTask": {
+        "network": ("graves_lm.models.character.CharacterNetwork",),
+        "noise": NOISES,
+    },
+    "graves_lm.tasks.stroke.StrokeTask": {
+        "network": ("graves_lm.models.stroke.StrokeNetwork",),
+        "noise": NOISES,
+    },
+    "graves_lm.tasks.synthesis.SynthesisTask": {
+        "network": ("graves_lm.models.synthesis.SynthesisNetwork",),
+        "noise": NOISES,
+    },
+    "graves_lm.optim.Optimization": {"algorithm": ALGORITHMS},
+}
+"""The settings of a class that are classes themselves, and which."""
+
+TASKS = {
+    "character": "graves_lm.tasks.character.CharacterTask",
+    "stroke": "graves_lm.tasks.stroke.StrokeTask",
+    "synthesis": "graves_lm.tasks.synthesis.SynthesisTask",
+}
+SAMPLERS = {
+    "character": "graves_lm.sampling.text.TextSampler",
+    "stroke": "graves_lm.sampling.strokes.StrokeSampler",
+    "synthesis": "graves_lm.sampling.synthesis.SynthesisSampler",
+}
+TEXTS = (
+    "graves_lm.data.text_enwik8.Enwik8",
+    "graves_lm.data.text_file.TextFile",
+    "graves_lm.data.text_ptb.PennTreebank",
+    "graves_lm.data.text_stdlib.StdlibText",
+)
+PENS = (
+    "graves_lm.data.pen_hershey.HersheyData",
+    "graves_lm.data.pen_iam.IamData",
+    "graves_lm.data.pen_ink.InkData",
+)
+DATA = {"character": TEXTS, "stroke": PENS, "synthesis": PENS}
+OPTIMIZATION = "graves_lm.optim.Optimization"
+
+PLACES = ("source", "cache_dir", "val_source", "test_source", "prime", "prime_text")
+"""Settings that name something on the machine that trained."""
+
+
+def read_config(config: Any, task: str) -> dict[str, Any]:
+    """The settings of a checkpoint of `task`: of its model, data, optimizer and sampler.
+
+    Raises UserError for any that the table does not have, in one line that names it.
+    """
+    allowed = {
+        "model": (TASKS[task],),
+        "data": DATA[task],
+        "optimizer": (OPTIMIZATION,),
+        "sampler": (SAMPLERS[task],),
+    }
+    if not isinstance(config, dict) or set(config) != set(allowed):
+        raise UserError(f"its settings are not {', '.join(allowed)}")
+    return {part: read_node(config[part], names, part) for part, names in allowed.items()}
+
+
+def read_node(node: Any, allowed: tuple[str, ...], where: str) -> dict[str, Any]:
+    """The settings of a class that is one of `allowed`, with its `_target_`, checked through and through."""
+    target = node.get("_target_") if isinstance(node, dict) else None
+    if target not in allowed:
+        raise UserError(f"its {where} asks for {target!r}; this version reads {' or '.join(allowed)}")
+    settings = {
+        name: value
+        for name, value in node.items()
+        if name not in ("_target_", "_partial_") and name not in PLACES
+    }
+    nested = NESTED.get(target, {})
+    own = {name: value for name, value in settings.items() if name not in nested}
+    check_settings(_class_of(target), own, where)
+    check_settings(OTHERS.get(target, _nothing_more), own, where)
+    if unchecked := [name for name, value in own.items() if isinstance(value, dict)]:
+        raise UserError(f"its {where}.{unchecked[0]} is no plain setting")
+    read: dict[str, Any] = {"_target_": target}
+    if node.get("_partial_") is True:
+        read["_partial_"] = True  # as Hydra has it in the settings of a run, with which these are compared
+    for name, value in settings.items():
+        needs_reading = name in nested and value is not None
+        read[name] = read_node(value, nested[name], f"{where}.{name}") if needs_reading else value
+    return read
+
+
+def without_places(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a model, its data and so on as a checkpoint is to carry them: for any machine."""
+    return {
+        part: {name: value for name, value in node.items() if name not in PLACES}
+        for part, node in config.items()
+    }
+
+
+def build(node: Mapping[str, Any]) -> partial[Any]:
+    """What makes the object of a node that `read_node` gave, and takes what no setting can say."""
+    settings = {
+        name: build(value) if isinstance(value, dict) else value
+        for name, value in node.items()
+        if name not in ("_target_", "_partial_")
+    }
+    return partial(_class_of(node["_target_"]), **settings)
+
+
+def known_settings(target: str) -> frozenset[str]:
+    """The names of what a class of the table takes."""
+    return parameters_of(_class_of(target)) or frozenset()
+
+
+def _class_of(target: str) -> Any:
+    module, _, name = target.rpartition(".")
+    return getattr(import_module(module), name)
+
+
+def _nothing_more(**settings: Any) -> None: ...

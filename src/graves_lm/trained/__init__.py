@@ -1,0 +1,1 @@
+"""Files of trained networks, read as what they are: data from somebody else."""
