@@ -11,11 +11,14 @@ import torch
 from msgspec import Meta
 from torch import Tensor
 
+from graves_lm.errors import UserError
 from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import Noise, PackedNetwork
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import Bias, Weights
+
+MOST_POINTS = 50_000_000
 
 
 @declared("sampler")
@@ -31,11 +34,16 @@ class StrokeSampler:
 
     def __init__(
         self,
-        lines: Annotated[int, Meta(ge=1, le=1000)] = 8,
+        lines: Annotated[int, Meta(ge=1, le=100_000)] = 8,
         length: Annotated[int, Meta(ge=1, le=100_000)] = 700,
         bias: Bias = 0.0,
         weights: Weights = "float32",
     ):
+        if lines * length > MOST_POINTS:
+            raise UserError(
+                f"sampler.lines={lines}, sampler.length={length}: {lines * length:,} points in all; at most "
+                f"{MOST_POINTS:,}, which are 0.6 GB"
+            )
         self.lines, self.length, self.bias = lines, length, float(bias)
         self.weights = weights
 

@@ -155,8 +155,8 @@ class SynthesisSampler:
     def __init__(
         self,
         bias: Bias | Annotated[list[Bias], Meta(min_length=1, max_length=2)] = 0.0,
-        candidates: Annotated[int, Meta(ge=1, le=256)] = 1,
-        retries: Annotated[int, Meta(ge=0, le=256)] = 0,
+        candidates: Annotated[int, Meta(ge=1, le=64)] = 1,
+        retries: Annotated[int, Meta(ge=0, le=32)] = 0,
         points_per_character: Annotated[float, Meta(ge=1, le=1000)] = 75.0,
         longest_dwell: Annotated[int, Meta(ge=1, le=100_000)] = 120,
         batch_size: Annotated[int, Meta(ge=1, le=4096)] = 64,
