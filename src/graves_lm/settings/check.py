@@ -60,13 +60,23 @@ def declared(group: str) -> Callable[[C], C]:
 def settings_of(cls: Any) -> dict[str, Any]:
     """The declared types of a class's or function's plain settings by name, those that go on to its bases
     by ** included."""
+    return {name: kind for name, kind in _hints(cls).items() if _is_plain(kind)}
+
+
+@cache
+def parts_of(cls: Any) -> frozenset[str]:
+    """The names of its settings that are objects, with settings of their own."""
+    return frozenset(name for name, kind in _hints(cls).items() if kind is not Any and not _is_plain(kind))
+
+
+def _hints(cls: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for taken in _constructors(cls):
         hints = get_type_hints(taken, include_extras=True)
         for name, parameter in inspect.signature(taken).parameters.items():
             if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY) and name in hints:
                 found.setdefault(name, hints[name])
-    return {name: kind for name, kind in found.items() if _is_plain(kind)}
+    return found
 
 
 @cache
@@ -189,10 +199,12 @@ def _described(base: Any, meta: Meta) -> str:
 
 def check_settings(cls: Any, settings: Mapping[str, Any], where: str) -> None:
     """Raises UserError for a name that `cls` does not take, and for a value that is not as declared."""
-    types_of, known = settings_of(cls), parameters_of(cls)
+    types_of, parts, known = settings_of(cls), parts_of(cls), parameters_of(cls)
     for name, value in settings.items():
         if known is not None and name not in known:
             near = near_misses(str(name), known)
             raise UserError(f"{where}.{name}: no such setting of {cls.__name__}; {near}")
         if name in types_of:
             check_value(value, types_of[name], f"{where}.{name}")
+        elif name in parts and value is not None and not isinstance(value, dict | list):
+            raise UserError(f"{where}.{name}={_shown(value)}: a part with settings of its own is needed")

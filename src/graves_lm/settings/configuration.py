@@ -11,6 +11,7 @@ from graves_lm.settings.check import check_settings, check_value, settings_of
 from graves_lm.settings.others import COMMANDS, GROUPS, NEEDED, OTHERS
 
 PROCESSES_PER_CORE = 4
+SETS = ("callbacks", "logger")  # groups of parts by names of their own
 
 
 def check_configuration(cfg: DictConfig, command: str) -> None:
@@ -27,7 +28,7 @@ def check_configuration(cfg: DictConfig, command: str) -> None:
         if name in own:
             check_value(value, own[name], name)
         else:
-            check_node(value, name)
+            check_group(value, name)
     if plain.get("trainer"):
         refuse_crowds(plain["trainer"])
 
@@ -50,6 +51,16 @@ def check_node(node: Any, where: str) -> None:
         check_target(target, settings, where)
     for name, value in settings.items():
         check_node(value, f"{where}.{name}")
+
+
+def check_group(value: Any, where: str) -> None:
+    """The same for a whole group, which is a part with settings, or null."""
+    if value is not None and not isinstance(value, dict):
+        raise UserError(f"{where}={value}: an option of the group {where} is needed")
+    for name, part in (value or {}).items() if where in SETS else ():
+        if part is not None and not (isinstance(part, dict) and "_target_" in part):
+            raise UserError(f"{where}.{name}={part}: a part with a _target_ is needed, or null for none")
+    check_node(value, where)
 
 
 def check_target(target: str, settings: dict[str, Any], where: str) -> None:
