@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import tarfile
 import zipfile
@@ -193,6 +194,9 @@ BROKEN = {
     "empty strokes": (xml([[], []]), "no strokes"),
     "one point": (xml([[(5, 5, 0)]]), "a single point"),
     "no numbers": (xml([[("a", "b", "c"), ("NaN", 3, 0.1)]]), "no strokes"),
+    "deep": (HEAD + "<Stroke>" * 100_000, "not well-formed XML"),
+    "deep and whole": (HEAD + "<a>" * 50_000 + "</a>" * 50_000 + TAIL, "no strokes"),
+    "long numbers": (xml([[("9" * 5000, 5, 0), ("1", "-" + "9" * 5000, 0.1)]]), "no strokes"),
     "off the board": (xml([[(10**9, 5, 0), ("inf", 5, 0.1), ("1e999", 5, 0.2)]]), "no strokes"),
 }
 
@@ -209,6 +213,57 @@ def test_one_broken_file_is_reported_and_the_rest_is_read(tree, kind):
     assert "a01-000u-01" not in report.table()  # by reason there, by name in the listing
     assert f"{reasons(report)['a01-000u-01']}\n" in report.listing()
     assert "a01-000u-01" in report.listing()
+
+
+@pytest.mark.filterwarnings("error")
+def test_clocks_of_strangers(tree):
+    """Where a gap is filled in, the clock says with how many points: it cannot say a million."""
+    gap = [(500, 500, "0"), (510, 500, "1e-12"), (520, 500, "2e-12"), (900, 500, "0.1"), (910, 500, "0.1")]
+    odd = [(500, 500, "1e308"), (510, 500, "-1e308"), (520, 500, "nan"), (530, 500, "1e999"), (540, 500, "")]
+    line_file(tree).write_text(xml([gap, odd]))
+    parts, report = read(tree)
+    assert len(parts["trainset"][0].strokes) < 50
+    assert report.repairs["gaps in a stroke filled in"] == 1
+
+
+def test_names_of_strangers(tree):
+    """Numbers that Python does not read, bytes that are no text, ends of lines."""
+    archive = tree / "lineStrokes-all.tar.gz"
+    good = "lineStrokes/a01/a01-000/a01-000u-01.xml"
+    odd = [f"a01-000u-{'1' * 5000}.xml", "a01-000u-\u0664.xml", "a01-000u-01\udcff.xml", "a\nb-01.xml"]
+    pack(archive, [(name, xml(usual()).encode()) for name in [good, good, *odd]])
+    shutil.rmtree(tree / "lineStrokes")
+    parts, report = read(tree)
+    assert [line.id for line in parts["trainset"]] == ["a01-000u-01"]
+    assert sum("a01-000u" in row.name for row in report.rows) >= 4
+    report.listing().encode()
+    assert report.count("unreadable") >= 4
+
+
+def test_a_second_transcript_of_a_form_is_counted(tree):
+    (tree / "ascii" / "z").mkdir()
+    (tree / "ascii" / "z" / "a01-001w.txt").write_text("CSR:\n\nother\n")
+    parts, report = read(tree)
+    assert parts["trainset"][3].text == "One more line"
+    assert reasons(report) == {"a01-001w": "a second file for this form; the first one is used"}
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "[]", '{"a": {}}', '{"a": null}', "1", "", "9" * 5000])
+def test_writers_that_are_none(tree, content):
+    (tree / "form_writer.json").write_text(content)
+    with pytest.raises(UserError, match=r"form_writer\.json is no JSON object form → writer .*: fix or"):
+        read(tree)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "nowhere"])
+@pytest.mark.parametrize("name", ["lineStrokes-all.tar.gz", "trainset.txt"])
+def test_pieces_that_are_no_files(tree, kind, name):
+    for path in (tree / "lineStrokes", tree / "trainset.txt"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    make = {"pipe": os.mkfifo, "folder": Path.mkdir, "nowhere": lambda p: p.symlink_to("nowhere")}[kind]
+    make(tree / name)
+    with pytest.raises(UserError, match=r"lacks lineStrokes-all\.tar\.gz .*, trainset\.txt"):
+        read(tree)
 
 
 def test_missing_attributes_are_unreadable_points(tree):

@@ -21,15 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from graves_lm.data.iam_archive import (
-    SETS,
-    IamSource,
-    SourceFile,
-    Unreadable,
-    locate,
-    read_files,
-    read_small_file,
-)
+from graves_lm.data.archives import SourceFile, Unreadable
+from graves_lm.data.iam_archive import SETS, IamSource, locate, read_files, read_small_file
 from graves_lm.data.iam_repair import repair_strokes, repair_text, split_joined_lines
 from graves_lm.data.iam_report import IamReport, SetCounts
 from graves_lm.data.iam_xml import parse_strokes, parse_transcript
@@ -155,10 +148,11 @@ def _read_writers(place: IamSource) -> Mapping[str, str]:
     if place.form_writer is None:
         return {}
     try:
-        return {
-            str(form): str(writer) for form, writer in json.loads(read_small_file(place.form_writer)).items()
-        }
-    except (ValueError, AttributeError) as reason:
+        writers = json.loads(read_small_file(place.form_writer))
+        if not all(isinstance(writer, str | int) for writer in writers.values()):
+            raise ValueError("a writer is a text or a number")
+        return {form: str(writer) for form, writer in writers.items()}
+    except (ValueError, AttributeError, RecursionError) as reason:
         raise UserError(
             f"{place.form_writer} is no JSON object form → writer ({reason}): fix or remove it"
         ) from reason
@@ -181,6 +175,8 @@ def _read_transcripts(place: IamSource, report: IamReport) -> dict[str, list[str
         if len(lines) != len(typed):
             report.repairs["texts typed as one line separated"] += len(lines) - len(typed)
             report.add(form, "repaired file", f"texts typed as one line separated: {len(lines) - len(typed)}")
+        if form in texts:
+            report.add(file.name, "unreadable", "a second file for this form; the first one is used")
         texts.setdefault(form, lines)
     return texts
 
@@ -205,7 +201,7 @@ def _form_and_number(line_id: str) -> tuple[str, int]:
 
 def _is_line_id(line_id: str) -> bool:
     form, _, number = line_id.rpartition("-")
-    return bool(form) and number.isdecimal() and int(number) > 0
+    return bool(form) and number.isascii() and number.isdecimal() and len(number) < 6 and int(number) > 0
 
 
 def _parse_all(place: IamSource, workers: int) -> Iterator[tuple[str, _Parsed | str]]:

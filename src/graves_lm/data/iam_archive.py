@@ -4,36 +4,20 @@ The owner ships `lineStrokes-all` and `ascii-all` as archives and four split fil
 are read where they are, nothing is unpacked to disk; an unpacked tree is read as well.
 """
 
-import lzma
 import os
 import re
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
+from graves_lm.data.archives import Bounds, SourceFile, Unreadable, read_archive, shown, too_large
 from graves_lm.errors import UserError
 
 SETS = ("trainset", "testset_v", "testset_t", "testset_f")
 ARCHIVES = (".tar.gz", ".tgz", ".tar.xz", ".zip")
 SIZE_LIMIT = 4 * 2**20  # bytes; the largest line of the database has 105,268
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
-
-
-class SourceFile(NamedTuple):
-    """A file's name inside the source and its content."""
-
-    name: str
-    data: bytes
-
-
-class Unreadable(NamedTuple):
-    """A file, or the rest of an archive, that could not be read, and why."""
-
-    name: str
-    reason: str
+TOTAL_LIMITS = {".xml": 2**30, ".txt": 2**26}  # bytes of an archive; the database's have 434 and 0.55 million
+ENTRIES_LIMIT = 50_000  # files and folders of an archive; the database's have 14,055 and 3,907
 
 
 class IamSource(NamedTuple):
@@ -83,16 +67,15 @@ def read_files(place: Path, suffix: str) -> Iterator[SourceFile | Unreadable]:
     """Every file of a folder or archive whose name ends with `suffix`."""
     if place.is_dir():
         yield from _read_folder(place, suffix)
-    elif place.name.endswith(".zip"):
-        yield from _read_zip(place, suffix)
     else:
-        yield from _read_tar(place, suffix)
+        bounds = Bounds(SIZE_LIMIT, TOTAL_LIMITS[suffix], ENTRIES_LIMIT)
+        yield from read_archive(place, lambda name: name.endswith(suffix), bounds)
 
 
 def read_small_file(path: Path) -> str:
     """A list that lies beside the archives (split file, suspects, writers), latin-1."""
     if path.stat().st_size > SIZE_LIMIT:
-        raise UserError(f"{path} is {_too_large(path.stat().st_size)}: is it the right file?")
+        raise UserError(f"{path} is {too_large(path.stat().st_size, SIZE_LIMIT)}: is it the right file?")
     return path.read_text(encoding="latin-1")
 
 
@@ -122,84 +105,20 @@ def _misplaced(root: Path, missing: Sequence[str]) -> str:
     return "; download them from the owner of the database (registration needed) into this folder"
 
 
-def _too_large(size: int) -> str:
-    return f"{size:,} bytes, more than the {SIZE_LIMIT:,} a file of this kind can have"
-
-
 def _read_folder(place: Path, suffix: str) -> Iterator[SourceFile | Unreadable]:
-    for folder, subfolders, names in os.walk(place):
+    for folder, subfolders, files in os.walk(place):
         subfolders.sort()
-        for name in sorted(names):
-            path = Path(folder, name)
-            shown = path.relative_to(place.parent).as_posix()
-            if not name.endswith(suffix):
-                continue
+        for file in sorted(f for f in files if f.endswith(suffix)):
+            path = Path(folder, file)
+            name = shown(path.relative_to(place.parent).as_posix())
             try:
                 if not path.resolve().is_relative_to(place.resolve()):
-                    yield Unreadable(shown, "is a link that leaves the folder")
+                    yield Unreadable(name, "is a link that leaves the folder")
                 elif not path.is_file():  # a pipe would block for ever
-                    yield Unreadable(shown, "is not a regular file")
+                    yield Unreadable(name, "is not a regular file")
                 elif (size := path.stat().st_size) > SIZE_LIMIT:
-                    yield Unreadable(shown, _too_large(size))
+                    yield Unreadable(name, too_large(size, SIZE_LIMIT))
                 else:
-                    yield SourceFile(shown, path.read_bytes())
+                    yield SourceFile(name, path.read_bytes())
             except OSError as reason:
-                yield Unreadable(shown, reason.strerror or str(reason))
-
-
-def _read_tar(place: Path, suffix: str) -> Iterator[SourceFile | Unreadable]:
-    count = 0
-    try:
-        with tarfile.open(place, "r:*") as archive:
-            for member in archive:  # in the archive's order: one pass through the compressed stream
-                _refuse_escape(place, member.name)
-                if not member.name.endswith(suffix) or member.isdir():
-                    continue
-                if not member.isreg():
-                    yield Unreadable(member.name, "is a link or device, not a regular file")
-                elif member.size > SIZE_LIMIT:
-                    yield Unreadable(member.name, _too_large(member.size))
-                else:
-                    content = archive.extractfile(member)
-                    assert content is not None  # regular files have content
-                    yield SourceFile(member.name, content.read())
-                    count += 1
-    except _BROKEN as reason:
-        yield Unreadable(place.name, f"archive damaged or cut short after {count} files ({_short(reason)})")
-
-
-def _read_zip(place: Path, suffix: str) -> Iterator[SourceFile | Unreadable]:
-    try:
-        with zipfile.ZipFile(place) as archive:
-            for member in archive.infolist():
-                _refuse_escape(place, member.filename)
-                if not member.filename.endswith(suffix):
-                    continue
-                if member.file_size > SIZE_LIMIT:
-                    yield Unreadable(member.filename, _too_large(member.file_size))
-                    continue
-                try:
-                    with archive.open(member) as content:
-                        data = content.read(SIZE_LIMIT + 1)  # the size in the header may lie
-                except _BROKEN as reason:
-                    yield Unreadable(member.filename, f"damaged ({_short(reason)})")
-                    continue
-                if len(data) > SIZE_LIMIT:
-                    yield Unreadable(member.filename, _too_large(len(data)))
-                else:
-                    yield SourceFile(member.filename, data)
-    except _BROKEN as reason:
-        yield Unreadable(place.name, f"archive damaged or cut short ({_short(reason)})")
-
-
-def _refuse_escape(place: Path, name: str) -> None:
-    """Nothing is unpacked, so such a path could do no harm here; but no honest copy of the data has one."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    if ".." in parts or name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name):
-        raise UserError(
-            f"{place} contains the path {name!r} that leaves its folder: do not trust this archive"
-        )
-
-
-def _short(reason: BaseException) -> str:
-    return (str(reason) or type(reason).__name__).splitlines()[0][:120]
+                yield Unreadable(name, reason.strerror or str(reason))

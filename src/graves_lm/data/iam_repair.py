@@ -32,6 +32,7 @@ LEAP = 200.0  # units; no pen on the board draws that far between two readings
 LONGEST_GAP = 0.15  # seconds; after that the pen has been elsewhere in between
 BOARD = 16_000.0  # units; the board ends at about 9,200, so beyond lies no reading
 PERIOD = 0.015  # seconds between readings, where the clock does not tell
+SHORTEST_PERIOD = 0.005  # seconds; one that is shorter is not believed, or a gap would be filled for ever
 
 Positions = NDArray[np.float64]
 
@@ -74,7 +75,7 @@ def _period(strokes: Sequence[Positions]) -> float:
     """Mean seconds between readings; boards of 25 Hz and of 75 Hz were used, clocks tick 10 ms."""
     steps = np.concatenate([np.zeros(0), *(np.diff(s[:, 2]) for s in strokes)])
     steps = steps[(steps > 0) & (steps < 4 * PERIOD)]
-    return float(steps.mean()) if len(steps) else PERIOD
+    return max(float(steps.mean()), SHORTEST_PERIOD) if len(steps) else PERIOD
 
 
 def _fill_and_split(stroke: Positions, period: float, done: Counter[str]) -> list[Positions]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from graves_lm.data.safe_xml import Malformed, parse_xml
 
+_LARGEST = 1e12  # neither a place on the board nor a time
 ROOT = "WhiteboardCaptureSession"
 
 
@@ -49,6 +50,7 @@ def parse_transcript(data: bytes) -> list[str]:
 
 def _number(text: str | None) -> float:
     try:
-        return float(text) if text is not None else np.nan
+        number = float(text) if text is not None else np.nan
     except ValueError:
         return np.nan
+    return number if abs(number) < _LARGEST else np.nan
