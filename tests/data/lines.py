@@ -1,11 +1,12 @@
 """Generated lines of handwriting for tests, of any length."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from graves_lm.data.cache_folder import CacheFolder, seal
 from graves_lm.data.line_store import LineStore
 from graves_lm.data.strokes import StrokeLine, from_pen_strokes, to_pen_strokes
 
@@ -44,8 +45,14 @@ def write_ink(path: Path, lines: Sequence[StrokeLine]) -> Path:
 def make_store(folder: Path, lengths: Iterable[int]) -> LineStore:
     """A store whose line i has `lengths[i]` points and the text of its number, as letters."""
     lines = [make_line(f"line-{i}", n, spelled(i)) for i, n in enumerate(lengths)]
-    LineStore.write(folder, {"train": lines})
-    return LineStore.open(folder)
+    return stored(folder, {"train": lines})
+
+
+def stored(folder: Path, parts: Mapping[str, Sequence[StrokeLine]]) -> LineStore:
+    """The parts in a store of their own."""
+    LineStore.write(folder, parts)
+    seal(folder)
+    return LineStore.open(CacheFolder(folder))
 
 
 def spelled(number: int) -> str:

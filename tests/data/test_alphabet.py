@@ -47,3 +47,25 @@ def test_plain_form_travels(alphabet):
     assert again == alphabet
     assert again.encode("abc").tolist() == alphabet.encode("abc").tolist()
     assert again != Alphabet("xyz")
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        None,
+        {},
+        {"characters": ["a"]},
+        {"characters": "abc", "non_letters": []},
+        {"characters": ["ab"], "non_letters": []},
+        {"characters": ["a", "a"], "non_letters": []},
+        {"characters": [1], "non_letters": []},
+        {"characters": ["\ud800"], "non_letters": []},
+        {"characters": ["a"], "non_letters": ["1"]},
+        {"characters": ["a", "#"], "non_letters": ["1", "1"]},
+        {"characters": ["a", "#"], "non_letters": [["1"]]},
+        {"characters": ["a"] * 70_000, "non_letters": []},
+    ],
+)
+def test_facts_of_strangers_are_refused(plain):
+    with pytest.raises(UserError, match=r"^alphabet: "):
+        Alphabet.from_plain(plain)

@@ -11,7 +11,7 @@ from graves_lm.data.line_batches import GROUP, LineLoader, collate
 from graves_lm.data.line_store import LineStore
 from graves_lm.data.strokes import Normalisation, StrokeLine
 from graves_lm.errors import UserError
-from tests.data.lines import make_line, make_store
+from tests.data.lines import make_line, make_store, stored
 
 NORM = Normalisation((8.0, 0.5), (40.0, 35.0))
 LINES = 173
@@ -96,10 +96,8 @@ def test_batches_have_similar_lengths(tmp_path, seed):
     """Lengths as those of real lines, from 100 to 1940 about 620."""
     lengths = np.random.default_rng(1).gamma(6, 100, 3000).clip(100, 1940).astype(int)
     one = make_line("one", 1940).strokes
-    LineStore.write(
-        tmp_path / "s", {"train": [StrokeLine(str(i), one[:n], "") for i, n in enumerate(lengths)]}
-    )
-    batches = loader(LineStore.open(tmp_path / "s"), 32, seed)
+    lines = [StrokeLine(str(i), one[:n], "") for i, n in enumerate(lengths)]
+    batches = loader(stored(tmp_path / "s", {"train": lines}), 32, seed)
     assert batches.padding_share() < 0.05
     unsorted = (lengths[:2976] - 1).reshape(-1, 32)
     assert 1 - unsorted.sum() / (unsorted.max(1) * 32).sum() > 0.4  # what it would have been
@@ -255,3 +253,13 @@ def test_a_state_of_other_batches_is_refused(store):
     state = loader(store, 8).state_dict()
     with pytest.raises(UserError, match=r"22 batches an epoch, this run has 11: .*data\.batch_size"):
         loader(store, 16).load_state_dict(state)
+
+
+@pytest.mark.parametrize("key", ["next_batch", "batches"])
+@pytest.mark.parametrize("value", [None, -1, 1.5, "1", True, [1], 10**9, 2**70])
+def test_a_position_of_strangers_is_refused(store, key, value):
+    batches = loader(store, 8)
+    state = batches.state_dict()
+    for wrong in (state | {key: value}, {k: v for k, v in state.items() if k != key}, [], None):
+        with pytest.raises(UserError):
+            batches.load_state_dict(wrong)

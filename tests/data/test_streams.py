@@ -171,3 +171,13 @@ def test_a_state_of_another_layout_is_refused():
     (saved,), (other,) = loaders(50, 2, 1, 4, 0), loaders(50, 2, 1, 5, 0)
     with pytest.raises(UserError, match=r"7 batches an epoch, this run has 5.*data\.length"):
         other.load_state_dict(saved.state_dict())
+
+
+@pytest.mark.parametrize("key", ["next_batch", "batches"])
+@pytest.mark.parametrize("value", [None, -1, 1.5, "1", True, [1], 10**9, 2**70])
+def test_a_position_of_strangers_is_refused(key, value):
+    batches = StreamLoader(np.arange(100), 2, 10)
+    state = batches.state_dict()
+    for wrong in (state | {key: value}, {k: v for k, v in state.items() if k != key}, [], None):
+        with pytest.raises(UserError):
+            batches.load_state_dict(wrong)

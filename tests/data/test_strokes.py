@@ -2,13 +2,17 @@
 
 import json
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
+from graves_lm.data.cache_folder import CacheFolder, StoredArray, seal
 from graves_lm.data.line_store import LineStore
 from graves_lm.data.strokes import Normalisation, StrokeLine, from_pen_strokes, to_pen_strokes
 from graves_lm.errors import UserError
+from tests.data.lines import stored
 
 
 def a_line(rng: np.random.Generator, points: int, whole: bool = True) -> np.ndarray:
@@ -86,6 +90,33 @@ def test_lines_that_do_not_vary_cannot_be_normalised(lines):
         Normalisation.fit(lines)
 
 
+@pytest.mark.parametrize(
+    "plain",
+    [
+        None,
+        [],
+        {"mean": [0, 0]},
+        {"mean": [0, 0], "std": [1, 1], "more": 1},
+        {"mean": [0, 0], "std": [1, 0]},
+        {"mean": [0, 0], "std": [1, -1]},
+        {"mean": [0, 0], "std": [1, float("nan")]},
+        {"mean": [0, 0], "std": [1, float("inf")]},
+        {"mean": [0, float("nan")], "std": [1, 1]},
+        {"mean": [0, 10**400], "std": [1, 1]},
+        {"mean": [0, 0, 0], "std": [1, 1]},
+        {"mean": [0, "1"], "std": [1, 1]},
+        {"mean": [0, True], "std": [1, 1]},
+        {"mean": "01", "std": [1, 1]},
+        {"mean": [0, 0], "std": {"x": 1, "y": 1}},
+        {"mean": [0, 0], "std": [1e-300, 1]},
+    ],
+)
+def test_facts_of_strangers_are_refused(plain):
+    with pytest.raises(UserError, match=r"^normalisation: ") as caught:
+        Normalisation.from_plain(plain)
+    assert len(str(caught.value)) < 200
+
+
 def some_lines(count: int, whole: bool = True) -> list[StrokeLine]:
     rng = np.random.default_rng(3)
     return [
@@ -97,9 +128,8 @@ def some_lines(count: int, whole: bool = True) -> list[StrokeLine]:
 @pytest.mark.parametrize(("whole", "dtype"), [(True, np.int16), (False, np.float32)])
 def test_store_gives_back_what_was_written(tmp_path, whole, dtype):
     lines = some_lines(30, whole)
-    LineStore.write(tmp_path / "cache", {"train": lines[:20], "val": [], "test": lines[20:]})
-    store = LineStore.open(tmp_path / "cache")
-    assert isinstance(store.points, np.memmap)
+    store = stored(tmp_path / "cache", {"train": lines[:20], "val": [], "test": lines[20:]})
+    assert isinstance(store.points, StoredArray)
     assert store.points.dtype == dtype
     assert len(store) == 30
     for line, kept in zip(lines, store, strict=True):
@@ -116,24 +146,86 @@ def test_store_gives_back_what_was_written(tmp_path, whole, dtype):
         store[30]
 
 
-@pytest.mark.parametrize("file", ["points.npy", "offsets.npy", "lines.json", "meta.json"])
+@pytest.mark.parametrize("file", ["points.npy", "offsets.npy", "lines.json"])
 def test_damaged_store_says_what_to_do(tmp_path, file):
-    LineStore.write(tmp_path / "c", {"train": some_lines(9)})
+    stored(tmp_path / "c", {"train": some_lines(9)})
     path = tmp_path / "c" / file
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(UserError, match=r"prepare the data"):
-        LineStore.open(tmp_path / "c")
+    with pytest.raises(
+        UserError, match=rf"{file}: .* bytes long, not .*; .* delete the folder {tmp_path}/c "
+    ):
+        LineStore.open(CacheFolder(tmp_path / "c"))
     path.unlink()
-    with pytest.raises(UserError, match=r"prepare the data"):
-        LineStore.open(tmp_path / "c")
+    with pytest.raises(UserError, match=f"{file}: missing; "):
+        LineStore.open(CacheFolder(tmp_path / "c"))
+
+
+def with_changed(column: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda lines: lines.__setitem__(column, value)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (with_changed("ids", ["a"]), "its ids are not 9 texts"),
+        (with_changed("texts", [1] * 9), "its texts are not 9 texts"),
+        (with_changed("writers", None), "its writers are not 9 texts"),
+        (with_changed("parts", []), "its parts are no object"),
+        (with_changed("parts", {"train": [0, 8]}), "its parts end at line 8 of 9"),
+        (with_changed("parts", {"train": [1, 9]}), "its parts do not follow each other"),
+        (with_changed("parts", {"train": [0, 9], "val": [9, -1]}), "a part is not its first and its last"),
+        (with_changed("parts", {"train": [0, 10**400]}), "not JSON|a part is not its first and its last"),
+        (with_changed("parts", {"train": [0, 4.5]}), "a part is not its first and its last line"),
+        (with_changed("more", []), "parts, ids, texts and writers are needed"),
+    ],
+)
+def test_a_store_of_strangers_whose_files_do_not_fit_together(tmp_path, change, expected):
+    stored(tmp_path / "c", {"train": some_lines(9)})
+    path = tmp_path / "c" / "lines.json"
+    lines = json.loads(path.read_text())
+    change(lines)
+    path.write_text(json.dumps(lines))
+    seal(tmp_path / "c")
+    with pytest.raises(UserError, match=f"lines.json: ({expected})"):
+        LineStore.open(CacheFolder(tmp_path / "c"))
+
+
+@pytest.mark.parametrize("offsets", [[0, 5, 3], [0, 5, 10**12], [-4, 5, 9], [0, 0, 9], [0, 5]])
+def test_offsets_that_point_outside(tmp_path, offsets):
+    store = stored(tmp_path / "c", {"train": some_lines(2)})
+    ends = {9: len(store.points)}
+    np.save(tmp_path / "c" / "offsets.npy", np.array([ends.get(x, x) for x in offsets]))
+    seal(tmp_path / "c")
+    with pytest.raises(UserError, match=r"offsets\.npy: it does not divide|lines\.json: its ids are not 1"):
+        LineStore.open(CacheFolder(tmp_path / "c"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        (np.full((9, 3), np.nan, np.float32), "an offset is not finite"),
+        (np.full((9, 3), 2, np.int16), "an end of stroke is neither 0 nor 1"),
+        (np.zeros((9, 2), np.int16), r"numbers <i2 in shape \(9, 2\)"),
+        (np.zeros(9, np.int16), r"numbers <i2 in shape \(9,\)"),
+        (np.zeros((9, 3), np.complex64), "numbers <c8"),
+        (np.zeros((9, 3), np.int16, order="F"), "numbers <i2"),
+        (np.full((9, 3), None), r"numbers \|O"),
+    ],
+)
+def test_points_that_are_none(tmp_path, wrong, expected):
+    stored(tmp_path / "c", {"train": [StrokeLine("a", a_line(np.random.default_rng(0), 9), "")]})
+    np.save(tmp_path / "c" / "points.npy", wrong)
+    seal(tmp_path / "c")
+    with pytest.raises(UserError, match=rf"points\.npy: .*{expected}.*delete the folder"):
+        LineStore.open(CacheFolder(tmp_path / "c"))[0]
 
 
 def test_large_store_opens_in_milliseconds(tmp_path):
     strokes = a_line(np.random.default_rng(0), 600)
     lines = [StrokeLine(f"line-{i}", strokes, "x" * 30) for i in range(5000)]
-    LineStore.write(tmp_path / "c", {"train": lines})
+    stored(tmp_path / "c", {"train": lines})
     started = time.perf_counter()
-    LineStore.open(tmp_path / "c")
+    LineStore.open(CacheFolder(tmp_path / "c"))
     assert time.perf_counter() - started < 0.5
 
 

@@ -108,6 +108,42 @@ def test_plain_form_round_trip(unit):
     assert {type(item) for item in plain["items"]} == {int if unit == "byte" else str}
 
 
+@pytest.mark.parametrize(
+    "plain",
+    [
+        None,
+        [],
+        {},
+        {"unit": "byte"},
+        {"unit": "byte", "items": [1], "more": 1},
+        {"unit": ["byte"], "items": [1]},
+        {"unit": "glyph", "items": ["a"]},
+        {"unit": "byte", "items": []},
+        {"unit": "byte", "items": (1, 2)},
+        {"unit": "byte", "items": {"a": 1}},
+        {"unit": "byte", "items": [256]},
+        {"unit": "byte", "items": [-1]},
+        {"unit": "byte", "items": [True, 2]},
+        {"unit": "byte", "items": [1.0, 2.0]},
+        {"unit": "byte", "items": [3, 3]},
+        {"unit": "byte", "items": ["a"]},
+        {"unit": "character", "items": ["ab"]},
+        {"unit": "character", "items": [""]},
+        {"unit": "character", "items": ["\ud800"]},
+        {"unit": "character", "items": ["a", None]},
+        {"unit": "character", "items": ["a", ["b"]]},
+        {"unit": "character", "items": ["a", "a"]},
+        {"unit": "word", "items": ["two words"]},
+        {"unit": "word", "items": ["half\udfff"]},
+        {"unit": "word", "items": [str(i) for i in range(65_537)]},
+    ],
+)
+def test_facts_of_strangers_are_refused(plain):
+    with pytest.raises(UserError, match=r"^symbols: ") as caught:
+        Symbols.from_plain(plain)
+    assert len(str(caught.value)) < 200
+
+
 def test_units_with_the_same_items_differ():
     assert Symbols("word", ["a"]) != Symbols("character", ["a"])
     with pytest.raises(ValueError, match="unit='glyph'"):

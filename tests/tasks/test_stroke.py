@@ -28,7 +28,7 @@ from graves_lm.tasks.loading import load_task, read_checkpoint
 from graves_lm.tasks.pen import density_picture, score, squared_error, to_line
 from graves_lm.tasks.stroke import StrokeTask
 from graves_lm.training import prepare
-from tests.data.lines import make_line, wave
+from tests.data.lines import make_line, stored, wave
 from tests.runs import compose_run, train, write_waves
 
 NORM = Normalisation((8.0, 0.5), (40.0, 35.0))
@@ -48,8 +48,7 @@ def store(tmp_path_factory) -> LineStore:
     """Lines of very different lengths, the shortest of two points."""
     folder = tmp_path_factory.mktemp("stroke") / "store"
     lengths = [2, 3, 9, 30, 31, 90, 7, 200, 55, 2, 64, 12, 18, 150, 41]
-    LineStore.write(folder, {"val": [make_line(f"l{i}", n) for i, n in enumerate(lengths)]})
-    return LineStore.open(folder)
+    return stored(folder, {"val": [make_line(f"l{i}", n) for i, n in enumerate(lengths)]})
 
 
 def paper_figures(network: StrokeNetwork, store: LineStore) -> dict[str, float]:

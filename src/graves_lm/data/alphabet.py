@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graves_lm.data.symbols import MOST_SYMBOLS, is_character
 from graves_lm.errors import UserError, near_misses
 
 NON_LETTER = "#"
@@ -75,7 +76,19 @@ class Alphabet:
         return {"characters": self.characters, "non_letters": self.non_letters}
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> "Alphabet":
+    def from_plain(cls, plain: Any) -> "Alphabet":
+        """What `to_plain` gave. Raises UserError for anything else."""
+        if not isinstance(plain, dict) or set(plain) != {"characters", "non_letters"}:
+            raise UserError("alphabet: characters and non_letters are needed")
+        for name, several in plain.items():
+            if not isinstance(several, list) or len(several) > MOST_SYMBOLS:
+                raise UserError(f"alphabet: its {name} are no list of at most {MOST_SYMBOLS:,}")
+            if not all(isinstance(one, str) and is_character(one) for one in several):
+                raise UserError(f"alphabet: one of its {name} is no character")
+            if len(set(several)) < len(several):
+                raise UserError(f"alphabet: one of its {name} is there twice")
+        if plain["non_letters"] and NON_LETTER not in plain["characters"]:
+            raise UserError(f"alphabet: it has characters to be written as {NON_LETTER}, and no {NON_LETTER}")
         return cls(plain["characters"], plain["non_letters"])
 
     def encode(self, text: str, where: str = "text") -> NDArray[np.int64]:

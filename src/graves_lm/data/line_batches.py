@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.line_store import LineStore
+from graves_lm.data.streams import state_numbers
 from graves_lm.data.strokes import Normalisation, StrokeLine
 from graves_lm.errors import UserError
 
@@ -164,10 +165,11 @@ class LineLoader:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Raises UserError when the lines are divided into batches differently from the saved run's."""
-        if state["batches"] != len(self):
+        epoch, next_batch, batches = state_numbers(state, "epoch", "next_batch", "batches")
+        if batches != len(self):
             raise UserError(
-                f"the checkpoint was made with {state['batches']} batches an epoch, this run has "
+                f"the checkpoint was made with {batches} batches an epoch, this run has "
                 f"{len(self)}: resume with the same data, data.batch_size and devices"
             )
-        self._epoch, self._next = state["epoch"], state["next_batch"]
-        self._resume = self._next < state["batches"]
+        self._epoch, self._next = epoch, next_batch
+        self._resume = next_batch < batches

@@ -1,11 +1,10 @@
-"""A folder that keeps many lines of different lengths without padding, opened in milliseconds.
+"""Many lines of different lengths in a cache folder, without padding.
 
     points.npy    (N, 3) the strokes of all lines one after another; int16 when that is exact, else float32
     offsets.npy   (L+1,) int64; line i is points[offsets[i] : offsets[i+1]]
-    lines.json    ids, texts and writers of the L lines
-    meta.json     format, version, parts (name → first and last line)
+    lines.json    ids, texts and writers of the L lines, and parts (name → first and last line)
 
-It is a part of a data module's cache, which is there whole or not at all (see `base`).
+They are a part of a data module's cache (see `base`, `cache_folder`).
 """
 
 import json
@@ -18,27 +17,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graves_lm.data.cache_folder import CacheFolder, whole_number
 from graves_lm.data.strokes import Floats, StrokeLine
 from graves_lm.errors import UserError
 
-FORMAT = "graves_lm.lines"
-VERSION = 1
+POINTS, OFFSETS, LINES = FILES = ("points.npy", "offsets.npy", "lines.json")
 
 
 class LineStore(Sequence[StrokeLine]):
-    """Read-only lines of a cache folder; points stay on disk until a line is asked for."""
+    """Read-only lines of a cache folder; points are read when a line is asked for."""
 
-    def __init__(
-        self,
-        points: NDArray[Any],
-        offsets: NDArray[np.int64],
-        lines: Mapping[str, list[str]],
-        meta: Mapping[str, Any],
-    ):
+    def __init__(self, points: Sequence[Any], offsets: NDArray[np.int64], lines: Mapping[str, Any]):
         self.points = points  # (N, 3)
         self.offsets = offsets  # (L+1,)
         self.ids, self.texts, self.writers = lines["ids"], lines["texts"], lines["writers"]
-        self.meta = dict(meta)
+        self.parts: Mapping[str, tuple[int, int]] = lines["parts"]
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -47,7 +40,7 @@ class LineStore(Sequence[StrokeLine]):
 
     def indices(self, *parts: str) -> NDArray[np.int64]:
         """The line numbers of the named parts, in the given order."""
-        known = self.meta["parts"]
+        known = self.parts
         for part in parts:
             if part not in known:
                 raise UserError(f"the cache has no part {part!r}, only {', '.join(known)}")
@@ -79,43 +72,57 @@ class LineStore(Sequence[StrokeLine]):
         lengths = [len(_checked(line)) for line in lines]
         points = _compact([line.strokes for line in lines])
         ends = np.cumsum([0, *map(len, parts.values())]).tolist()
-        meta = {
-            "format": FORMAT,
-            "version": VERSION,
+        about = {
             "parts": {name: [ends[i], ends[i + 1]] for i, name in enumerate(parts)},
-        }
-        texts = {
             "ids": [line.id for line in lines],
             "texts": [line.text for line in lines],
             "writers": [line.writer for line in lines],
         }
-        np.save(folder / "points.npy", points)
-        np.save(folder / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
-        (folder / "lines.json").write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
-        (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        np.save(folder / POINTS, points)
+        np.save(folder / OFFSETS, np.cumsum([0, *lengths], dtype=np.int64))
+        (folder / LINES).write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> "LineStore":
-        """Maps the points into memory; a missing, damaged or outdated cache is a `UserError`."""
-        folder = Path(folder)
-        if not (folder / "meta.json").is_file():
-            raise UserError(f"{folder} is not a cache of lines (no meta.json): prepare the data first")
-        try:
-            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-            if (meta["format"], meta["version"]) != (FORMAT, VERSION):
-                raise ValueError(f"format {meta['format']} version {meta['version']}, not {FORMAT} {VERSION}")
-            lines = json.loads((folder / "lines.json").read_text(encoding="utf-8"))
-            points = np.load(folder / "points.npy", mmap_mode="r")
-            offsets = np.load(folder / "offsets.npy")
-            if len(points) != offsets[-1] or any(
-                len(column) != len(offsets) - 1 for column in lines.values()
-            ):
-                raise ValueError("its files do not fit together")
-            return cls(points, offsets, lines, meta)
-        except (ValueError, KeyError, TypeError, IndexError, OSError, EOFError) as reason:
-            raise UserError(
-                f"the cache {folder} cannot be used ({reason}): delete it and prepare the data again"
-            ) from reason
+    def open(cls, files: CacheFolder) -> "LineStore":
+        """Raises UserError for files that are missing or damaged, or do not fit together."""
+        points, stored = files.array(POINTS, "if", columns=3), files.array(OFFSETS, "i")
+        points.allowed = _wrong_points
+        lines = files.json(LINES)
+        if wrong := _wrong_lines(lines, len(stored) - 1):
+            raise files.damaged(LINES, wrong)
+        offsets = np.asarray(stored, dtype=np.int64)
+        if offsets[0] != 0 or offsets[-1] != len(points) or (np.diff(offsets) < 1).any():
+            raise files.damaged(OFFSETS, f"it does not divide the {len(points):,} points into lines")
+        return cls(points, offsets, lines)
+
+
+def _wrong_points(points: NDArray[Any]) -> str | None:
+    """Why these are no points of a pen, if so."""
+    if not np.isfinite(points).all():
+        return "an offset is not finite"
+    pen = points[:, 2]
+    return None if ((pen == 0) | (pen == 1)).all() else "an end of stroke is neither 0 nor 1"
+
+
+def _wrong_lines(lines: Any, count: int) -> str | None:
+    """Why these are not what is said of `count` lines, if so."""
+    if not isinstance(lines, dict) or set(lines) != {"parts", "ids", "texts", "writers"}:
+        return "parts, ids, texts and writers are needed"
+    for name in ("ids", "texts", "writers"):
+        column = lines[name]
+        texts = isinstance(column, list) and all(isinstance(one, str) for one in column)
+        if not texts or len(column) != count:
+            return f"its {name} are not {count:,} texts"
+    parts, end = lines["parts"], 0
+    if not isinstance(parts, dict):
+        return "its parts are no object"
+    for part in parts.values():
+        if not isinstance(part, list) or len(part) != 2 or not all(whole_number(x) for x in part):
+            return "a part is not its first and its last line"
+        if part[0] != end or part[1] < end:
+            return "its parts do not follow each other"
+        end = part[1]
+    return None if end == count else f"its parts end at line {end:,} of {count:,}"
 
 
 def _checked(line: StrokeLine) -> Floats:

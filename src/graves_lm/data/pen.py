@@ -1,6 +1,5 @@
-"""The data module of all pen data: lines in a memory-mapped store, batches of similar lengths."""
+"""The data module of all pen data: lines in a store, batches of similar lengths."""
 
-import json
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,9 +9,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from graves_lm.data.alphabet import Alphabet
-from graves_lm.data.base import SequenceDataModule
+from graves_lm.data.base import CARD, SequenceDataModule, write_card
+from graves_lm.data.cache_folder import CacheFolder
 from graves_lm.data.line_batches import Indices, LineLoader
-from graves_lm.data.line_store import LineStore
+from graves_lm.data.line_store import FILES, LineStore
 from graves_lm.data.strokes import Normalisation, StrokeLine
 from graves_lm.errors import UserError
 from graves_lm.settings.kinds import Place, Rows, Seed, ShareBelowOne
@@ -40,6 +40,7 @@ class PenDataModule(SequenceDataModule):
     """
 
     gives = ("normalisation", "alphabet")
+    content = (CARD, *FILES)
 
     def __init__(
         self,
@@ -68,28 +69,28 @@ class PenDataModule(SequenceDataModule):
         for split in ("train", "val"):
             if not lines.splits[split]:
                 raise UserError(f"data={self.name}: no usable line in the {split} split; give more lines")
-        LineStore.write(folder / "lines", lines.splits)
+        LineStore.write(folder, lines.splits)
         characters = Counter(c for part in lines.splits.values() for line in part for c in line.text)
-        card = {
-            "about": lines.about,
-            "report": lines.report,
+        content = {
             "counts": {split: len(part) for split, part in lines.splits.items()},
             "points": {split: sum(len(x.strokes) - 1 for x in part) for split, part in lines.splits.items()},
             "normalisation": Normalisation.fit(line.strokes for line in lines.splits["train"]).to_plain(),
             "characters": sorted(characters),
         }
-        (folder / "card.json").write_text(json.dumps(card))
+        write_card(folder, content, lines.about, lines.report)
         for name, text in lines.files.items():
             (folder / name).write_text(text, encoding="utf-8")
 
-    def setup(self, stage: str | None = None) -> None:
-        if hasattr(self, "store"):
-            return  # the trainer sets up once more, which must not undo `read_as`
-        super().setup(stage)
-        self.store = LineStore.open(self.cache / "lines")
+    def open_cache(self, files: CacheFolder) -> None:
+        store = LineStore.open(files)
+        for split, (first, last) in store.parts.items():
+            points = int(store.offsets[last] - store.offsets[first]) - (last - first)
+            if self.card["counts"][split] != last - first or self.card["points"][split] != points:
+                raise files.damaged(CARD, f"it counts other lines or points in {split}")
         self.normalisation = Normalisation.from_plain(self.card["normalisation"])
-        paper = self.characters == "paper"
-        self.alphabet: Alphabet | None = Alphabet.paper() if paper else Alphabet(self.card["characters"])
+        full = Alphabet.from_plain({"characters": self.card["characters"], "non_letters": []})
+        self.alphabet: Alphabet | None = Alphabet.paper() if self.characters == "paper" else full
+        self.store = store
 
     def facts(self) -> dict[str, Any]:
         return {"normalisation": self.normalisation, "alphabet": self.alphabet}
@@ -125,7 +126,7 @@ class PenDataModule(SequenceDataModule):
         share = self.train_dataloader().padding_share()
         (mean_x, mean_y), (std_x, std_y) = self.normalisation.mean, self.normalisation.std
         about = [
-            f"{self.name}: {self.card['about']}",
+            f"{self.name}: {self.about['about']}",
             *rows,
             f"points of a line: {points.mean():.0f} on average, {points.min()} to {points.max()}",
             f"offsets (training): mean ({mean_x:.2f}, {mean_y:.2f}), std ({std_x:.2f}, {std_y:.2f})",
@@ -133,7 +134,7 @@ class PenDataModule(SequenceDataModule):
             f"{len(self.card['characters'])} characters: {''.join(self.card['characters'])}",
             f"cache: {self.cache}",
         ]
-        return "\n".join(([self.card["report"]] if self.card["report"] else []) + about)
+        return "\n".join(([self.about["report"]] if self.about["report"] else []) + about)
 
     def train_dataloader(self) -> LineLoader:
         # The debugging trainer wants the same batches again and again.

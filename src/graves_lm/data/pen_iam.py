@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any, Literal
 
 from graves_lm.data.iam import SPLITS, iam_key, read_iam
+from graves_lm.data.iam_archive import locate
 from graves_lm.data.pen import PenDataModule, PenLines
 from graves_lm.errors import UserError
 from graves_lm.settings import declared
@@ -33,6 +34,9 @@ class IamData(PenDataModule):
 
     def cache_key(self) -> Mapping[str, Any]:
         assert self.source is not None
+        place = locate(self.source)
+        for folder in (place.line_strokes, place.transcripts):
+            self.refuse_cache_in(folder)
         source = iam_key(self.source, drop_suspect=self.drop_suspect)
         return {"data": self.name, "source": source, "split": self.split}
 

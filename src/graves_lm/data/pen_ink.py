@@ -37,6 +37,8 @@ class InkData(PenDataModule):
 
     def cache_key(self) -> Mapping[str, Any]:
         assert self.source is not None
+        if self.source.is_dir():
+            self.refuse_cache_in(self.source)
         inks = ink_files(self.source)
         texts = [path.with_suffix(".txt") for path in inks]
         files = [file_key(path) for path in [*inks, *texts] if path.is_file()]

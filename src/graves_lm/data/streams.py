@@ -6,11 +6,12 @@ state after one batch is the right one before the next. Nothing is shuffled, rep
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from graves_lm.data.cache_folder import whole_number
 from graves_lm.errors import UserError
 
 if TYPE_CHECKING:  # torch takes a second to import, and preparing data does without
@@ -36,7 +37,7 @@ class StreamLoader:
     """Iterates over the batches of one split; position is saved and restored with the trainer's.
 
     Args:
-        sequence: all symbols in order, (N,), typically memory-mapped.
+        sequence: all symbols in order, (N,), an array or one that is stored.
         streams: R, rows of all processes together. A process that gets none of fewer streams than
             processes has one row of filler, so that all take equally many steps.
         length: T, symbols a row gets in a batch; gradients reach no further back.
@@ -50,7 +51,7 @@ class StreamLoader:
 
     def __init__(
         self,
-        sequence: np.ndarray,
+        sequence: np.ndarray | Sequence[Any],
         streams: int,
         length: int,
         *,
@@ -132,9 +133,18 @@ class StreamLoader:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Raises UserError when the streams are laid out differently from the saved run's."""
-        if state["batches"] != self._batches:
+        next_batch, batches = state_numbers(state, "next_batch", "batches")
+        if batches != self._batches:
             raise UserError(
-                f"the checkpoint was made with {state['batches']} batches an epoch, this run has "
+                f"the checkpoint was made with {batches} batches an epoch, this run has "
                 f"{self._batches}: resume with the same data, data.batch_size, data.length and devices"
             )
-        self._next = self._restored = state["next_batch"]
+        self._next = self._restored = next_batch
+
+
+def state_numbers(state: Any, *names: str) -> list[int]:
+    """A loader's state from a checkpoint, each number at least 0. Raises UserError for anything else."""
+    known = isinstance(state, dict) and all(whole_number(state.get(name)) for name in names)
+    if not known or state["next_batch"] > state["batches"]:
+        raise UserError(f"the checkpoint's position in the data is no {', '.join(names)}")
+    return [state[name] for name in names]

@@ -13,7 +13,7 @@ never counted in the normalisation. The last row always ends a stroke.
 Shapes: T points of a line, L lines, N points of all lines.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from graves_lm.errors import UserError
 
 Floats = NDArray[np.float32]
+_LARGEST = 1e30  # and its reciprocal the smallest: offsets in any unit, and float32 holds them
 
 
 class StrokeLine(NamedTuple):
@@ -111,6 +112,20 @@ class Normalisation:
         return {"mean": list(self.mean), "std": list(self.std)}
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Sequence[float]]) -> "Normalisation":
+    def from_plain(cls, plain: Any) -> "Normalisation":
+        """What `to_plain` gave. Raises UserError for anything else."""
+        if not isinstance(plain, dict) or set(plain) != {"mean", "std"}:
+            raise UserError("normalisation: a mean and a std are needed")
+        for name, least in (("mean", -_LARGEST), ("std", 1 / _LARGEST)):
+            pair = plain[name]
+            if not isinstance(pair, list) or len(pair) != 2:
+                raise UserError(f"normalisation: its {name} is not of two numbers, for x and y")
+            for number in pair:
+                # The bounds are False for NaN.
+                if type(number) not in (int, float) or not least <= number <= _LARGEST:
+                    raise UserError(
+                        f"normalisation: its {name} is not of numbers from {least} to {_LARGEST}: "
+                        f"{str(number)[:20]}"
+                    )
         (mean_x, mean_y), (std_x, std_y) = plain["mean"], plain["std"]
         return cls((float(mean_x), float(mean_y)), (float(std_x), float(std_y)))

@@ -9,6 +9,8 @@ import numpy as np
 from graves_lm.errors import UserError
 
 UNITS = ("byte", "character", "word")
+MOST_SYMBOLS = 65_536
+"""What a set may hold that comes from a file."""
 _CHUNK = 1 << 20
 
 
@@ -51,19 +53,31 @@ class Symbols:
         return {"unit": self.unit, "items": self.items}
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> "Symbols":
+    def from_plain(cls, plain: Any) -> "Symbols":
+        """What `to_plain` gave. Raises UserError for anything else."""
+        if wrong := _wrong_with(plain):
+            raise UserError(f"symbols: {wrong}")
         return cls(plain["unit"], plain["items"])
 
     @classmethod
-    def of(cls, unit: str, codes: np.ndarray) -> "Symbols":
-        """The set of all bytes or characters among `codes` (byte values or code points), sorted."""
-        seen = np.zeros(256 if unit == "byte" else sys.maxunicode + 1, dtype=bool)
-        for start in range(0, len(codes), _CHUNK):
-            seen[codes[start : start + _CHUNK]] = True
-        return cls(unit, [int(c) if unit == "byte" else chr(c) for c in np.flatnonzero(seen)])
+    def seen(cls, unit: str, pieces: Iterable[np.ndarray]) -> tuple["Symbols", int]:
+        """The set of all bytes or characters among `pieces` (byte values or code points), sorted, and their
+        number in all."""
+        seen, count = np.zeros(256 if unit == "byte" else sys.maxunicode + 1, dtype=bool), 0
+        for codes in pieces:
+            for start in range(0, len(codes), _CHUNK):
+                seen[codes[start : start + _CHUNK]] = True
+            count += len(codes)
+        return cls(unit, [int(c) if unit == "byte" else chr(c) for c in np.flatnonzero(seen)]), count
 
-    def encode_codes(self, codes: np.ndarray, where: str) -> np.ndarray:
-        """Byte values or code points to indices. Raises UserError for the first unknown one."""
+    @classmethod
+    def of(cls, unit: str, codes: np.ndarray) -> "Symbols":
+        """The set of all bytes or characters among `codes`."""
+        return cls.seen(unit, [codes])[0]
+
+    def encode_codes(self, codes: np.ndarray, where: str, first: int = 0) -> np.ndarray:
+        """Byte values or code points to indices. Raises UserError for the first unknown one; its place is
+        counted from `first`."""
         encoded = np.empty(len(codes), dtype=self.dtype)
         for start in range(0, len(codes), _CHUNK):
             chunk = codes[start : start + _CHUNK]
@@ -74,8 +88,8 @@ class Symbols:
                 code = int(chunk[at])
                 shown = f"byte 0x{code:02x}" if self.unit == "byte" else repr(chr(code))
                 raise UserError(
-                    f"{where}: {shown} at position {start + at} is not among the model's {len(self)} symbols "
-                    f"({self.summary()}); remove it or train on text that has it"
+                    f"{where}: {shown} at position {first + start + at} is not among the model's "
+                    f"{len(self)} symbols ({self.summary()}); remove it or train on text that has it"
                 )
             encoded[start : start + _CHUNK] = index
         return encoded
@@ -115,6 +129,35 @@ class Symbols:
         else:
             shown = repr("".join(self.items))[1:-1]
         return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _wrong_with(plain: Any) -> str | None:
+    """Why these are not the plain containers of a symbol set, if so."""
+    if not isinstance(plain, dict) or set(plain) != {"unit", "items"}:
+        return "a unit and items are needed"
+    unit, items = plain["unit"], plain["items"]
+    if not isinstance(unit, str) or unit not in UNITS:
+        return f"the unit is one of {', '.join(UNITS)}"
+    if not isinstance(items, list) or not 1 <= len(items) <= MOST_SYMBOLS:
+        return f"1 to {MOST_SYMBOLS:,} items in a list are needed"
+    for item in items:
+        if unit == "byte":
+            good = isinstance(item, int) and not isinstance(item, bool) and 0 <= item < 256
+        else:
+            good = isinstance(item, str) and (is_character(item) if unit == "character" else is_word(item))
+        if not good:
+            return f"{str(item)[:20]!r} is no {unit}"
+    return "an item is there twice" if len(set(items)) < len(items) else None
+
+
+def is_character(text: str) -> bool:
+    """Whether it is one character that can be written: no half of a surrogate pair."""
+    return len(text) == 1 and not "\ud800" <= text <= "\udfff"
+
+
+def is_word(text: str) -> bool:
+    """Whether it is what `words_of` can find: neither empty nor of several words."""
+    return text.split() == [text] and not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def codes_of(text: str, unit: str) -> np.ndarray:

@@ -1,8 +1,7 @@
-"""The data module of all text corpora: symbols in memory-mapped arrays, batches as parallel streams."""
+"""The data module of all text corpora: symbols in stored arrays, batches as parallel streams."""
 
-import json
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,9 +9,10 @@ from typing import Annotated, Any
 import numpy as np
 from msgspec import Meta
 
-from graves_lm.data.base import SequenceDataModule
+from graves_lm.data.base import CARD, SequenceDataModule, write_card
+from graves_lm.data.cache_folder import CacheFolder, StoredArray, whole_number, write_array
 from graves_lm.data.streams import StreamLoader
-from graves_lm.data.symbols import Symbols
+from graves_lm.data.symbols import MOST_SYMBOLS, Symbols
 from graves_lm.errors import UserError
 from graves_lm.settings.kinds import Count, Place, Rows, Steps
 
@@ -33,6 +33,7 @@ class TextDataModule(SequenceDataModule):
     """
 
     gives = ("symbols",)
+    content = (CARD, *(f"{split}.npy" for split in SPLITS))
 
     def __init__(
         self,
@@ -52,10 +53,14 @@ class TextDataModule(SequenceDataModule):
         self.eval_batch_size = eval_batch_size
         self.warm_up = warm_up
         self._symbols: Symbols | None = None
+        self._sequences: dict[str, StoredArray] = {}
 
     @abstractmethod
-    def encode_splits(self) -> tuple[Symbols, Mapping[str, np.ndarray], str]:
-        """The symbol set, every split's symbols as an array of indices, and a line about the corpus."""
+    def encode_splits(self) -> tuple[Symbols, Mapping[str, Iterable[np.ndarray]], str]:
+        """The symbol set, every split's indices in pieces, one after another, and a line about the corpus.
+
+        The pieces are asked for in the order of `SPLITS`, each split's once.
+        """
 
     def build(self, folder: Path) -> None:
         symbols, splits, about = self.encode_splits()
@@ -64,17 +69,28 @@ class TextDataModule(SequenceDataModule):
                 f"data={self.name}: the text holds {len(symbols)} different symbol(s) and at least 2 are "
                 "needed to predict anything; give a text that is not empty and not one repeated symbol"
             )
+        if len(symbols) > MOST_SYMBOLS:
+            raise UserError(
+                f"data={self.name}: the text holds {len(symbols):,} different {symbols.unit}s, more than the "
+                f"{MOST_SYMBOLS:,} that a network can be given; is it the right text?"
+            )
+        counts = {s: write_array(folder / f"{s}.npy", symbols.dtype, splits[s]) for s in SPLITS}
         for split in SPLITS:
-            if len(splits[split]) == 0:
+            if not counts[split]:
                 raise UserError(f"data={self.name}: the {split} split is empty; give a longer text")
-            np.save(folder / f"{split}.npy", splits[split].astype(symbols.dtype, copy=False))
-        counts = {split: len(splits[split]) for split in SPLITS}
-        card = {"about": about, "counts": counts, "symbols": symbols.to_plain()}
-        (folder / "card.json").write_text(json.dumps(card))
+        write_card(folder, {"counts": counts, "symbols": symbols.to_plain()}, about)
 
-    def setup(self, stage: str | None = None) -> None:
-        super().setup(stage)
-        self._symbols = Symbols.from_plain(self.card["symbols"])
+    def open_cache(self, files: CacheFolder) -> None:
+        symbols = Symbols.from_plain(self.card["symbols"])
+        counts = self.card["counts"]
+        sequences = {split: files.array(f"{split}.npy", "u") for split in SPLITS}
+        for split, sequence in sequences.items():
+            if not whole_number(counts[split], least=1) or counts[split] != len(sequence):
+                raise files.damaged(CARD, f"it counts {counts[split]!r} symbols in {split}.npy")
+            sequence.allowed = lambda indices: (
+                f"symbol {indices.max()} of {len(symbols)}" if indices.max() >= len(symbols) else None
+            )
+        self._symbols, self._sequences = symbols, sequences
 
     @property
     def symbols(self) -> Symbols:
@@ -88,9 +104,9 @@ class TextDataModule(SequenceDataModule):
         """Sequences of `length` symbols in the training split: what adaptive weight noise divides by."""
         return max(1, self.card["counts"]["train"] // self.length)
 
-    def sequence(self, split: str) -> np.ndarray:
-        """All symbols of a split, (N,), memory-mapped."""
-        return np.load(self.cache / f"{split}.npy", mmap_mode="r")
+    def sequence(self, split: str) -> StoredArray:
+        """All symbols of a split, (N,), read when they are asked for; after `setup`."""
+        return self._sequences[split]
 
     def facts(self) -> dict[str, Any]:
         return {"symbols": self.symbols}
@@ -110,7 +126,7 @@ class TextDataModule(SequenceDataModule):
         """A table for the terminal."""
         rows = [f"{split:>6} {count:>13,} symbols" for split, count in self.card["counts"].items()]
         symbols = f"{len(self.symbols)} {self.symbols.unit}s: {self.symbols.summary()}"
-        return "\n".join([f"{self.name}: {self.card['about']}", *rows, symbols, f"cache: {self.cache}"])
+        return "\n".join([f"{self.name}: {self.about['about']}", *rows, symbols, f"cache: {self.cache}"])
 
     def train_dataloader(self) -> StreamLoader:
         rank, world = self.rank_and_world()

@@ -1,12 +1,11 @@
 """The Penn Treebank in T. Mikolov's preparation (`simple-examples.tgz`), as characters or words."""
 
-import tarfile
-import zlib
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from graves_lm.data.archives import Bounds, SourceFile, read_archive
 from graves_lm.data.base import file_key
 from graves_lm.data.symbols import Symbols, codes_of, words_of
 from graves_lm.data.text import TextDataModule
@@ -14,6 +13,8 @@ from graves_lm.errors import UserError
 from graves_lm.settings import declared
 
 ARCHIVE = "simple-examples.tgz"
+LIMITS = Bounds(file=2**25, total=2**29, entries=10_000)
+"""The largest of the corpus's files has 10 million bytes; the whole archive some 100 million."""
 OWNER_SPLITS = {"train": "train", "val": "valid", "test": "test"}
 
 
@@ -40,7 +41,7 @@ class PennTreebank(TextDataModule):
                 f"data={self.name} needs data.source=PATH: {ARCHIVE} of Mikolov's RNNLM toolkit, the folder "
                 "it lies in, or where it was unpacked"
             )
-        if not self.source.exists():
+        if not self.source.is_file() and not self.source.is_dir():
             raise UserError(f"data.source={self.source}: no such file or folder; give the path of {ARCHIVE}")
         if self.source.is_file():
             return self.source
@@ -60,23 +61,44 @@ class PennTreebank(TextDataModule):
 
     def _read(self) -> dict[str, str]:
         place = self._archive_or_folder()
-        try:
-            if place.is_dir():
-                files = {split: next(place.rglob(name)) for split, name in self.names.items()}
-                return {split: file.read_bytes().decode() for split, file in files.items()}
-            with tarfile.open(place) as archive:
-                members = {Path(m.name).name: m for m in archive.getmembers() if m.isfile()}
-                absent = [name for name in self.names.values() if name not in members]
-                if absent:
-                    raise UserError(
-                        f"data.source={place}: the archive has no {', '.join(absent)}; is it whole?"
-                    )
-                parts = {s: archive.extractfile(members[name]) for s, name in self.names.items()}
-                return {split: part.read().decode() for split, part in parts.items() if part}
-        except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError, zlib.error) as error:
-            what = "the files are not readable text" if place.is_dir() else f"not a readable {ARCHIVE}"
-            reason = str(error).partition("\n")[0]
-            raise UserError(f"data.source={place}: {what} ({reason})") from error
+        files = self._files_of_folder(place) if place.is_dir() else self._files_of_archive(place)
+        texts = {}
+        for split, name in self.names.items():
+            try:
+                texts[split] = files[name].decode()
+            except UnicodeDecodeError as error:
+                raise UserError(
+                    f"data.source={place}: {name} is not readable text (not UTF-8 at byte {error.start})"
+                ) from error
+        return texts
+
+    def _files_of_folder(self, place: Path) -> dict[str, bytes]:
+        files = {}
+        for name in self.names.values():
+            path = next(place.rglob(name))
+            if not path.is_file() or path.stat().st_size > LIMITS.file:
+                raise UserError(
+                    f"{path}: not a file of at most {LIMITS.file:,} bytes, as the corpus's are; is it the "
+                    "right one?"
+                )
+            files[name] = path.read_bytes()
+        return files
+
+    def _files_of_archive(self, place: Path) -> dict[str, bytes]:
+        files, names = {}, set(self.names.values())
+        for found in read_archive(place, lambda name: Path(name).name in names, LIMITS):
+            if not isinstance(found, SourceFile):
+                raise UserError(
+                    f"data.source={place}: not a readable {ARCHIVE} ({found.name}: {found.reason})"
+                )
+            if (name := Path(found.name).name) in files:
+                raise UserError(f"data.source={place}: {name} is in it twice; is it the right archive?")
+            files[name] = found.data
+        if absent := names - set(files):
+            raise UserError(
+                f"data.source={place}: the archive has no {', '.join(sorted(absent))}; is it whole?"
+            )
+        return files
 
     def encode_splits(self):
         texts = self._read()
@@ -86,7 +108,7 @@ class PennTreebank(TextDataModule):
         else:
             words = {w for line in texts["train"].splitlines(keepends=True) for w in words_of(line)}
             symbols = Symbols("word", sorted(words))
-        encoded: dict[str, np.ndarray] = {
-            split: symbols.encode(text, where=self.names[split]) for split, text in texts.items()
+        encoded: dict[str, list[np.ndarray]] = {
+            split: [symbols.encode(text, where=self.names[split])] for split, text in texts.items()
         }
         return symbols, encoded, f"Penn Treebank, {self.level} level (LDC / WSJ, not to be passed on)"

@@ -60,6 +60,6 @@ class StdlibText(TextDataModule):
             parts = {"train": train} | held_out
             splits = {name: np.concatenate(pieces) for name, pieces in parts.items()}
         symbols = Symbols("character", sorted(PRINTABLE))
-        encoded = {name: symbols.encode_codes(codes, "stdlib") for name, codes in splits.items()}
+        encoded = {name: [symbols.encode_codes(codes, "stdlib")] for name, codes in splits.items()}
         version = ".".join(map(str, sys.version_info[:3]))
         return symbols, encoded, f"documentation and source text of Python {version}"
