@@ -1,12 +1,13 @@
 """`data=ink`: lines of one's own pen (see `ink`)."""
 
+import os
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 
 from graves_lm.data.base import file_key
-from graves_lm.data.ink import ink_files, read_ink
+from graves_lm.data.ink import ink_files, one_line, read_ink
 from graves_lm.data.pen import PenDataModule, PenLines
 from graves_lm.errors import UserError
 from graves_lm.settings import declared
@@ -39,9 +40,9 @@ class InkData(PenDataModule):
         assert self.source is not None
         if self.source.is_dir():
             self.refuse_cache_in(self.source)
-        inks = ink_files(self.source)
+        inks, _ = ink_files(self.source)
         texts = [path.with_suffix(".txt") for path in inks]
-        files = [file_key(path) for path in [*inks, *texts] if path.is_file()]
+        files = [file_key(path) for path in [*inks, *texts] if os.path.isfile(path)]
         settings = [self.y_axis, self.val_share, self.seed]
         return {"data": self.name, "files": files, "settings": settings}
 
@@ -49,9 +50,10 @@ class InkData(PenDataModule):
         assert self.source is not None
         lines, problems = read_ink(self.source, y_axis=self.y_axis)
         if len(lines) < 2:
+            lost = f"; left out was {problems[0].name}: {problems[0].reason}" if problems else ""
             raise UserError(
-                f"data=ink: {self.source} has one line of handwriting and two are the least, one to train on "
-                "and one to validate"
+                f"data=ink: {one_line(self.source)} has one line of handwriting and two are the least, one "
+                f"to train on and one to validate{lost}"
             )
         order = np.random.default_rng(self.seed).permutation(len(lines))
         held_out = min(max(1, round(self.val_share * len(lines))), len(lines) - 1)
@@ -62,7 +64,7 @@ class InkData(PenDataModule):
         listing = "".join(f"{p.name}: {p.reason}\n" for p in problems)
         report = f"{len(lines):,} lines read, {len(problems):,} files or lines left out"
         if problems:
-            report += f"; each by name in {self.cache / 'report.txt'}:\n" + "\n".join(
+            report += f"; each by name in {one_line(self.cache / 'report.txt')}:\n" + "\n".join(
                 listing.splitlines()[:10]
             )
-        return PenLines(splits, f"own pen, {self.source}", report, {"report.txt": listing})
+        return PenLines(splits, f"own pen, {one_line(self.source)}", report, {"report.txt": listing})
