@@ -10,7 +10,7 @@ import graves_lm
 from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.ink import read_ink
 from graves_lm.data.pen_hershey import HersheyData
-from graves_lm.data.strokes import Normalisation
+from graves_lm.data.strokes import Normalisation, to_pen_strokes
 from graves_lm.errors import UserError
 from graves_lm.models.synthesis import SynthesisNetwork
 from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
@@ -195,13 +195,53 @@ def test_primes(writer, tmp_path):
     assert read_ink(sample)[0][0].text == "add"
 
 
+def in_units(name, line, factor, write=str):
+    """A line as InkML whose positions are counted in other units."""
+    traces = "".join(
+        "<trace>" + ", ".join(f"{write(factor * x)} {write(factor * y)}" for x, y in s) + "</trace>"
+        for s in to_pen_strokes(line.strokes)
+    )
+    name.write_text(f'<ink><annotation type="truth">{line.text}</annotation>{traces}</ink>')
+    return name
+
+
+def test_a_prime_in_other_units_is_scaled(writer, tmp_path):
+    """Hundredths of a millimetre, inches, metres: the same prime, whatever its units."""
+    normalisation, alphabet = writer.task.normalisation, writer.task.alphabet
+    line = make_line("me", 60, "bad cab")
+    right = prime_of(line, normalisation, alphabet)
+    assert torch.equal(right.point_T3[1:], torch.from_numpy(normalisation.apply(line.strokes))[1:])
+    primes = []
+    for factor in (2540 / 96, 1e5, 1 / 96, 1e-5):
+        prime = find_prime(str(in_units(tmp_path / "me.inkml", line, factor)))
+        point_T3 = prime_of(prime, normalisation, alphabet).point_T3
+        assert 0.8 < point_T3[1:, :2].std() < 1.3
+        drawn = writer.write("add", prime=prime, seed=3).strokes[0]
+        primes.append((point_T3, torch.from_numpy(drawn)))
+    for point_T3, drawn in primes[1:]:
+        assert torch.allclose(point_T3, primes[0][0], atol=1e-3)
+        assert torch.allclose(drawn[:5], primes[0][1][:5], rtol=1e-2, atol=1.0)
+    # One factor for both axes, and no turn: offsets are a multiple of the line's own.
+    offsets = torch.from_numpy(normalisation.invert(primes[0][0].numpy())[1:, :2]).double()
+    own = torch.from_numpy(line.strokes[1:, :2]).double()
+    factor = (offsets * own).sum() / (own * own).sum()
+    assert factor > 0
+    assert torch.allclose(offsets, factor * own, atol=1e-2)
+
+
+def test_a_prime_may_have_any_name(tmp_path):
+    for name in ("x" * 5000, "a\0b", "~nobody-of-this-name/me.inkml", str(tmp_path)):
+        with pytest.raises(UserError, match="no such file"):
+            find_prime(name)
+
+
 def test_primes_that_are_of_no_use_are_refused(writer, tmp_path):
     normalisation, alphabet = writer.task.normalisation, writer.task.alphabet
     for line, reason in (
         (make_line("x", 60), "has no text"),
         (make_line("x", 10, "bad"), "too short"),
         (make_line("x", 60, "box"), "prime x: 'o'"),
-        (make_line("x", 60, "bad")._replace(strokes=100 * make_line("x", 60).strokes), "units are others"),
+        (make_line("x", 60, "bad")._replace(strokes=0 * make_line("x", 60).strokes), "has no extent"),
     ):
         with pytest.raises(UserError, match=reason):
             prime_of(line, normalisation, alphabet)

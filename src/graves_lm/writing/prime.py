@@ -1,7 +1,7 @@
 """The line whose style a sample takes on, from wherever it is."""
 
+import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from graves_lm.data.ink import read_ink
@@ -20,7 +20,8 @@ def find_prime(name: str, text: str | None = None, open_data: Callable[[], Any] 
 
     Raises UserError when there is no such line, or when it has no text.
     """
-    if Path(name).expanduser().is_file():
+    # Not `Path.is_file`, which fails on a name that is too long for a file, as the name of a line may be.
+    if os.path.isfile(os.path.expanduser(name)):
         line = read_ink(name)[0][0]
     elif open_data is None:
         raise UserError(f"prime={name}: no such file")
