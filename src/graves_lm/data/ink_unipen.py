@@ -7,6 +7,7 @@ they follow each other to the right. Without any segment the file is a line.
 
 import re
 from array import array
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -20,12 +21,14 @@ _LARGER = ("DOCUMENT", "PAGE", "PARAGRAPH", "SET")
 _SMALLER = ("STROKE", "COMPONENT")
 _RESERVED = ("?", "OK", "BAD", "LBL")  # a delineation that is not known, the qualities
 _COMPONENTS = 500_000
-_LONGEST_ROW = 1_000_000  # characters
-_STATEMENT = re.compile(r"^\.([A-Z_]+)([^\n]*(?:\n(?!\.[A-Z])[^\n]*)*)", re.MULTILINE)
+_STATEMENTS = 2_000_000
+_LONGEST_SEGMENT = 100_000  # characters
+_LONGEST_ROW = 1_000_000
+_KEYWORD = re.compile(r"^\.([A-Z_]+)", re.MULTILINE)
 _PLACE = r"[0-9]{1,9}(?::[0-9]{1,9})?"
 _RANGE = rf"{_PLACE}(?:\s*-\s*{_PLACE})?"
 _SEGMENT = re.compile(rf"\s*(\S+)\s*({_RANGE}(?:\s*,\s*{_RANGE})*)?(?=\s|$)(.*)", re.DOTALL)
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 Floats64 = NDArray[np.float64]
 _Span = list[tuple[int, int, int | None]]  # the components of a segment: number, from, to
 
@@ -41,11 +44,23 @@ class _Segment(NamedTuple):
 def read_unipen(data: bytes) -> InkFile:
     """Raises Malformed, with the reason, for what is no UNIPEN."""
     file = _Unipen()
-    for statement in _STATEMENT.finditer(_decoded(data)):
-        file.read(statement[1], statement[2])
+    for keyword, content in _statements(_decoded(data)):
+        file.read(keyword, content)
     if not any(len(points) for points in file.components):
         raise Malformed("no .PEN_DOWN in it")
     return file.lines()
+
+
+def _statements(text: str) -> Iterator[tuple[str, str]]:
+    """Each keyword and what stands up to the next one."""
+    before: re.Match[str] | None = None
+    for count, keyword in enumerate(_KEYWORD.finditer(text)):
+        within(count, _STATEMENTS, "statements")
+        if before:
+            yield before[1], text[before.end() : keyword.start()]
+        before = keyword
+    if before:
+        yield before[1], text[before.end() :]
 
 
 def _decoded(data: bytes) -> str:
@@ -95,6 +110,7 @@ class _Unipen:
             self.components.append(self._points(content) if keyword == "PEN_DOWN" else np.zeros((0, 2)))
 
     def _segment(self, content: str) -> _Segment:
+        within(len(content), _LONGEST_SEGMENT, "characters in a .SEGMENT")
         match = _SEGMENT.match(content)
         if match is None:
             raise Malformed("a .SEGMENT without a level")
@@ -117,7 +133,8 @@ class _Unipen:
         if "X" not in self.columns or "Y" not in self.columns:
             raise Malformed("no .COORD with X and Y before the first .PEN_DOWN")
         width, numbers = len(self.columns), array("d")
-        for row in content.splitlines():
+        within(content.count("\n"), POINTS, "rows")
+        for row in content.split("\n"):
             within(len(row), _LONGEST_ROW, "characters in a row")
             try:
                 numbers.extend(map(float, row.split()))

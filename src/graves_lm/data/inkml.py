@@ -21,7 +21,7 @@ _LABELS = ("truth", "label", "transcription", "text", "truthlabel", "normalizedl
 _LINES = ("textline", "text line", "line")
 _INK = ("trace", "traceGroup", "traceView")
 _MILLIMETRES = {"m": 1000.0, "cm": 10.0, "mm": 1.0, "in": 25.4, "pt": 25.4 / 72, "pc": 25.4 / 6}
-_VISITED = 3_000_000  # elements looked at for all lines: views may name one many times
+_VISITS = 10  # of an element on average: views may name one many times, and double with each other
 _NESTED = 50  # views of views
 
 
@@ -85,15 +85,18 @@ class _Ink:
             seen.update(piece.trace for piece in pieces)
             strokes = self._strokes(pieces)
             text = self._text(part)
-            if part.all("annotationXML") and not text:
+            if not text and any(map(_is_label, part.all("annotationXML"))):
                 left_out.append("a text in annotationXML is more than a text: give it in an <annotation>")
             if strokes:
                 lines.append(PenLine(strokes, text, _annotation(part, "writer") or writer))
             elif part is not self.root:
                 lines.append(Malformed(f"the text {text[:40]!r} has no strokes"))
         if not lines:
-            inside = "outside of <definitions>, and no traceView of one" if self.formats else "in it"
-            raise Malformed(f"no <trace> {inside}")
+            raise Malformed(
+                "no <trace> with points in it, outside of <definitions>"
+                if self.formats
+                else "no <trace> in it"
+            )
         lost = [n for n, trace in enumerate(self.written, start=1) if trace not in seen and _is_down(trace)]
         if lost:
             left_out.append(
@@ -168,7 +171,7 @@ class _Ink:
         """From the place `first` to the place `last`, each a number from 1 at every level, empty: the end."""
         within(depth, _NESTED, "views of each other")
         self.visited += 1 + len(part.children)
-        within(self.visited, _VISITED, "traces in views")
+        within(self.visited, _VISITS * (self.contexts.elements + 100), "traces in views")
         if part.tag == "trace":
             if len(first) > 1 or len(last) > 1:
                 raise Malformed("a traceView has a range of more levels than there are")
@@ -280,15 +283,19 @@ def _name(trace: Element) -> str:
     return f"the trace {trace.id!r}" if trace.id else "a trace"
 
 
+def _is_label(note: Element) -> bool:
+    return note.attributes.get("type", "").lower() in _LABELS
+
+
 def _label(part: Element) -> str:
     """The text of a part, "" for none."""
     for note in part.all("annotation"):
-        if note.attributes.get("type", "").lower() in _LABELS and note.text:
+        if _is_label(note) and note.text:
             return note.text
     for note in part.all("annotationXML"):
         leaves = [leaf.strip() for leaf in note.text.split("\0") if leaf.strip()]
         # A formula has many, which in a row are not its text.
-        if note.attributes.get("type", "").lower() in _LABELS and len(leaves) == 1:
+        if _is_label(note) and len(leaves) == 1:
             return leaves[0]
     return ""
 

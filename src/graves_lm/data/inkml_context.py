@@ -14,10 +14,12 @@ class Contexts:
     def __init__(self, root: Element):
         self._named: dict[str, list[Element]] = {}
         self._current: dict[Element, TraceFormat] = {}  # of contexts among the traces, when they came
+        self.elements = 0
         waiting = [root]
         while waiting:
             element = waiting.pop()
             waiting += element.children
+            self.elements += 1
             if element.id and len(same := self._named.setdefault(element.id, [])) < _SAME:
                 same.append(element)
 
