@@ -260,6 +260,6 @@ def _positive(content: str, keyword: str) -> float:
         number = float(content.split()[0])
     except (ValueError, IndexError):
         number = 0.0
-    if not 0 < number < 1e9:
-        raise Malformed(f".{keyword} is no number above 0")
+    if not 1e-6 < number < 1e9:
+        raise Malformed(f".{keyword} is no number above 0 that a device has")
     return number

@@ -47,7 +47,7 @@ class TraceFormat(NamedTuple):
 
 def channel(attributes: dict[str, str]) -> tuple[Channel, str]:
     """A channel by its attributes, and why its positions cannot be read, if so."""
-    name, orientation = attributes.get("name", ""), attributes.get("orientation", "+ve")
+    name, orientation = attributes.get("name", "").upper(), attributes.get("orientation", "+ve")
     refused = ""
     if name in ("X", "Y"):
         kind = attributes.get("type", "decimal")
