@@ -3,11 +3,10 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 from graves_lm.errors import UserError
-from graves_lm.files import write
+from graves_lm.files import check, write
 from graves_lm.rendering.gif import page_to_gif
 from graves_lm.rendering.handwriting import format_of
 from graves_lm.rendering.layout import POINT_MS
@@ -60,9 +59,9 @@ def check_output(path: str | os.PathLike[str]) -> None:
             raise UserError(f"cannot write {path}: it is a folder; add a file's name")
         if not path.parent.is_dir():
             raise UserError(f"cannot write {path}: its folder does not exist; make it first")
-        TemporaryFile(dir=path.parent).close()  # permissions alone do not tell (a full or locked disk)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}; choose another path") from None
+    check(path)
 
 
 def save_pages(pages: Iterable[WrittenPage], path: str | os.PathLike[str], **options: Any) -> Iterator[Path]:
