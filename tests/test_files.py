@@ -1,4 +1,4 @@
-"""A write that fails leaves what was there, and one that ends has replaced it, whatever stands at the path."""
+"""A write that fails leaves what was there; one that ends has replaced it, whatever stands at the path."""
 
 import os
 import signal

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -130,6 +131,86 @@ def test_the_trial_of_a_killed_process_is_gone_on_with(tmp_path):
     (found,) = here.reserve(1, 5)
     assert (found.number, found.interrupted, str(found.params)) == (0, True, params)
     assert [t.number for t in study(tmp_path).reserve(1, 5)] == [2]
+
+
+# --- whatever moment a process is killed at -------------------------------------------------------
+
+KILLED_WRITING = """
+import os, sys
+from functools import partial
+from pathlib import Path
+fsync, left = os.fsync, [int(sys.argv[2])]
+def killed(file):
+    if os.path.realpath(f"/proc/self/fd/{file}").endswith("study.journal"):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), 9)
+    return fsync(file)
+os.fsync = killed
+from tests.sweeps.test_study import run_all
+os.chdir(Path(sys.argv[1]).parent)
+run_all(Path(Path(sys.argv[1]).name), 3)
+"""
+
+
+def test_one_that_is_killed_while_it_writes_the_journal_keeps_nobody_waiting(tmp_path):
+    """It holds the lock then; its study is named by a relative path, and moved before it goes on."""
+    command = [sys.executable, "-c", KILLED_WRITING, str(tmp_path / "here"), "5"]
+    assert subprocess.run(command, cwd=Path(__file__).parents[2]).returncode == -signal.SIGKILL
+    (tmp_path / "here").rename(tmp_path / "there")
+    before = time.monotonic()
+    assert run_all(tmp_path / "there", 3) == run_all(tmp_path / "unbroken", 3)
+    assert time.monotonic() - before < 20
+
+
+class Killed(BaseException):
+    """In place of a signal, which would end the tests as well."""
+
+
+@pytest.mark.parametrize("sampler", [TPESampler, partial(TPESampler, multivariate=True)])
+def test_killed_after_any_write_of_the_journal_the_same_trials_are_drawn(tmp_path, monkeypatch, sampler):
+    sampler = partial(sampler, n_startup_trials=2)
+    baseline, fsync, left = {"x": 1.0, "n": 5}, os.fsync, [0]
+
+    def one(folder: Path, writes: int) -> list[dict]:
+        left[0] = writes
+        it = None
+        try:
+            it = study(folder, sampler=sampler)
+            it.begin_with(baseline)
+            while reserved := it.reserve(1, 4):
+                it.tell(reserved[0].number, TrialState.COMPLETE, bowl(reserved[0].params))
+        finally:
+            if it is not None:
+                it.release()
+        return [trial.params for trial in it.trials()]
+
+    def killed(file: int) -> None:
+        fsync(file)
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+
+    monkeypatch.setattr(os, "fsync", killed)
+    unbroken = one(tmp_path / "unbroken", 0)
+    assert unbroken[0] == baseline
+    assert left[0] <= -16
+    for writes in range(1, -left[0] + 1):
+        with pytest.raises(Killed):
+            one(tmp_path / str(writes), writes)
+        assert one(tmp_path / str(writes), 0) == unbroken, writes
+
+
+@pytest.mark.parametrize("half", ['{"op_code":6,"wor', "\0\0\0", '{"op_code":6}'])
+def test_half_a_line_at_the_journals_end_is_dropped(tmp_path, half):
+    unbroken = run_all(tmp_path / "unbroken", 4)
+    run_all(tmp_path / "cut", 2)
+    journal = tmp_path / "cut" / JOURNAL
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + half.encode())
+    assert run_all(tmp_path / "cut", 4) == unbroken
+    assert journal.read_bytes().startswith(whole + b'{"op_code":')
+    assert all(json.loads(line) for line in journal.read_text().splitlines())
 
 
 @pytest.mark.parametrize(

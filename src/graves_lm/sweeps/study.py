@@ -13,10 +13,10 @@ import numpy as np
 import optuna
 from filelock import FileLock, Timeout
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from graves_lm.errors import UserError
-from graves_lm.sweeps.journal import STUDY, open_journal
+from graves_lm.sweeps.journal import LOCKS, STUDY, open_journal
 from graves_lm.sweeps.space import Space, describe
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -47,14 +47,14 @@ class Study:
     def __init__(
         self, folder: Path, space: Space, monitor: str, sampler: Callable[..., BaseSampler], seed: int
     ):
-        self.folder, self.space = folder, space
+        self.folder, self.space = folder.absolute(), space
         self._make_sampler, self._seed = sampler, seed
         self._held: dict[int, FileLock] = {}
         try:
-            (folder / ".locks").mkdir(parents=True, exist_ok=True)
+            (self.folder / LOCKS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{folder}: {error.strerror or error}; choose another hydra.sweep.dir") from error
-        self._gate = FileLock(folder / ".locks" / "study")
+        self._gate = FileLock(self.folder / LOCKS / "study")
         with self._gate:
             storage = open_journal(folder)
             self._study = optuna.create_study(storage=storage, study_name=STUDY, load_if_exists=True)
@@ -84,8 +84,7 @@ class Study:
             reserved = self._interrupted(count)
             taken = len(self.trials(*FINISHED, TrialState.RUNNING))
             for _ in range(min(count - len(reserved), total - taken)):
-                seeds = np.random.SeedSequence([self._seed, len(self.trials())])
-                self._study.sampler = self._make_sampler(seed=int(seeds.generate_state(1)[0]))
+                self._seed_sampler(len(self.trials()))
                 trial = self._study.ask(self.space)
                 self._lock(trial.number)
                 reserved.append(Reserved(trial.number, trial.params, interrupted=False))
@@ -106,15 +105,31 @@ class Study:
         for trial in self.trials(TrialState.RUNNING):
             if len(found) == count or not self._lock(trial.number):
                 continue
-            if trial.params.keys() == self.space.keys():
-                found.append(Reserved(trial.number, trial.params, interrupted=True))
-            else:  # its process ended while it was being drawn
-                self.tell(trial.number, TrialState.FAIL)
+            found.append(Reserved(trial.number, self._drawn(trial), interrupted=True))
         return found
+
+    def _seed_sampler(self, number: int) -> None:
+        """Make the sampler of a trial."""
+        seeds = np.random.SeedSequence([self._seed, number])
+        self._study.sampler = self._make_sampler(seed=int(seeds.generate_state(1)[0]))
+
+    def _drawn(self, trial: FrozenTrial) -> dict[str, Any]:
+        """The values of a trial, also of one whose process ended while they were being drawn: then the rest
+        is drawn now, and as it would have been."""
+        if trial.params.keys() == self.space.keys():
+            return trial.params
+        self._seed_sampler(trial.number)
+        whole, given = Trial(self._study, trial._trial_id), trial.system_attrs.get("fixed_params", {})
+        for key, values in self.space.items():
+            again = key in trial.params and key not in given and key not in whole.relative_params
+            if again and not values.single():  # for its random numbers, which are not those of the next
+                self._study.sampler.sample_independent(self._study, trial, key, values)
+            whole._suggest(key, values)
+        return whole.params
 
     def _lock(self, number: int) -> bool:
         """Lock a trial for this process; False where it is locked already."""
-        lock = FileLock(self.folder / ".locks" / str(number))
+        lock = FileLock(self.folder / LOCKS / str(number))
         try:
             lock.acquire(blocking=False)
         except Timeout:

@@ -19,6 +19,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
 from graves_lm.errors import TrainingDiverged, UserError
+from graves_lm.files import write
 from graves_lm.launch import one_line
 from graves_lm.run_folder import PRUNED
 from graves_lm.sweeps.space import Space, read_space
@@ -78,7 +79,7 @@ def run_trials(
     sweeper.validate_batch_is_legal([fixed + overrides for overrides in corners(space)])
     folder, monitor = Path(config.hydra.sweep.dir), config.monitor
     study = Study(folder, space, monitor, instantiate(sampler), seed)
-    OmegaConf.save(config, folder / "multirun.yaml")
+    write(folder / "multirun.yaml", OmegaConf.to_yaml(config))
     if baseline:
         standing = standing_values(config, space, parser)
         if standing:
