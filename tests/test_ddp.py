@@ -176,8 +176,24 @@ def test_one_rank_that_fails_ends_the_run_with_its_error(tmp_path, as_a_job, how
     assert ("ValueError: something broke" in log) == (how == "raise")
 
 
+def listening(pids: list[int]) -> set[str]:
+    """The addresses, as the kernel writes them, at which these processes listen for others."""
+    found = {}
+    for table in ("tcp", "tcp6"):
+        for row in Path("/proc/net", table).read_text().splitlines()[1:]:
+            _, local, _, state, *more = row.split()
+            if state == "0A":
+                found[f"socket:[{more[5]}]"] = local.split(":")[0]
+    sockets = [os.readlink(fd) for pid in pids for fd in Path(f"/proc/{pid}/fd").iterdir()]
+    return {found[name] for name in sockets if name in found}
+
+
 @pytest.mark.slow
-def test_workers_do_not_outlive_the_process_that_started_them(tmp_path):
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's tables")
+def test_a_job_is_heard_on_this_host_alone_and_leaves_nothing_when_killed(tmp_path):
+    """Its workers end with the process that started them."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
     program = (
         "from tests.test_ddp import *; import pathlib\n"
         f"run_dir = pathlib.Path({str(tmp_path)!r})\n"
@@ -188,27 +204,44 @@ def test_workers_do_not_outlive_the_process_that_started_them(tmp_path):
         "ddp.start('tests.rank_jobs.misbehave',"
         " OmegaConf.create({'run_dir': str(run_dir), 'how': 'leave'}), 2, 1)\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[1])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[1],
+        env=os.environ | {"TMPDIR": str(temporary)},
+    )
     files = [tmp_path / f"pid-{rank}" for rank in range(2)]
     while not all(file.is_file() and file.read_text() for file in files):
         assert parent.poll() is None
         time.sleep(0.1)
+    workers = [int(file.read_text()) for file in files]
+    loopback = {"0100007F", "0" * 24 + "01000000", "0" * 16 + "FFFF00000100007F"}
+    assert listening([parent.pid]) == {"0100007F"}
+    assert listening(workers) <= loopback
+    assert listening(workers)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    workers = [int(file.read_text()) for file in files]
     deadline = time.monotonic() + 30
     while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    left = [path for path in temporary.iterdir() if not path.name.startswith("torchinductor_")]
+    assert left == []
 
 
-def test_a_stop_is_told_apart_from_a_failure(tmp_path):
-    (tmp_path / "error-0").write_text(
-        json.dumps({"status": 143, "message": "saved", "mine": True, "lost": False})
-    )
-    assert isinstance(ddp.first_failure(tmp_path, {1: 1, 0: 143}, "run", stopped=False), Stopped)
-    assert isinstance(ddp.first_failure(tmp_path, {1: -15}, "run", stopped=True), Stopped)
-    assert isinstance(ddp.first_failure(tmp_path, {1: -9}, "run", stopped=False), RankFailed)
+def test_the_processes_of_one_host_use_its_inner_network_unless_told(monkeypatch):
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+    monkeypatch.setenv("NCCL_SOCKET_IFNAME", "eth0")
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(2, "eth0"), (1, "lo")])
+    assert ddp.among_themselves() == {"GLOO_SOCKET_IFNAME": "lo"}
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(2, "eth0")])
+    assert ddp.among_themselves() == {}
+
+
+def test_a_stop_is_told_apart_from_a_failure():
+    told = {0: {"status": 143, "message": "saved", "mine": True, "lost": False}, 1: {}}
+    assert isinstance(ddp.first_failure({1: 1, 0: 143}, told, "run", stopped=False), Stopped)
+    assert isinstance(ddp.first_failure({1: -15}, told, "run", stopped=True), Stopped)
+    assert isinstance(ddp.first_failure({1: -9}, told, "run", stopped=False), RankFailed)
 
 
 # --- the same figures -----------------------------------------------------------------------------

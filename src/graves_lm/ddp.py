@@ -17,14 +17,14 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any, NamedTuple
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import configure_log, setup_globals
@@ -175,35 +175,59 @@ def start(function: str, cfg: DictConfig, here: int, hosts: int) -> Any:
     host, address, port = rendezvous_settings(hosts)
     OmegaConf.resolve(cfg)  # what depends on the moment is decided once
     store = open_store(host, address, port, hosts)
-    with tempfile.TemporaryDirectory(prefix="graves_lm-") as name:
-        folder = Path(name)
-        (folder / "job").write_bytes(pickle.dumps((function, cfg, HydraConfig.instance().cfg)))
-        workers: dict[int, subprocess.Popen[bytes]] = {}
-        with sigterm_noted() as stopped:
-            try:
-                for local_rank in range(here):
-                    rank = host * here + local_rank
-                    environment = {
-                        "RANK": rank,
-                        "LOCAL_RANK": local_rank,
-                        "GROUP_RANK": host,
-                        "WORLD_SIZE": hosts * here,
-                        "LOCAL_WORLD_SIZE": here,
-                        "MASTER_ADDR": address,
-                        "MASTER_PORT": store.port,
-                        "TORCHELASTIC_RUN_ID": "graves_lm",
-                        "TORCHELASTIC_USE_AGENT_STORE": True,
-                    }
-                    workers[rank] = start_worker(folder, rank, environment, cfg.run_dir)
-                failed = watch(workers, stopped)
-            finally:
-                for worker in workers.values():
-                    worker.kill()  # does nothing to one that has ended
-                    worker.wait()
+    job = pickle.dumps((function, cfg, HydraConfig.instance().cfg))
+    workers: dict[int, Worker] = {}
+    with sigterm_noted() as stopped, ExitStack() as open_files:
+        try:
+            for local_rank in range(here):
+                rank = host * here + local_rank
+                environment = {
+                    "RANK": rank,
+                    "LOCAL_RANK": local_rank,
+                    "GROUP_RANK": host,
+                    "WORLD_SIZE": hosts * here,
+                    "LOCAL_WORLD_SIZE": here,
+                    "MASTER_ADDR": address,
+                    "MASTER_PORT": store.port,
+                    "TORCHELASTIC_RUN_ID": "graves_lm",
+                    "TORCHELASTIC_USE_AGENT_STORE": True,
+                    **(among_themselves() if hosts == 1 else {}),
+                }
+                report = open_files.enter_context(TemporaryFile())
+                workers[rank] = Worker(start_worker(job, report, rank, environment, cfg.run_dir), report)
+            failed = watch({rank: worker.process for rank, worker in workers.items()}, stopped)
+        finally:
+            for worker in workers.values():
+                worker.process.kill()  # does nothing to one that has ended
+                worker.process.wait()
+        reports = {rank: worker.told() for rank, worker in workers.items()}
         if failed:
-            raise first_failure(folder, failed, cfg.run_dir, stopped.is_set())
-        result = folder / "result"
-        return json.loads(result.read_text()) if result.is_file() else None
+            raise first_failure(failed, reports, cfg.run_dir, stopped.is_set())
+        return reports[0].get("result") if 0 in reports else None
+
+
+def among_themselves() -> dict[str, str]:
+    """Variables by which the workers of one host listen to this host alone."""
+    inside = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), None)
+    names = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
+    return {name: inside for name in names if inside is not None and name not in os.environ}
+
+
+class Worker(NamedTuple):
+    """A process of the job, and the file in which it tells how that ended. Neither that file nor the one it
+    reads the job from has a name: nobody else can open them, and nothing is left of them."""
+
+    process: "subprocess.Popen[bytes]"
+    report: IO[bytes]
+
+    def told(self) -> dict[str, Any]:
+        """What it wrote there; empty where it was killed before it could."""
+        self.report.seek(0)
+        try:
+            found: dict[str, Any] = json.loads(self.report.read() or "{}")
+        except ValueError:
+            return {}
+        return found
 
 
 def rendezvous_settings(hosts: int) -> tuple[int, str, int]:
@@ -228,6 +252,7 @@ def rendezvous_settings(hosts: int) -> tuple[int, str, int]:
 
 def open_store(host: int, address: str, port: int, hosts: int) -> Any:
     """The store by which the workers find each other: served here on the first host, joined on the others.
+    That of several hosts listens on all of this one's addresses, that of one host on `address` alone.
 
     Returns when all hosts have come. Raises UserError when the port is taken, the first host does not
     answer or another does not come.
@@ -235,6 +260,11 @@ def open_store(host: int, address: str, port: int, hosts: int) -> Any:
     from torch.distributed import DistError, TCPStore
 
     try:
+        if hosts == 1:  # by itself torch would listen to the whole network
+            listener = socket.create_server((address, port))
+            port = listener.getsockname()[1]
+            fd = listener.detach()  # the store closes it
+            return TCPStore(address, port, is_master=True, wait_for_workers=False, master_listen_fd=fd)
         store = TCPStore(address, port, is_master=host == 0, timeout=RENDEZVOUS, wait_for_workers=False)
         store.set(f"host {host}", "here")
         store.wait([f"host {n}" for n in range(hosts)], RENDEZVOUS)
@@ -259,15 +289,24 @@ def unreachable(error: BaseException, host: int, address: str, port: int, hosts:
 
 
 def start_worker(
-    folder: Path, rank: int, environment: Mapping[str, Any], run_dir: str
+    job: bytes, report: IO[bytes], rank: int, environment: Mapping[str, Any], run_dir: str
 ) -> "subprocess.Popen[bytes]":
     """Rank 0 writes to the terminal, the others to their log files; signals of the terminal reach none."""
-    command = [sys.executable, "-m", "graves_lm.ddp", str(folder), str(os.getpid())]
+    command = [sys.executable, "-m", "graves_lm.ddp", str(report.fileno()), str(os.getpid())]
     variables = os.environ | {name: str(value) for name, value in environment.items()}
-    if rank == 0:
-        return subprocess.Popen(command, env=variables, start_new_session=True)
-    with open(log_file(run_dir, rank), "ab") as log:
-        return subprocess.Popen(command, env=variables, start_new_session=True, stdout=log, stderr=log)
+    with TemporaryFile() as given, ExitStack() as opened:
+        given.write(job)
+        given.seek(0)
+        log = None if rank == 0 else opened.enter_context(open(log_file(run_dir, rank), "ab"))
+        return subprocess.Popen(
+            command,
+            env=variables,
+            start_new_session=True,
+            stdin=given,
+            stdout=log,
+            stderr=log,
+            pass_fds=(report.fileno(),),
+        )
 
 
 @contextmanager
@@ -301,12 +340,12 @@ def watch(workers: "Mapping[int, subprocess.Popen[bytes]]", stopped: threading.E
     return failed | {rank: w.returncode for rank, w in workers.items() if w.poll() and rank not in failed}
 
 
-def first_failure(folder: Path, failed: Mapping[int, int], run_dir: str, stopped: bool) -> UserError:
-    """What to raise for workers that ended with a status other than 0, by rank, in the order of time."""
-    errors: dict[int, dict[str, Any]] = {}
-    for rank in failed:
-        record = folder / f"error-{rank}"
-        errors[rank] = json.loads(record.read_text()) if record.is_file() else {}
+def first_failure(
+    failed: Mapping[int, int], errors: Mapping[int, Mapping[str, Any]], run_dir: str, stopped: bool
+) -> UserError:
+    """What to raise for workers that ended with a status other than 0, by rank, in the order of time, and
+    what they told."""
+    errors = {rank: errors.get(rank, {}) for rank in failed}
     saved = [error["message"] for error in errors.values() if error.get("status") == Stopped.status]
     if saved or stopped:
         return Stopped(saved[0] if saved else "stopped by SIGTERM; go on with ckpt=last")
@@ -326,13 +365,15 @@ def first_failure(folder: Path, failed: Mapping[int, int], run_dir: str, stopped
 # --- a worker -------------------------------------------------------------------------------------
 
 
-def work(folder: Path, parent: int) -> int:
-    """Do the job in `folder` as the rank that the environment says; the exit status."""
+def work(report: int, parent: int) -> int:
+    """Do the job that standard input gives, as the rank that the environment says, and write how it ended to
+    the open file `report`; the exit status."""
     from graves_lm.launch import is_mistake, one_line
 
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     setup_globals()
-    function, cfg, hydra_cfg = pickle.loads((folder / "job").read_bytes())
+    os.set_inheritable(report, False)  # for no process that the job starts
+    function, cfg, hydra_cfg = pickle.load(sys.stdin.buffer)
     HydraConfig.instance().set_config(hydra_cfg)
     rank, _ = place()
     if rank == 0:
@@ -352,14 +393,19 @@ def work(folder: Path, parent: int) -> int:
             "mine": mine and not isinstance(error, LostPeer),
             "lost": isinstance(error, LostPeer),
         }
-        (folder / f"error-{rank}").write_text(json.dumps(record))
+        _tell(report, record)
         if not mine:
             raise
         logging.getLogger(__name__).info(message)
         return int(record["status"])
     if rank == 0:
-        (folder / "result").write_text(json.dumps(result))
+        _tell(report, {"result": result})
     return 0
+
+
+def _tell(report: int, record: Mapping[str, Any]) -> None:
+    with os.fdopen(report, "wb") as file:
+        file.write(json.dumps(record).encode())
 
 
 def _end_with(parent: int) -> None:
@@ -370,4 +416,4 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(work(Path(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(work(int(sys.argv[1]), int(sys.argv[2])))

@@ -1,5 +1,5 @@
-"""Where a compiled library is kept, so that nothing is loaded but what this user has made, and whole: a hash of
-its content is in its name.
+"""Where a compiled library is kept, so that nothing is loaded but what this user has made, and whole: its
+name has a hash of its content.
 
 That is `$XDG_CACHE_HOME/graves_lm`, by default `~/.cache/graves_lm`; where there is none, or others could
 change what is in it, a folder of this user's among the temporary ones; and where that is no better, a new one
