@@ -359,12 +359,18 @@ def test_places_for_caches_that_are_none(text, tmp_path):
 
 
 def test_a_cache_among_the_files_of_its_source(pen, tmp_path):
+    """It is not read as ink, and none is made where it would be."""
     pen()
     (tmp_path / "link").symlink_to(tmp_path)
-    for place in (tmp_path, tmp_path / "cache", tmp_path / "link" / "cache"):
-        data = InkData(source=tmp_path, cache_dir=place)
-        with pytest.raises(UserError, match=rf"^data\.cache_dir={place} lies in {tmp_path}, whose"):
+    with pytest.raises(UserError, match=rf"^data\.cache_dir={tmp_path} lies in {tmp_path}, whose"):
+        InkData(source=tmp_path, cache_dir=tmp_path).prepare_data()
+    caches = set()
+    for place in (tmp_path / "cache", tmp_path / "link" / "cache"):
+        for _ in range(2):
+            data = InkData(source=tmp_path, cache_dir=place)
             data.prepare_data()
+            caches.add(data.cache.name)
+    assert len(caches) == 1
 
 
 def test_a_full_disk(make, tmp_path):

@@ -53,15 +53,19 @@ class InkProblem(NamedTuple):
 
 
 def read_ink(
-    source: str | os.PathLike[str], *, y_axis: Literal["up", "down"] | None = None
+    source: str | os.PathLike[str],
+    *,
+    y_axis: Literal["up", "down"] | None = None,
+    but: Path | None = None,
 ) -> tuple[list[StrokeLine], list[InkProblem]]:
     """All lines of a file, or of every ink file in a folder (sorted by name), and what was left out.
 
+    The folder `but` is not looked into: a cache in it would be read as ink.
     When nothing at all can be used, the first problem is a `UserError`.
     """
     if y_axis not in (None, "up", "down"):
         raise UserError(f"y_axis={y_axis!r} is no direction: give up, down or nothing (the format's own)")
-    paths, problems = ink_files(source)
+    paths, problems = ink_files(source, but)
     folder = root if os.path.isdir(root := Path(os.path.expanduser(source))) else None
     lines: list[StrokeLine] = []
     points = 0
@@ -91,10 +95,10 @@ def read_ink(
     return lines, problems
 
 
-def ink_files(source: str | os.PathLike[str]) -> tuple[list[Path], list[InkProblem]]:
+def ink_files(source: str | os.PathLike[str], but: Path | None = None) -> tuple[list[Path], list[InkProblem]]:
     """The file, or every ink file in a folder and below, sorted by name; and what could not be looked into.
 
-    Links to folders are not followed.
+    Links to folders are not followed, and the folder `but` is left out.
     """
     root = Path(os.path.expanduser(source))
     if os.path.isfile(root):
@@ -112,7 +116,8 @@ def ink_files(source: str | os.PathLike[str]) -> tuple[list[Path], list[InkProbl
                 for entry in entries:
                     path = folder / entry.name
                     if entry.is_dir(follow_symlinks=False):
-                        folders.append(path)
+                        if but is None or path.resolve() != but.resolve():
+                            folders.append(path)
                     elif path.suffix.lower() in _READERS:
                         files.append(path)
         except OSError as reason:

@@ -38,9 +38,9 @@ class InkData(PenDataModule):
 
     def cache_key(self) -> Mapping[str, Any]:
         assert self.source is not None
-        if self.source.is_dir():
+        if self.source.resolve() == self.cache_dir.resolve():
             self.refuse_cache_in(self.source)
-        inks, _ = ink_files(self.source)
+        inks, _ = ink_files(self.source, but=self.cache_dir)
         texts = [path.with_suffix(".txt") for path in inks]
         files = [file_key(path) for path in [*inks, *texts] if os.path.isfile(path)]
         settings = [self.y_axis, self.val_share, self.seed]
@@ -48,7 +48,7 @@ class InkData(PenDataModule):
 
     def read(self) -> PenLines:
         assert self.source is not None
-        lines, problems = read_ink(self.source, y_axis=self.y_axis)
+        lines, problems = read_ink(self.source, y_axis=self.y_axis, but=self.cache_dir)
         if len(lines) < 2:
             lost = f"; left out was {problems[0].name}: {problems[0].reason}" if problems else ""
             raise UserError(
