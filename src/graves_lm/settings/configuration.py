@@ -42,6 +42,9 @@ def check_node(node: Any, where: str) -> None:
     if not isinstance(node, dict):
         return
     settings = {name: value for name, value in node.items() if not str(name).startswith("_")}
+    for name in ("_partial_", "_recursive_"):
+        if not isinstance(node.get(name, True), bool):
+            raise UserError(f"{where}.{name}={node[name]}: true or false is needed")
     target = node.get("_target_")
     if target is None and where in GROUPS:
         check_settings(GROUPS[where], {k: v for k, v in settings.items() if not isinstance(v, dict)}, where)
