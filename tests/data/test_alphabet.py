@@ -1,5 +1,7 @@
 """Texts as the characters a network knows."""
 
+import string
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,75 @@ def test_plain_form_travels(alphabet):
 def test_facts_of_strangers_are_refused(plain):
     with pytest.raises(UserError, match=r"^alphabet: "):
         Alphabet.from_plain(plain)
+
+
+LATIN = Alphabet(string.ascii_letters + string.digits + " .,'\"-/()")
+
+
+@pytest.mark.parametrize("on_unknown", ["error", "replace", "skip"])
+def test_white_space_line_ends_and_what_is_invisible(on_unknown):
+    for space in "\t\u00a0\u1680\u2000\u2009\u200a\u202f\u205f\u3000":
+        assert LATIN.spell(f"a{space}b", on_unknown) == "a b"
+    for end in ("\n", "\r\n", "\r", "\f", "\v", "\x85", "\u2028", "\u2029"):
+        assert LATIN.spell(f"a{end}b", on_unknown) == "a\nb"
+    for nothing in (
+        "\ufeff\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2060\u2066\u2069\u061c\u034f\ufe0f\U000e0100"
+    ):
+        assert LATIN.spell(f"a{nothing}b", on_unknown) == "ab"
+    assert Alphabet("a\u200cb\ufeff").spell("a\u200cb\ufeff") == "a\u200cb"  # a letter of Persian, known
+
+
+def test_accents_are_composed():
+    known = Alphabet("caf\u00e9 \u1e69")
+    assert known.spell("cafe\u0301 s\u0307\u0323") == "caf\u00e9 \u1e69"
+    assert known.spell("e\u200d\u0301") == "\u00e9"
+    assert Alphabet("cafe\u0301").spell("caf\u00e9") == "cafe\u0301"  # the other way round
+    assert Alphabet("\u00c5\ud55c").spell("\u212b\u1112\u1161\u11ab") == "\u00c5\ud55c"
+
+
+def test_plain_forms():
+    for text, plain in {
+        "\ufb01nd \ufb03": "find ffi",
+        "\u00c9t\u00e9 o\u0308 x\u0302": "Ete o x",
+        "\uff26\uff55\uff4c\uff4c\u3000x\u00b2\u2081": "Full x21",
+        "\u201ea\u201c \u00abb\u00bb \u2018c\u2019 \u2039d\u203a": "\"a\" \"b\" 'c' 'd'",
+        "a\u2014b\u2013c\u2026 \u2122 \u2167": "a-b-c... TM VIII",
+        "\u00bd, 3\u00bd": "1/2, 3 1/2",
+        "\u0141\u00f3d\u017a, \u00c6r\u00f8 stra\u00dfe \u00fe": "Lodz, Aero strasse th",
+    }.items():
+        assert LATIN.spell(text, "replace") == plain
+    for without in ("\u20ac", "\U0001f600", "\u65e5", "\u00a8", "\x07"):
+        with pytest.raises(UserError, match=f"U\\+{ord(without):04X}.*; change it, or give on_unknown=skip$"):
+            LATIN.spell(f"a {without}", "replace")
+
+
+def test_skipping_glues_no_words():
+    for text, left in {
+        "one\u2014two": "one two",
+        "hi\U0001f600there": "hi there",
+        "a\u65e5\u672cb": "a b",
+        "na\u00efve": "nave",
+        "don\u2019t": "dont",
+        "(\u201ca\u201d)": "(a)",
+        "a \u2022 b": "a  b",
+        "x\u0302y": "xy",
+        "\u2022a\u2022": "a",
+    }.items():
+        assert LATIN.spell(text, "skip") == left
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("one\ntwo\nthree \u20ac\n", "'\u20ac' (EURO SIGN) at line 3, column 7, U+20AC, "),
+        ("a\u00adb\u200b\r\nq\u00ad\u20ac", "line 2, column 3"),
+        ("\u20ac", "position 1"),
+        ("ab\u200bx\u0302", "position 5, U+0302"),
+        ("a\rb\fc\u20ac", "line 2, column 4"),
+        ("ok e\u0301", "'\u00e9' (LATIN SMALL LETTER E WITH ACUTE) at position 4, U+00E9"),
+    ],
+)
+def test_the_place_is_that_in_the_file(text, place):
+    with pytest.raises(UserError) as error:
+        LATIN.spell(text)
+    assert place in str(error.value)

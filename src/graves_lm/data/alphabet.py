@@ -8,32 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graves_lm.data.characters import in_one_word, is_fraction, letters, place_in, plain_forms
 from graves_lm.data.symbols import MOST_SYMBOLS, is_character
 from graves_lm.errors import UserError, near_misses
 
 NON_LETTER = "#"
 ON_UNKNOWN = ("error", "skip", "replace")
-
-# Typographic characters, as a pen would write them.
-_PLAIN = str.maketrans(
-    {
-        **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4`", "'"),
-        **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'),
-        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
-        **dict.fromkeys("\u00a0\u2002\u2003\u2009\u202f\t", " "),
-        "\u2026": "...",
-        "\u00df": "ss",
-        "\u00e6": "ae",
-        "\u00c6": "Ae",
-        "\u0153": "oe",
-        "\u0152": "Oe",
-        "\u00f8": "o",
-        "\u00d8": "O",
-        "\u0142": "l",
-        "\u0141": "L",
-        "\u2044": "/",
-    }
-)
+_ADVICE = {"error": ", or give on_unknown=replace or skip", "replace": ", or give on_unknown=skip"}
 
 
 class Alphabet:
@@ -93,37 +74,69 @@ class Alphabet:
 
     def encode(self, text: str, where: str = "text") -> NDArray[np.int64]:
         """Indices of `text`, (U,). Raises UserError that names the first unknown character and its place."""
-        for position, character in enumerate(text):
+        for index, character in enumerate(text):
             if character not in self._index:
-                name = unicodedata.name(character, "unnamed")
-                raise UserError(
-                    f"{where}: {character!r} ({name}) at position {position + 1} is not among the "
-                    f"{len(self)} characters the network has learned: {self.summary()}; change it "
-                    "(for a text to be written, on_unknown=replace or skip does)"
-                )
+                raise self._unknown(character, text, index, where)
         return np.array([self._index[c] for c in text], dtype=np.int64)
 
     def spell(self, text: str, on_unknown: str = "error", where: str = "text") -> str:
-        """`text` in known characters; line breaks stay.
+        """`text` in known characters.
+
+        Line ends of any system become newlines, other white space spaces; what is invisible (byte order
+        marks, soft hyphens, zero width, direction) is left out; accents that stand alone are composed.
 
         Args:
             on_unknown: "error" refuses an unknown character; "replace" takes the plain form of typographic
-                and accented ones (é as e, “ as ") and refuses those without; "skip" leaves unknown ones out.
+                and accented ones (é as e, “ as ") and refuses those without; "skip" leaves unknown ones out,
+                and a space in their place where two words would become one.
+
+        Raises UserError that names the first character that is refused, and its place in `text` as given.
         """
         if on_unknown not in ON_UNKNOWN:
             raise UserError(f"on_unknown={on_unknown}: {near_misses(str(on_unknown), ON_UNKNOWN)}")
-        if on_unknown == "replace":
-            text = "".join(c if c in self._index or c == "\n" else self._plain(c) for c in text)
-        elif on_unknown == "skip":
-            text = "".join(c for c in text if c in self._index or c == "\n")
-        self.encode(text.replace("\n", ""), where)
-        return text
+        if text.isascii() and "\r" not in text and self._index.keys() >= set(text) - {"\n"}:
+            return text
+        spelt: list[str] = []
+        left_out: list[str] = []
+        for index, letter in letters(text, self._index):
+            form = self._form(letter)
+            if form is None and on_unknown == "replace":
+                form = self._plain(letter)
+                if form and is_fraction(letter) and spelt and spelt[-1].isdigit() and " " in self:
+                    form = f" {form}"  # 3½ is not 31/2
+            elif form is None and on_unknown == "skip":
+                form = "".join(c for c in letter if c in self._index)
+                if not form:
+                    left_out.append(letter)
+                    continue
+            if form is None:
+                character = text[index]
+                if character in self._index:  # so the accent is what is not
+                    character = next(c for c in letter if c not in self._index)
+                    index = max(index, text.find(character, index))
+                raise self._unknown(character, text, index, where, _ADVICE[on_unknown])
+            if left_out and spelt and " " in self and not in_one_word(spelt[-1][-1], left_out, form[0]):
+                spelt.append(" ")
+            left_out.clear()
+            spelt.append(form)
+        return "".join(spelt)
 
-    def _plain(self, character: str) -> str:
-        """The character without accents and typography where that is known, else as it is."""
-        plain = unicodedata.normalize("NFKD", character.translate(_PLAIN)).translate(_PLAIN)
-        plain = "".join(c for c in plain if not unicodedata.combining(c))
-        return plain if plain and all(c in self._index for c in plain) else character
+    def _form(self, letter: str) -> str | None:
+        """The letter in the code in which it is known, composed or not."""
+        forms = (letter, unicodedata.normalize("NFD", letter))
+        return next((f for f in forms if f == "\n" or all(c in self._index for c in f)), None)
+
+    def _plain(self, letter: str) -> str | None:
+        """Its closest plain form that is known."""
+        forms = (f for f in plain_forms(letter) if f.strip())
+        return next((f for f in forms if all(c in self._index for c in f)), None)
+
+    def _unknown(self, character: str, text: str, index: int, where: str, advice: str = "") -> UserError:
+        name = unicodedata.name(character, "unnamed")
+        return UserError(
+            f"{where}: {character!r} ({name}) at {place_in(text, index)}, U+{ord(character):04X}, is not "
+            f"among the {len(self)} characters the network has learned: {self.summary()}; change it{advice}"
+        )
 
     def summary(self) -> str:
         """All characters, for a message."""
