@@ -87,7 +87,11 @@ def _git_state() -> dict[str, Any]:
     try:
         commit, status = (
             subprocess.run(
-                ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=10
+                ["git", "-C", str(root), *arguments],
+                capture_output=True,
+                encoding="utf-8",
+                check=True,
+                timeout=10,
             ).stdout.strip()
             for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain"])
         )

@@ -120,7 +120,7 @@ class WandbTracker(WandbLogger):
     def _start(self) -> None:
         id_file = Path(self.save_dir or ".") / ID_FILE
         if self._go_on and id_file.is_file():
-            self._wandb_init["id"] = id_file.read_text().strip()
+            self._wandb_init["id"] = id_file.read_text(encoding="utf-8").strip()
         mode = os.environ.get("WANDB_MODE")
         why = "no credentials" if mode is None else f"WANDB_MODE={mode}"
         try:
@@ -130,7 +130,7 @@ class WandbTracker(WandbLogger):
             run = self._start_otherwise()
         if run.disabled:
             return
-        unhindered(id_file.write_text, f"{run.id}\n")
+        unhindered(id_file.write_text, f"{run.id}\n", encoding="utf-8")
         for figure, best in BEST.items():
             unhindered(run.define_metric, f"val/{figure}", step_metric=STEP, summary=f"{best},last")
         unhindered(run.define_metric, "epoch", step_metric=STEP)
@@ -240,7 +240,7 @@ def log_environment(run: Any, run_dir: Path) -> None:
     packages W&B keeps itself."""
     path = run_dir / "environment.json"
     if path.is_file():
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
         found.pop("packages", None)
         run.config.update({"environment": found}, allow_val_change=True)
 
@@ -284,7 +284,8 @@ def use_checkpoint(run: Any, path: Path) -> None:
     id_file = path.parent.parent / ID_FILE
     if not id_file.is_file():
         return
-    name = f"{checkpoint_name(id_file.read_text().strip())}:{path.stem}"
+    run_id = id_file.read_text(encoding="utf-8").strip()
+    name = f"{checkpoint_name(run_id)}:{path.stem}"
     run.config.update({"begins_with": name}, allow_val_change=True)
     if not run.offline:
         run.use_artifact(name)
@@ -298,7 +299,7 @@ def log_checkpoints(run: Any, run_dir: Path) -> None:
     import wandb
 
     record = run_dir / "metrics.json"
-    figures = json.loads(record.read_text()) if record.is_file() else {}
+    figures = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
     for alias in ("last", "best"):
         path = run_dir / "checkpoints" / f"{alias}.ckpt"
         if path.is_file():
@@ -328,12 +329,12 @@ def has_credentials() -> bool:
     if os.environ.get("WANDB_API_KEY"):
         return True
 
-    netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    netrc = Path(os.path.expanduser(os.environ.get("NETRC", "~/.netrc")))
     host = (
         os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].split("/")[0].split(":")[0]
     )
     try:
-        return f"machine {host}" in netrc.read_text()
+        return f"machine {host}" in netrc.read_text(encoding="utf-8")
     except OSError:
         return False
 

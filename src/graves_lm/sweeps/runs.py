@@ -151,7 +151,7 @@ def _yaml(path: Path) -> Any:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
@@ -159,7 +159,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _first_line(path: Path) -> str:
     try:
-        return next(iter(path.read_text().splitlines()), "no reason recorded")
+        return next(iter(path.read_text(encoding="utf-8").splitlines()), "no reason recorded")
     except OSError:
         return ""
 
@@ -174,7 +174,7 @@ def _curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     earlier = sorted(folder.glob("metrics-*.csv"), key=lambda path: (len(path.name), path.name))
     for path in [*earlier, folder / "metrics.csv"]:
         try:
-            rows = list(csv.DictReader(io.StringIO(path.read_text())))
+            rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
             cells = [
                 (name, int(row["step"]), float(cell))
                 for row in rows

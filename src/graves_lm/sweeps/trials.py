@@ -146,7 +146,7 @@ def judge(job: JobReturn, run_dir: Path, monitor: str) -> Outcome:
 def recorded(run_dir: Path, monitor: str) -> Outcome | None:
     """The outcome of an interrupted trial whose run had come to its end, else None."""
     try:
-        record = json.loads((run_dir / "metrics.json").read_text())
+        record = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return outcome_of(record.get(monitor), run_dir, monitor)

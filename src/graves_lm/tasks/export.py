@@ -136,7 +136,7 @@ def metrics_of(checkpoints: Sequence[str]) -> Path | None:
 def read_figures(file: Path | None) -> dict[str, Any]:
     """The figures of a metrics.json; none without one. Raises UserError where it cannot be read."""
     try:
-        found = json.loads(file.read_text()) if file else {}
+        found = json.loads(file.read_text(encoding="utf-8")) if file else {}
         return {key: value for key, value in found.items() if "/" in key or key in ("steps", "seed")}
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(f"--figures {file}: not a metrics.json that can be read ({error})") from error
@@ -146,7 +146,7 @@ def commit() -> str:
     """The commit of the clone that this is part of; "" where it is none."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
 
