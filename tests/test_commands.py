@@ -20,6 +20,7 @@ from PIL import Image
 from graves_lm.data.ink import read_ink
 from graves_lm.launch import quote_literal
 from graves_lm.rendering.handwriting import FORMATS
+from graves_lm.tasks.character import CharacterTask
 from graves_lm.tasks.stroke import StrokeTask
 from tests.data.test_iam import write_tree
 from tests.runs import PEN_RUN, QUICK, STROKE_RUN, TEXT, write_text, write_waves
@@ -154,7 +155,7 @@ def test_sample_shows_and_writes_the_prompt_and_as_many_symbols_as_asked(call, c
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.out.startswith(ODD_PROMPT)
     assert len(outcome.out) == len(ODD_PROMPT) + 12 + 1
-    assert (call.folder / "out.txt").read_text() + "\n" == outcome.out
+    assert (call.folder / "out.txt").read_text(encoding="utf-8") + "\n" == outcome.out
     assert call("sample", *arguments) == outcome  # the seed decides
     assert [p.name for p in call.folder.iterdir()] == ["out.txt"]
 
@@ -252,6 +253,47 @@ def test_other_arguments_are_left_to_hydra(argument):
     assert quote_literal(argument, ["prompt"]) == argument
 
 
+@pytest.mark.parametrize("name", ["1e3", "42", "a,b = it's (ü) $[{#%!: x", "~x", "null"])
+def test_names_of_any_letters(call, name):
+    """As a run's folder, its data, their cache, a checkpoint and an output."""
+    write_text(call.folder).rename(call.folder / name)
+    given = name if name != "null" else '"null"'  # where null takes a setting back
+    places = (f"data.source={given}", f"run_dir=r/{name}", f"name={name}", f"data.cache_dir=c/{name}")
+    assert call("train", *TINY, *places).status == 0, call.last.err
+    assert {p.name for p in (call.folder / "r" / name).iterdir()} >= {"metrics.json", "train.log", ".hydra"}
+    assert (call.folder / "c" / name).is_dir()
+    (call.folder / "r" / name / "checkpoints" / "last.ckpt").rename(call.folder / name)
+    assert call("sample", f"ckpt={given}", "sampler.length=3", f"output=o{name}").status == 0, call.last.err
+    assert (call.folder / f"o{name}").is_file()
+
+
+def test_a_closed_terminal_costs_the_output_nothing(trained, ckpt, tmp_path):
+    command = f"{sys.executable} -m graves_lm.sample ckpt={ckpt} sampler.length=2000 output=o.txt | head -c 1"
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252", "LC_ALL": "C"}
+    ended = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True)
+    assert ended.stderr == b""
+    assert len((tmp_path / "o.txt").read_text(encoding="utf-8")) == 2000
+
+
+def test_what_is_drawn_sends_no_control_characters_to_the_terminal(call, monkeypatch, ckpt):
+    pieces = ["a\r", "\nb\x1b[2J", "\rc\x9b", "d\r"]
+    monkeypatch.setattr(CharacterTask, "write", lambda *_, **__: iter(pieces))
+    assert call("sample", f"ckpt={ckpt}", "output=o.txt").out == "a\nb\\x1b[2J\\rc\\x9bd\n"
+    assert (call.folder / "o.txt").read_bytes().decode() == "".join(pieces)
+
+
+def test_texts_of_any_kind(call):
+    (call.folder / "1984").write_bytes("A\tb\u00adc\fd\r\n".encode("utf-16"))
+    quick = ("sampler.candidates=1", "sampler.retries=0", "one_hand=false", "output=o.json")
+    assert call("sample", "text_file=1984", *quick).status == 0, call.last.err
+    assert [line.text for line in read_ink(call.folder / "o.json")[0]] == ["A bc", "d"]
+    (call.folder / "1984").write_text("one\ntwo \u200b\u20ac\n", encoding="utf-8-sig")
+    message = call.refuse("sample", "text_file=1984", *quick)
+    assert message.startswith("text_file=1984: '€' (EURO SIGN) at line 2, column 6, U+20AC, is not among")
+    assert len(message) < 300
+    assert "/dev/zero: a pipe, a device" in call.refuse("sample", "text_file=/dev/zero", *quick)
+
+
 # --- what is refused ------------------------------------------------------------------------------
 
 
@@ -303,13 +345,20 @@ def test_train_refuses_unknown_symbols_in_the_validation_text(call):
             "experiment=ptb_chars: no such option of 'experiment'; did you mean 'ptb_char'",
         ),
         (["ckpt=gone.ckpt"], "ckpt=gone.ckpt: no such file"),
-        (["data.source=té.txt"], "data.source=té.txt: not in Hydra's syntax; put the value in quotes"),
-        (["data.source=[a"], "data.source=[a: not in Hydra's syntax"),
+        (["data.source=té.txt"], "data.source=té.txt: no such file"),
+        (["data.source=[a"], "data.source=[a: no such file"),
+        (["data.source=2024"], "data.source=2024: no such file"),
+        (["ckpt=runs/lr=(1), it's"], "ckpt=runs/lr=(1), it's: no such file"),
+        (
+            ["+logger.csv.note=it's"],
+            "Hydra's syntax; if it is a text, put it in quotes twice: '+logger.csv.note=\"it'\"'\"'s\"'",
+        ),
+        (["optimizer.lr=" + "[" * 2000], "not in Hydra's syntax; if it is a text"),
         (["max_steps"], "max_steps: not of the form key=value"),
         (["trainer.precision=foo"], "Precision 'foo' is invalid"),
         (["seed=abc"], "seed=abc: a whole number"),
     ],
-    ids=lambda value: value[0] if isinstance(value, list) else "",
+    ids=lambda value: value[0][:40] if isinstance(value, list) else "",
 )
 def test_train_refuses_settings(call, arguments, expected):
     source = write_text(call.folder)

@@ -13,7 +13,7 @@ _TUNED = ("optimizer.lr", "optimizer.clip_norm", "model.network.hidden_size", "m
 
 def dashboard(cfg: DictConfig) -> None:
     """Make the view, or print what it would hold."""
-    from graves_lm.errors import UserError, first_line
+    from graves_lm.errors import UserError, first_line, visible
     from graves_lm.tracking import has_credentials
 
     if cfg.entity is None:
@@ -26,14 +26,13 @@ def dashboard(cfg: DictConfig) -> None:
         ) from error
     if cfg.dry_run or not has_credentials():
         why = "" if cfg.dry_run else " (no credentials: `wandb login`, or set WANDB_API_KEY)"
-        print(f"would make{why}:\n{summary(view)}")
+        print(visible(f"would make{why}:\n{summary(view)}", keep="\n"))
         return
     try:
         view.save()
     except Exception as error:  # whatever the server or the network may answer
         raise UserError(f"W&B did not save the view ({first_line(error)}); dry_run=true prints it") from error
-    print(summary(view))
-    print(view.url)
+    print(visible(f"{summary(view)}\n{view.url}", keep="\n"))
 
 
 def workspace(entity: str, project: str, name: str) -> Any:

@@ -32,6 +32,7 @@ from hydra.types import RunMode
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
+from graves_lm import terminal
 from graves_lm.errors import FolderInUse, LostPeer, RankFailed, Stopped, TrainingDiverged, UserError
 
 RENDEZVOUS = timedelta(minutes=5)
@@ -138,7 +139,8 @@ def log_file(run_dir: str | Path, rank: int) -> Path:
 def log_to(path: Path) -> None:
     """Send this process's log to a file, and nowhere else."""
     form = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
-    logging.basicConfig(filename=path, format=form, level=logging.INFO, force=True)
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    logging.basicConfig(handlers=[handler], format=form, level=logging.INFO, force=True)
 
 
 def call(function: str, cfg: DictConfig) -> Any:
@@ -201,6 +203,10 @@ def start(function: str, cfg: DictConfig, here: int, hosts: int) -> Any:
                 worker.process.kill()  # does nothing to one that has ended
                 worker.process.wait()
         reports = {rank: worker.told() for rank, worker in workers.items()}
+        if failed:
+            terminal.begin_line(others=True)
+        if failed.get(0) and reports[0].get("told"):
+            sys.exit(failed[0])
         if failed:
             raise first_failure(failed, reports, cfg.run_dir, stopped.is_set())
         return reports[0].get("result") if 0 in reports else None
@@ -382,6 +388,10 @@ def work(report: int, parent: int) -> int:
         log_to(log_file(cfg.run_dir, rank))
     try:
         result = call(function, cfg)
+    except SystemExit:  # the terminal is gone or full: rank 0 has told why, or cannot
+        if rank == 0:
+            _tell(report, {"told": True})
+        raise
     except BaseException as error:
         mine = is_mistake(error)
         command = hydra_cfg.hydra.job.config_name
@@ -416,4 +426,5 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(work(int(sys.argv[1]), int(sys.argv[2])))
+    with terminal.command("worker"):
+        sys.exit(work(int(sys.argv[1]), int(sys.argv[2])))

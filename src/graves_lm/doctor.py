@@ -16,6 +16,9 @@ from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
+from graves_lm.errors import first_line, visible
+from graves_lm.terminal import command
+
 _CORPORA = {"iam": "trainset.txt", "ptb_char": "simple-examples.tgz", "enwik8": "enwik8*"}
 _LEAST_FREE = 2 * 1024**3  # bytes: the caches of the larger corpora, and some checkpoints
 
@@ -164,7 +167,7 @@ def examine() -> list[Finding]:
         try:
             findings += check()
         except Exception as error:  # of a broken installation anything may be raised
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            reason = f"{type(error).__name__}: {first_line(error)}"
             findings.append(
                 Finding("!!", check.__name__.replace("_", " "), reason, "pip install graves-lm again")
             )
@@ -172,13 +175,14 @@ def examine() -> list[Finding]:
 
 
 def main() -> int:
-    findings = examine()
-    width = max(len(f.what) for f in findings)
-    for mark, what, value, mend in findings:
-        print(f"{mark}  {what:<{width}}  {value}" + (f"  ->  {mend}" if mend else ""))
-    wrong = sum(f.mark == "!!" for f in findings)
-    print(f"\n{wrong} thing(s) to mend" if wrong else "\nready: python -m graves_lm.train")
-    return int(wrong > 0)
+    with command("doctor"):
+        findings = examine()
+        width = max(len(f.what) for f in findings)
+        for mark, what, value, mend in findings:
+            print(visible(f"{mark}  {what:<{width}}  {value}" + (f"  ->  {mend}" if mend else "")))
+        wrong = sum(f.mark == "!!" for f in findings)
+        print(f"\n{wrong} thing(s) to mend" if wrong else "\nready: python -m graves_lm.train")
+        return int(wrong > 0)
 
 
 if __name__ == "__main__":

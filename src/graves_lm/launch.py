@@ -1,26 +1,25 @@
 """How an entry point starts: the configuration folder, Hydra, and errors in one line.
 
 A user's mistake ends in one line on standard error and exit status 2, and so does what the machine refuses
-(no room, no permission). Set HYDRA_FULL_ERROR=1 to see the traceback instead.
+(no room, no permission, no memory). Set HYDRA_FULL_ERROR=1 to see the traceback instead.
 """
 
 import atexit
-import errno
 import functools
 import gc
 import logging
 import os
 import re
+import shlex
 import sys
+import traceback
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override, RangeSweep
+from hydra.core.override_parser.types import Glob, RangeSweep
 from hydra.errors import (
     HydraException,
     InstantiationException,
@@ -31,13 +30,16 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from graves_lm.errors import Stopped, UserError, near_misses
+from graves_lm import terminal
+from graves_lm.arguments import for_hydra, overrides, quote_literal, repeat_of_run
+from graves_lm.errors import Stopped, UserError, brief, first_line, near_misses, refusal, visible
 from graves_lm.settings.configuration import check_configuration
 
 log = logging.getLogger(__name__)
 
+_PACKAGE = Path(__file__).resolve().parent
+_MEMORY = re.compile(r"can't allocate memory|CUDA out of memory|std::bad_alloc")
 _MISTAKES = (UserError, HydraException, OmegaConfBaseException)
-_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 _CLONE = Path(__file__).resolve().parents[2] / "conf"
 CONF = _CLONE if (_CLONE / "train.yaml").is_file() else Path(__file__).resolve().parent / "conf"
 """The clone's conf/ when there is one, else the copy that the wheel carries; absolute, so that it works
@@ -46,16 +48,12 @@ _EXTRAS = {"joblib": "sweep", "submitit_local": "sweep", "submitit_slurm": "swee
 """The extra of this package that brings a launcher of Hydra."""
 
 
-def entry(
-    config_name: str, literal: Iterable[str] = ()
-) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
+def entry(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
     """Decorates a function of the composed configuration into a command's `main()`.
 
     Args:
         config_name: the file of conf/ to compose, and the command's name in messages.
-        literal: keys whose values on the command line are taken letter by letter, not as Hydra's syntax.
     """
-    literal = tuple(literal)
 
     def decorate(function: Callable[[DictConfig], Any]) -> Callable[[], Any]:
         show_traceback = False
@@ -63,7 +61,7 @@ def entry(
         def give_up(error: BaseException) -> NoReturn:
             if show_traceback:
                 raise error
-            print(f"graves_lm {config_name}: {one_line(error, config_name)}", file=sys.stderr)
+            terminal.say(config_name, one_line(error, config_name))
             sys.exit(error.status if isinstance(error, UserError) else 2)
 
         @functools.wraps(function)
@@ -86,82 +84,50 @@ def entry(
             atexit.register(gc.freeze)  # a last collection of what torch holds would take a second
             asked = os.environ.get("HYDRA_FULL_ERROR", "0")
             show_traceback = asked != "0"
-            try:
-                arguments = repeat_of_run(sys.argv[1:])
-            except UserError as error:
-                give_up(error)
-            sys.argv = [sys.argv[0], *(quote_literal(argument, literal) for argument in arguments)]
-            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions on instead of exiting
-            try:
-                refuse_empty_sweeps(sys.argv[1:])
-                return run()
-            except Exception as error:
-                if not is_mistake(error):
-                    raise
-                give_up(error)
-            except KeyboardInterrupt:
-                print(f"graves_lm {config_name}: interrupted", file=sys.stderr)
-                sys.exit(130)
-            finally:
-                os.environ["HYDRA_FULL_ERROR"] = asked
+            with terminal.command(config_name):
+                try:
+                    sys.argv = [sys.argv[0], *for_hydra(repeat_of_run(sys.argv[1:]))]
+                    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions on
+                    refuse_empty_sweeps(sys.argv[1:])
+                    return run()
+                except Exception as error:
+                    if not is_mistake(error):
+                        raise
+                    give_up(error)
+                finally:
+                    os.environ["HYDRA_FULL_ERROR"] = asked
 
         return main
 
     return decorate
 
 
-def repeat_of_run(arguments: list[str]) -> list[str]:
-    """Arguments in which `--config-path RUN/.hydra` means the settings of that run.
-
-    Hydra would take the path from where this file is, look for another file there, and not know where the
-    run's folder is to be: what conf/ says about that is not part of a run's settings. Raises UserError when
-    there are no settings of a run.
-    """
-    joined = [a.partition("=") for a in arguments]
-    place = next((i for i, (key, _, _) in enumerate(joined) if key in ("--config-path", "-cp")), None)
-    if place is None:
-        return arguments
-    key, equals, value = joined[place]
-    rest = arguments[place + 1 :]
-    if not equals:
-        value, rest = (rest[0], rest[1:]) if rest else ("", [])
-    folder = Path(value).expanduser().resolve()
-    if not (folder / "config.yaml").is_file():
-        raise UserError(f"{key} {value}: no config.yaml there; give the folder .hydra of a run")
-    settings = ["hydra.run.dir=${run_dir}", "hydra.job.chdir=false"]
-    settings += [
-        "hydra.sweep.dir=logs/sweeps/${now:%Y-%m-%d_%H-%M-%S}",
-        "hydra.sweep.subdir=${hydra.job.num}",
-    ]
-    return [*arguments[:place], "--config-path", str(folder), "--config-name", "config", *settings, *rest]
-
-
 def is_mistake(error: BaseException) -> bool:
     """Whether it is for the user to mend, in settings or on the machine, not a fault of the program."""
-    return isinstance(error, _MISTAKES) or (isinstance(error, OSError) and error.errno in _REFUSED)
+    return isinstance(error, _MISTAKES) or _refused(error) is not None
 
 
-def quote_literal(argument: str, keys: Iterable[str]) -> str:
-    """`key=value` as Hydra must be given it for `value` to arrive letter by letter, where key is in `keys`.
-
-    Other arguments are returned as they are.
-    """
-    key, equals, value = argument.partition("=")
-    if not equals or key not in keys:
-        return argument
-    if value == "???":  # OmegaConf's mark of a missing value, unless it comes by way of a resolver
-        return f"{key}=${{oc.decode:\"'???'\"}}"
-    # For OmegaConf: backslashes count before an interpolation only.
-    value = re.sub(r"(\\*)\$\{", lambda m: m[1] * 2 + r"\${", value)
-    # For Hydra: backslashes count before a quote only, the closing one included.
-    value = re.sub(r"(\\*)(\"|\Z)", lambda m: m[1] * 2 + (r"\"" if m[2] else ""), value)
-    return f'{key}="{value}"'
+def _refused(error: BaseException) -> str | None:
+    """What the machine refuses, or a file or an argument asks too much of, in one line; None: neither."""
+    if isinstance(error, OSError):
+        return refusal(error)
+    if isinstance(error, MemoryError) or _MEMORY.search(str(error)):
+        asked = f" ({brief(first_line(error), 100)})" if str(error) else ""
+        return f"not enough memory{asked}: ask for less, as with smaller batches, or use a larger machine"
+    if isinstance(error, RecursionError):
+        where = traceback.extract_tb(error.__traceback__)
+        if where and _PACKAGE not in Path(where[-1].filename).parents:  # but in what reads files for it
+            return "a file or an argument is nested too deep to be read; give one with fewer levels"
+    return None
 
 
 def refuse_empty_sweeps(arguments: Iterable[str]) -> None:
-    """Raises UserError for an argument of a multirun that stands for no job at all."""
-    for override in _overrides(arguments):
+    """Raises UserError for an argument of a multirun that stands for no job at all, and for one that gives a
+    group no option."""
+    for override in overrides(arguments):
         sweep = override.value()
+        if sweep is None or isinstance(sweep, int | float):
+            refuse_no_option(override.key_or_group, sweep)
         if isinstance(sweep, RangeSweep):
             empty = not list(sweep.range())
         elif isinstance(sweep, Glob):
@@ -172,27 +138,32 @@ def refuse_empty_sweeps(arguments: Iterable[str]) -> None:
             raise UserError(f"{override.input_line}: nothing is in it, so there is no job to run")
 
 
-def _overrides(arguments: Iterable[str]) -> list[Override]:
-    """Those of a command line's arguments that are overrides in Hydra's syntax."""
-    parser, found = OverridesParser.create(), []
-    for argument in arguments:
-        if "=" in argument and not argument.startswith("-"):
-            with suppress(HydraException):
-                found.append(parser.parse_override(argument))
-    return found
+def refuse_no_option(group: str, value: Any) -> None:
+    """Raises UserError where a group of options is given a number or null."""
+    if (CONF / group).is_dir():
+        options = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+        given = "null" if value is None else value
+        raise UserError(f"{group}={given}: give one of its options: {', '.join(options)}")
 
 
 def one_line(error: BaseException, config_name: str) -> str:
-    """The message of any of the errors a user can cause, with near misses for a misspelt key or option."""
+    """The message of any of the errors a user can cause, with near misses for a misspelt key or option.
+
+    Whatever text of a file or an argument is in it, it is one line that a terminal can show.
+    """
+    return brief(visible(" ".join(_message(error, config_name).split("\n"))))
+
+
+def _message(error: BaseException, config_name: str) -> str:
     causes = [error]
     while (cause := causes[-1].__cause__) is not None:
         causes.append(cause)
     for cause in causes:
         if isinstance(cause, UserError):  # also one that Hydra wrapped on its way out of a constructor
             return " ".join(str(cause).splitlines())
-    if isinstance(error, OSError) and error.errno in _REFUSED:
-        advice = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another run_dir"
-        return f"{error.filename or 'writing'}: {error.strerror}; {advice}"
+    for cause in causes:
+        if (refused := _refused(cause)) is not None:
+            return refused
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         place = f"{group}={option}" if group else option
@@ -200,10 +171,12 @@ def one_line(error: BaseException, config_name: str) -> str:
             return f"{place} is not installed: pip install 'graves-lm[{_EXTRAS[option]}]'"
         return f"{place}: no such option of '{group}'; {near_misses(option, error.options or [])}"
     if isinstance(error, OverrideParseException):
-        name, equals, value = error.override.partition("=")
+        name, equals, _ = error.override.partition("=")
         if not equals:
             return f"{error.override}: not of the form key=value"
-        return f"{error.override}: not in Hydra's syntax; put the value in quotes twice: '{name}=\"{value}\"'"
+        advised = shlex.quote(quote_literal(error.override, [name.lstrip("+")]))
+        given, advice = brief(error.override, 80), "; if it is a text, put it in quotes twice"
+        return f"{given}: not in Hydra's syntax{advice}" + (f": {advised}" if len(advised) < 100 else "")
     if "INTERVAL_SWEEP" in str(error):
         return "interval(…) is for studies: add sweep=study; a grid takes lists (a,b,c) and range(…)"
     key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None)
@@ -229,7 +202,7 @@ def _keys_under(parent: str, config_name: str) -> list[str]:
     from hydra.initialize import initialize_config_dir
 
     groups = []
-    for override in _overrides(sys.argv[1:]):
+    for override in overrides(sys.argv[1:]):
         if (CONF / override.key_or_group).is_dir():
             # Of a multirun's options the first: its keys are those of the others, near enough.
             option = (

@@ -8,8 +8,9 @@ from graves_lm.launch import entry
 def prepare(cfg: DictConfig) -> None:
     """Build the cache if it is missing, then print the data set's table."""
     from graves_lm.data.opening import prepare as prepare_data
+    from graves_lm.errors import visible
 
-    print(prepare_data(cfg.data).summary())
+    print(visible(prepare_data(cfg.data).summary(), keep="\n"))
 
 
 main = entry("prepare")(prepare)

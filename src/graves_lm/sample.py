@@ -12,7 +12,7 @@ def sample(cfg: DictConfig) -> None:
     run(cfg)
 
 
-main = entry("sample", literal=["prompt", "text", "sampler.prime_text"])(sample)
+main = entry("sample")(sample)
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from graves_lm.errors import UserError
+from graves_lm.errors import UserError, visible
 from graves_lm.files import write
 from graves_lm.sweeps.runs import figures_of, find_runs
 from graves_lm.sweeps.table import csv_table, text_table
@@ -27,14 +27,15 @@ def run(cfg: DictConfig) -> None:
     if kind not in _KINDS:
         raise UserError(f"output={output}: the picture is written as .{', .'.join(_KINDS)}")
     groups = figures_of(find_runs(folder), cfg.metric)
-    print("\n\n".join(text_table(runs, metric) for metric, runs in sorted(groups.items())))
+    tables = "\n\n".join(text_table(runs, metric) for metric, runs in sorted(groups.items()))
+    print(visible(tables, keep="\n"))
     table = output.with_suffix(".csv")
-    write(table, csv_table(groups))
-    print(f"\ntable: {table}")
+    write(table, csv_table(groups).encode(errors="backslashreplace"))  # names may have any bytes
+    print(visible(f"\ntable: {table}", keep="\n"))
     if find_spec("matplotlib") is None:
         print("no picture: it needs matplotlib, pip install 'graves-lm[sweep]'", file=sys.stderr)
         return
     from graves_lm.sweeps.plot import picture
 
     write(output, picture(groups, kind))
-    print(f"picture: {output}")
+    print(visible(f"picture: {output}"))

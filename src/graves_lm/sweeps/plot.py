@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from graves_lm.errors import visible
 from graves_lm.sweeps.runs import Run, differing
 from graves_lm.sweeps.table import ranked, short
 
@@ -77,7 +78,7 @@ def _against(ax: Axes, key: str, runs: list[Run], metric: str, best: Run | None)
             edgecolors=_colour(run, best),
             zorder=3 if run is best else 2,
         )
-    ax.set_xlabel(key, fontsize=8)
+    ax.set_xlabel(key, fontsize=8, parse_math=False)
     ax.tick_params(labelsize=7)
     ax.grid(alpha=0.3)
 
@@ -91,7 +92,8 @@ def _curves(ax: Axes, runs: list[Run], metric: str, best: Run | None) -> None:
             ax.plot(steps, values, color=_colour(run, best), marker=".", markersize=3, **line)  # type: ignore[arg-type]
     if not ax.lines:
         ax.text(0.5, 0.5, "no curves: train with logger=csv", ha="center", fontsize=7, transform=ax.transAxes)
-    ax.set_title(f"{metric}: {len(runs)} runs" + (f", best {best.name}" if best else ""), fontsize=8)
+    title = f"{metric}: {len(runs)} runs" + (f", best {visible(best.name)}" if best else "")
+    ax.set_title(title, fontsize=8, parse_math=False)
     ax.set_xlabel("step", fontsize=8)
     ax.set_ylabel(metric, fontsize=8)
     ax.tick_params(labelsize=7)

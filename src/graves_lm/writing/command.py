@@ -1,13 +1,17 @@
 """The sample command: a checkpoint of any task in; text on the terminal, or files of handwriting, out."""
 
+import os
 import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from graves_lm.data.opening import prepare
-from graves_lm.errors import UserError
+from graves_lm.errors import UserError, visible
+from graves_lm.files import write as write_file
 from graves_lm.rendering.handwriting import FORMATS, write_handwriting
 from graves_lm.sampling.settings import make_sampler
 from graves_lm.sampling.strokes import StrokeSampler
@@ -17,8 +21,10 @@ from graves_lm.tasks.character import CharacterTask
 from graves_lm.tasks.loading import PRETRAINED, data_of, load_task, read_checkpoint
 from graves_lm.tasks.stroke import StrokeTask
 from graves_lm.tasks.synthesis import SynthesisTask
+from graves_lm.terminal import escaped, say
 from graves_lm.writing.output import check_output
 from graves_lm.writing.prime import find_prime
+from graves_lm.writing.text_file import read_text_file
 from graves_lm.writing.writer import Writer
 
 _ONLY = {"prompt": "character", "text": "synthesis", "text_file": "synthesis"}
@@ -53,20 +59,63 @@ def packaged(task: str) -> str:
 
 
 def stream_text(task: CharacterTask, sampler: TextSampler, cfg: DictConfig) -> None:
-    """Text to the terminal as it is drawn, and to `output` when one is given."""
-    if cfg.output is not None and not Path(cfg.output).absolute().parent.is_dir():
-        raise UserError(f"output={cfg.output}: its folder does not exist; make it first")
+    """Text to the terminal as it is drawn, its control characters as escapes; and, when all is drawn, to
+    `output` as it is."""
+    if cfg.output is not None:
+        check_text_output(cfg.output)
     task.symbols.encode(cfg.prompt, where="prompt")  # an unknown symbol is found before anything is shown
     # Bytes of the command line that are not UTF-8 arrive as lone surrogates, which no terminal can show.
     written = [cfg.prompt.encode(errors="surrogateescape").decode(errors="replace")]
-    sys.stdout.write(written[0])
-    for piece in task.write(sampler, prompt=cfg.prompt, seed=cfg.seed):
-        written.append(piece)
-        sys.stdout.write(piece)
-        sys.stdout.flush()
-    sys.stdout.write("\n")
+
+    def pieces() -> Iterator[str]:
+        yield written[0]
+        for piece in task.write(sampler, prompt=cfg.prompt, seed=cfg.seed):
+            written.append(piece)
+            yield piece
+
+    ended: SystemExit | None = None
+    for shown in whole_line_ends(chain(pieces(), "\n")):
+        try:
+            if ended is None:
+                sys.stdout.write(escaped(shown.replace("\r\n", "\n")).replace("\r", "\\r"))
+                sys.stdout.flush()
+        except SystemExit as stop:  # nobody reads on
+            if cfg.output is None:
+                raise
+            ended = stop
     if cfg.output is not None:
-        Path(cfg.output).write_text("".join(written), encoding="utf-8")
+        save_text(cfg.output, "".join(written))
+    if ended is not None:
+        raise ended
+
+
+def check_text_output(output: str) -> None:
+    """Raises UserError where no file could be written: before the text is drawn, not after."""
+    folder = os.path.dirname(os.path.abspath(output))
+    if os.path.isdir(output):
+        raise UserError(f"output={output}: it is a folder; add a file's name")
+    if not os.path.isdir(folder):
+        raise UserError(f"output={output}: its folder does not exist; make it first")
+    if not os.access(output if os.path.exists(output) else folder, os.W_OK):
+        raise UserError(f"output={output}: it cannot be written; choose another place, or allow it")
+
+
+def save_text(output: str, text: str) -> None:
+    """The file whole or not at all; a pipe or a device (/dev/null) is written as it is."""
+    if os.path.exists(output) and not os.path.isfile(output):
+        Path(output).write_text(text, encoding="utf-8")
+    else:
+        write_file(os.path.realpath(output), text)
+
+
+def whole_line_ends(pieces: Iterable[str]) -> Iterator[str]:
+    """The pieces, a carriage return held back until it is known whether a newline follows."""
+    held = ""
+    for piece in pieces:
+        text = held + piece
+        held = "\r" if text.endswith("\r") else ""
+        yield text.removesuffix("\r")
+    yield held
 
 
 def draw(task: StrokeTask, sampler: StrokeSampler, cfg: DictConfig) -> None:
@@ -75,14 +124,19 @@ def draw(task: StrokeTask, sampler: StrokeSampler, cfg: DictConfig) -> None:
     lines = task.write(sampler, cfg.seed)
     for path in outputs:
         write_handwriting(path, lines)
-        print(path)
+        print(visible(str(path)))
 
 
 def write(task: SynthesisTask, sampler: SynthesisSampler, cfg: DictConfig) -> None:
     """The text on pages, to the outputs; what went wrong with a line, to standard error."""
-    text, outputs, page, prime = text_of(cfg), outputs_of(cfg), instantiate(cfg.page), None
+    text, where = text_of(cfg)
+    text = task.alphabet.spell(text, cfg.on_unknown, where)
+    outputs, page, prime = outputs_of(cfg), instantiate(cfg.page), None
     if sampler.prime is not None:
-        prime = find_prime(sampler.prime, sampler.prime_text, lambda: prepare(data_of(cfg, task), type(task)))
+        words = sampler.prime_text
+        if words is not None:
+            words = task.alphabet.spell(words, cfg.on_unknown, "sampler.prime_text").replace("\n", " ")
+        prime = find_prime(sampler.prime, words, lambda: prepare(data_of(cfg, task), type(task)))
     written = Writer(task).write(
         text,
         seed=cfg.seed,
@@ -95,22 +149,19 @@ def write(task: SynthesisTask, sampler: SynthesisSampler, cfg: DictConfig) -> No
         progress=True,
     )
     for warning in written.warnings:
-        print(f"graves_lm sample: {warning}", file=sys.stderr)
+        say("sample", warning)
     for path in outputs:
         for file in written.save(path):
-            print(file)
+            print(visible(str(file)))
 
 
-def text_of(cfg: DictConfig) -> str:
-    """`text`, or the text in `text_file`."""
+def text_of(cfg: DictConfig) -> tuple[str, str]:
+    """`text`, or the text in `text_file`; and what to call it in a message."""
     if bool(cfg.text) == bool(cfg.text_file):
         raise UserError('give either text="…" or text_file=PATH: what is to be written')
     if cfg.text:
-        return str(cfg.text)
-    try:
-        return Path(cfg.text_file).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"text_file={cfg.text_file}: cannot be read as UTF-8 text ({error})") from error
+        return str(cfg.text), "text"
+    return read_text_file(cfg.text_file), f"text_file={cfg.text_file}"
 
 
 def outputs_of(cfg: DictConfig) -> list[Path]:
