@@ -21,6 +21,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
+from graves_lm.csv_logger import KeepingCSVLogger
 from graves_lm.errors import TrainingDiverged, first_line
 
 log = logging.getLogger(__name__)
@@ -201,7 +202,13 @@ _open: list[WandbTracker] = []
 
 
 def begin_tracking(
-    trainer: Trainer, task: Any, data: Any, settings: dict[str, Any], origin: str | None, resumed: bool
+    trainer: Trainer,
+    task: Any,
+    data: Any,
+    settings: dict[str, Any],
+    origin: str | None,
+    resumed: bool,
+    step: int = 0,
 ) -> None:
     """Tell every logger about the run that begins.
 
@@ -211,10 +218,13 @@ def begin_tracking(
         settings: the resolved configuration.
         origin: the checkpoint that the run begins with.
         resumed: whether that is the run's own: the same W&B run then goes on.
+        step: the optimiser step that it goes on from.
     """
     for logger in trainer.loggers:
         if isinstance(logger, WandbTracker):
             logger.begin(trainer, task.task_name, data, origin, resumed)
+        elif isinstance(logger, KeepingCSVLogger):
+            logger.begin(step)
         logger.log_hyperparams(settings)
 
 
