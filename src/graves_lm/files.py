@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import json
+import math
 import os
 import re
 import secrets
@@ -33,8 +34,16 @@ def write(path: str | os.PathLike[str], content: str | bytes) -> None:
 
 
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
-    """`write` of plain containers."""
-    write(path, json.dumps(content, indent=2) + "\n")
+    """`write` of plain containers. A number that is not finite, which JSON does not know, becomes null."""
+    write(path, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def check(path: str | os.PathLike[str]) -> None:
