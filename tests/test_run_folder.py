@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,40 @@ def test_the_second_run_in_a_folder_is_refused(call):  # noqa: F811
         refusal = call.refuse("train", *TINY, f"data.source={source}")
     assert refusal.startswith("run_dir=run: another run is writing there; wait for its end")
     assert call("train", *TINY, f"data.source={source}").status == 0  # and again when it is free
+
+
+def tree(folder):
+    """Every file below the folder but the lock, with its content."""
+    return {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file() and p.name != ".lock"}
+
+
+def test_a_run_that_is_refused_leaves_the_folder_as_it_was(call):  # noqa: F811
+    """Whether another run is in it or has been, in a multirun too; the run itself goes on in it."""
+    data, run_dir = f"data.source={write_text(call.folder)}", call.folder / "run"
+    assert call("train", *TINY, data).status == 0
+    assert (run_dir / "train.log").read_text()
+    before = tree(run_dir)
+    with locked(run_dir):
+        assert "another run is writing there" in call.refuse("train", *TINY, data, "ckpt=last", "seed=2")
+    refusal = call.refuse("train", *TINY, data, "seed=2")
+    assert refusal.startswith(
+        "run_dir=run: a run is there already (checkpoints, csv, metrics.json); go on with"
+    )
+    assert "by ckpt=last, or begin anew in another run_dir" in refusal
+    multirun = ["-m", "hydra.sweep.dir=.", "hydra.sweep.subdir=run", "seed=2,3"]
+    assert call("train", *TINY, data, *multirun).status == 2
+    stranger = shutil.copy(run_dir / "checkpoints" / "last.ckpt", call.folder / "other.ckpt")
+    assert "a run is there already" in call.refuse("train", *TINY, data, f"ckpt={stranger}")
+    checkpoint = f"ckpt={run_dir / 'checkpoints' / 'best.ckpt'}"
+    refusal = call.refuse("evaluate", checkpoint, "run_dir=run")
+    assert refusal.startswith("run_dir=run: a training run is there; give another")
+    assert tree(run_dir) == before
+    assert call("train", *TINY, data, "ckpt=last", "trainer.max_steps=3").status == 0
+    (run_dir / "checkpoints" / "last.ckpt").unlink()
+    before = tree(run_dir)
+    refusal = call.refuse("train", *TINY, data, "ckpt=last")
+    assert refusal.startswith("ckpt=last: no last.ckpt in run/checkpoints, though")
+    assert tree(run_dir) == before
 
 
 def test_the_lock_dies_with_its_process(tmp_path):

@@ -198,7 +198,7 @@ def repeat_of_run(arguments: list[str]) -> list[str]:
     folder = Path(from_home(value, key)).resolve()
     if not (folder / "config.yaml").is_file():
         raise UserError(f"{key} {value}: no config.yaml there; give the folder .hydra of a run")
-    settings = ["hydra.run.dir=${run_dir}", "hydra.job.chdir=false"]
+    settings = ["hydra.run.dir=${run_dir}", "hydra.job.chdir=false", "hydra.output_subdir=null"]
     settings += [
         "hydra.sweep.dir=logs/sweeps/${now:%Y-%m-%d_%H-%M-%S}",
         "hydra.sweep.subdir=${hydra.job.num}",

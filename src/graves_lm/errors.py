@@ -25,7 +25,7 @@ class UserError(Exception):
 
 
 class FolderInUse(UserError):
-    """Another run is writing in the folder that this one was to write in."""
+    """The folder that this run was to write in is another run's, which writes there or has left its work."""
 
 
 class RankFailed(UserError):
@@ -44,8 +44,15 @@ class Stopped(UserError):
     status = 143  # as a shell says of a process that SIGTERM ended
 
 
+class Interrupted(Stopped):
+    """The run was interrupted (SIGINT, Ctrl-C) and has saved where it was."""
+
+    status = 130
+
+
 class TrainingDiverged(UserError):
-    """The loss stopped being a finite number; the last good checkpoint is kept."""
+    """The loss or the figure of a validation is no finite number any more, or beyond all bounds; the last
+    good checkpoint is kept."""
 
 
 _ADVICE = {

@@ -1,14 +1,27 @@
 """`python -m graves_lm.evaluate ckpt=…`: the figures of a checkpoint, static or with dynamic evaluation."""
 
+from pathlib import Path
+
 from omegaconf import DictConfig
 
+from graves_lm.errors import UserError
 from graves_lm.launch import entry
 
 
 def evaluate(cfg: DictConfig) -> None:
-    """Print the figures and write them to metrics.json in the run directory."""
-    from graves_lm import ddp
+    """Print the figures and write them to metrics.json in the run directory.
 
+    Raises UserError for the folder of a training run, whose own metrics.json and settings would be replaced.
+    """
+    from graves_lm import ddp
+    from graves_lm.run_folder import holds_run, keep_log, record_settings
+
+    run_dir = Path(cfg.run_dir)
+    if holds_run(run_dir):
+        raise UserError(f"run_dir={run_dir}: a training run is there; give another, for what evaluate writes")
+    if ddp.place()[0] == 0:
+        record_settings(run_dir)
+        keep_log(run_dir)
     ddp.run("graves_lm.evaluation.run", cfg)
 
 

@@ -1,6 +1,8 @@
 """What a run keeps in its folder besides its results: a lock, what is needed to repeat it, how it ended."""
 
 import hashlib
+import json
+import logging
 import os
 import platform
 import subprocess
@@ -12,13 +14,18 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
 
-from graves_lm.errors import FolderInUse
+from graves_lm.errors import FolderInUse, UserError
+from graves_lm.files import write
 
 FAILED = "error.txt"
 """Why a run failed."""
 PRUNED = "pruned.txt"
 """Why a study gave a run up."""
+_WORK = ("checkpoints", "csv", "metrics.json")  # what a new run would replace
+_OF_A_RUN = ("checkpoints", "csv", "environment.json")  # what is in the folder of a training run only
+_ABOUT = ("about", "report")  # of a data cache's card: in words, where the sources lay
 
 
 @contextmanager
@@ -41,8 +48,67 @@ def locked(run_dir: Path) -> Iterator[None]:
         lock.release()
 
 
-def environment(data: Any) -> dict[str, Any]:
-    """What a run depends on beside its settings: code, packages, machine, and the content of its data."""
+def refuse_to_replace(run_dir: Path, ckpt: str | None) -> None:
+    """Raises FolderInUse where a run would begin over the work of another: only the run itself goes on in
+    its folder, from `ckpt`, "last" or a checkpoint in it."""
+    checkpoints = run_dir / "checkpoints"
+    found = [name for name in _WORK if (run_dir / name).exists()]
+    if ckpt == "last":
+        # A run that was ended before it had saved anything begins anew.
+        lost = (run_dir / "metrics.json").exists() or (checkpoints / "best.ckpt").exists()
+        if (checkpoints / "last.ckpt").exists() or not lost:
+            return
+        raise FolderInUse(
+            f"ckpt=last: no last.ckpt in {checkpoints}, though the run that was there left its results; name "
+            "another checkpoint, or give another run_dir"
+        )
+    if found and not (ckpt is not None and is_in(ckpt, run_dir)):
+        raise FolderInUse(
+            f"run_dir={run_dir}: a run is there already ({', '.join(found)}); go on with it by ckpt=last, or "
+            "begin anew in another run_dir or after deleting that one"
+        )
+
+
+def is_in(ckpt: str, run_dir: Path) -> bool:
+    """Whether a checkpoint lies in the run's folder."""
+    return Path(ckpt).expanduser().resolve().is_relative_to(run_dir.resolve())
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether a training run has begun in the folder."""
+    return any((folder / name).exists() for name in _OF_A_RUN)
+
+
+def record_settings(folder: Path) -> None:
+    """Write Hydra's record of the job, the settings as they were composed, to `.hydra` in the folder.
+
+    Hydra itself would do so before anyone knows whether the folder is free, so it is told not to.
+    """
+    if not HydraConfig.initialized():
+        return
+    hydra: Any = HydraConfig.instance().cfg
+    everything = hydra.hydra._get_parent()
+    assert isinstance(everything, DictConfig)
+    own = OmegaConf.masked_copy(everything, [str(key) for key in everything if key != "hydra"])
+    for name, part in {"config": own, "hydra": hydra, "overrides": hydra.hydra.overrides.task}.items():
+        write(folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(part))
+
+
+def keep_log(folder: Path) -> None:
+    """From now on, keep the log in the folder too, under the command's name; nothing where none is kept."""
+    root = logging.getLogger()
+    if not HydraConfig.initialized() or not root.handlers:
+        return
+    path = (folder / f"{HydraConfig.get().job.name}.log").absolute()
+    if not any(getattr(handler, "baseFilename", None) == str(path) for handler in root.handlers):
+        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+        handler.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"))
+        root.addHandler(handler)
+
+
+def environment(data: Any, sha256: str) -> dict[str, Any]:
+    """What a run depends on beside its settings: code, packages, machine, and the content of its data, whose
+    fingerprint is `sha256`."""
     import torch  # not above: who reads run folders does without
 
     return {
@@ -58,17 +124,29 @@ def environment(data: Any) -> dict[str, Any]:
             "cuda": torch.version.cuda,
             "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         },
-        "data": {"name": data.name, "cache": str(data.cache), "sha256": fingerprint(data.cache)},
+        "data": {"name": data.name, "cache": str(data.cache), "sha256": sha256},
     }
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 of the names and contents of all files of a data cache."""
+    """SHA-256 of the names and contents of all files of a data cache, without what its card and report say of
+    the place of the sources: the same data have the same fingerprint on every machine.
+
+    Raises UserError for a cache that cannot be read.
+    """
     total = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        total.update(f"{path.relative_to(folder)}\0".encode())
-        with open(path, "rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
+    try:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "report.txt"):
+            total.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+            if path.name == "card.json":
+                card = json.loads(path.read_text())
+                content = {key: value for key, value in card.items() if key not in _ABOUT}
+                total.update(json.dumps(content, sort_keys=True).encode())
+                continue
+            with open(path, "rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"{folder}: the prepared data cannot be read ({error}); delete the folder") from error
     return total.hexdigest()
 
 

@@ -1,5 +1,6 @@
 """`python -m graves_lm.train`: train one of the tasks; see conf/train.yaml for what can be set."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,14 +16,20 @@ from graves_lm.launch import entry, one_line
 def train(cfg: DictConfig) -> float | None:
     """Train, write metrics.json, and return the figure that sweeps minimise.
 
-    A run that fails leaves the reason in its folder, so that a table of runs can tell it.
+    A run that fails leaves the reason in its folder, so that a table of runs can tell it. A folder in which
+    another run is, or has been, is left as it is.
     """
     from graves_lm import ddp
-    from graves_lm.run_folder import FAILED
+    from graves_lm.run_folder import FAILED, holds_run, locked, record_settings, refuse_to_replace
 
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         cfg.run_dir = HydraConfig.get().runtime.output_dir  # each job of a sweep has its own
-    failure = Path(cfg.run_dir) / FAILED
+    run_dir = Path(cfg.run_dir)
+    failure = run_dir / FAILED
+    if ddp.place()[0] == 0 and os.environ.get("NODE_RANK", "0") == "0":
+        with locked(run_dir):  # what the first rank will do, before the others are started
+            refuse_to_replace(run_dir, cfg.ckpt)
+    begun = holds_run(run_dir)
     try:
         figure: float | None = ddp.run("graves_lm.training.run", cfg)
     except (FolderInUse, Stopped):
@@ -30,6 +37,8 @@ def train(cfg: DictConfig) -> float | None:
     except Exception as error:
         if not (isinstance(error, LostPeer) and failure.is_file()):  # another process may know the reason
             with suppress(UserError):
+                if not begun:
+                    record_settings(run_dir)
                 write(failure, one_line(error, "train") + "\n")
         raise
     return figure

@@ -122,9 +122,8 @@ def launch_group(
     """`launch` for trials with consecutive numbers; the outcomes by number."""
     assert sweeper.launcher is not None
     batch = []
-    for number, params, interrupted in trials:
-        last = folder / str(number) / "checkpoints" / "last.ckpt"
-        resume = ["ckpt=last"] if interrupted and last.is_file() else []
+    for _, params, interrupted in trials:
+        resume = ["ckpt=last"] if interrupted else []  # from the beginning, where nothing had been saved
         batch.append([*fixed, *(f"{key}={value}" for key, value in params.items()), *resume])
     try:
         jobs = sweeper.launcher.launch(batch, initial_job_idx=trials[0].number)
