@@ -1,28 +1,36 @@
 """One training run, from its configuration to metrics.json in its run directory."""
 
 import logging
-import math
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loops import _FitLoop
 from omegaconf import DictConfig, OmegaConf
 
+from graves_lm.callbacks.checkpoints import Checkpoints
 from graves_lm.callbacks.heartbeat import Heartbeat
 from graves_lm.data.for_trainer import TrainerData
 from graves_lm.data.opening import prepare
 from graves_lm.ddp import place, started_by
-from graves_lm.errors import UserError
+from graves_lm.errors import FolderInUse, Interrupted, UserError
 from graves_lm.files import write_json
 from graves_lm.memory import keep_large_blocks
-from graves_lm.run_folder import FAILED, environment, locked
+from graves_lm.run_folder import (
+    FAILED,
+    environment,
+    fingerprint,
+    is_in,
+    keep_log,
+    locked,
+    record_settings,
+    refuse_to_replace,
+)
 from graves_lm.tasks.base import CARD, SequenceTask
 from graves_lm.tasks.loading import read_checkpoint
 from graves_lm.tracking import begin_tracking, finish_tracking
@@ -37,17 +45,31 @@ def run(cfg: DictConfig) -> float | None:
     """
     if not isinstance(cfg.seed, int):
         raise UserError(f"seed={cfg.seed}: a whole number is needed")
-    first = place()[0] == 0
-    with locked(Path(cfg.run_dir)) if first else nullcontext():
+    first, run_dir = place()[0] == 0, Path(cfg.run_dir)
+    with locked(run_dir) if first else nullcontext():
         if first:
-            (Path(cfg.run_dir) / FAILED).unlink(missing_ok=True)  # of an earlier try
+            refuse_to_replace(run_dir, cfg.ckpt)
+            keep_log(run_dir)
         try:
             figure = _run(cfg)
         except BaseException as error:
-            finish_tracking(error)
-            raise
+            shown = interruption(error, run_dir)
+            finish_tracking(shown)
+            if shown is error:
+                raise
+            raise shown from error
         finish_tracking()
         return figure
+
+
+def interruption(error: BaseException, run_dir: Path) -> BaseException:
+    """The error itself; Interrupted for what Lightning makes of a Ctrl-C outside of training."""
+    if not isinstance(error, SystemExit) or not isinstance(error.__context__, KeyboardInterrupt):
+        return error
+    saved = (run_dir / "checkpoints" / "last.ckpt").is_file()
+    return Interrupted(
+        "interrupted; go on with ckpt=last" if saved else "interrupted before anything was saved"
+    )
 
 
 def _run(cfg: DictConfig) -> float | None:
@@ -57,33 +79,71 @@ def _run(cfg: DictConfig) -> float | None:
     data = prepare(cfg.data, get_class(cfg.model._target_))
     resume = resume_path(cfg.ckpt, run_dir)
     task = make_task(cfg, data)
+    if place()[0] == 0:
+        task.fingerprint = fingerprint(data.cache)
     data.read_as(task.facts)
-    weights = cfg.weights
-    if resume and is_earlier_stage(resume, task):
+    weights, begun = cfg.weights, 0
+    card = read_checkpoint(resume, task.task_name) if resume else {}
+    if resume and is_earlier_stage(card, task):
+        if is_in(resume, run_dir):
+            raise FolderInUse(
+                f"ckpt={resume}: trained with other weight noise, and a new stage is a new run: give another "
+                f"run_dir, and ckpt={resume}"
+            )
         log.info(f"ckpt={resume}: trained with other weight noise; a new stage begins with its weights")
         resume, weights = None, resume
     if resume:
-        check_resumable(resume, task)
+        check_resumable(resume, card[CARD], task)
+        begun = card["global_step"]
     elif weights is not None:
         load_network(weights, task)
+    del card
     callbacks = [instantiate(c) for c in (cfg.callbacks or {}).values() if c is not None]
+    owner = next((c for c in callbacks if isinstance(c, Checkpoints)), None)
     trainer = make_trainer(
         cfg.trainer,
         callbacks=[*callbacks, Heartbeat()] if cfg.trainer.num_nodes > 1 else callbacks,
         logger=[instantiate(one) for one in (cfg.logger or {}).values() if one is not None] or False,
         default_root_dir=str(run_dir),
+        enable_checkpointing=owner is not None,
     )
+    trainer.fit_loop = Training(trainer)
     if trainer.is_global_zero:
+        assert task.fingerprint is not None
+        (run_dir / FAILED).unlink(missing_ok=True)  # of an earlier try
+        record_settings(run_dir)
         OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
-        write_json(run_dir / "environment.json", environment(data))
+        write_json(run_dir / "environment.json", environment(data, task.fingerprint))
     parameters = sum(w.numel() for w in task.network.parameters())
     log.info(f"{task.task_name}: {parameters:,} weights; run directory {run_dir}")
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
-    resumed = resume is not None and Path(resume).resolve().is_relative_to(run_dir.resolve())
-    begin_tracking(trainer, task, data, settings, origin=resume or weights, resumed=resumed)
+    resumed = resume is not None and is_in(resume, run_dir)
+    begin_tracking(trainer, task, data, settings, origin=resume or weights, resumed=resumed, step=begun)
     module = TrainerData(data)
     trainer.fit(task, datamodule=module, ckpt_path=resume, weights_only=True)
-    return final_figures(cfg, trainer, task, module, run_dir)
+    return final_figures(cfg, trainer, task, module, owner)
+
+
+class Training(_FitLoop):
+    """Lightning's loop of training, which also begins where no step is left: the validation after the last
+    one may have been cut short, and what follows it then comes all the same."""
+
+    def __init__(self, trainer: Trainer):
+        super().__init__(trainer, trainer.fit_loop.min_epochs, trainer.fit_loop.max_epochs)
+        self.epoch_loop = trainer.fit_loop.epoch_loop
+
+    @property
+    def skip(self) -> bool:
+        return self.trainer.limit_train_batches == 0
+
+    def on_run_end(self) -> None:
+        if self.epoch_loop._batches_that_stepped < self.epoch_loop.global_step:  # no step was left
+            self.epoch_loop._batches_that_stepped = self.epoch_loop.global_step
+            epochs: Any = self.epoch_progress.total
+            if epochs.processed < epochs.started:
+                self.epoch_progress.increment_processed()
+                self.epoch_progress.increment_completed()
+        super().on_run_end()
 
 
 def make_trainer(trainer: DictConfig, **parts: Any) -> Trainer:
@@ -141,27 +201,29 @@ def resume_path(ckpt: str | None, run_dir: Path) -> str | None:
     return str(last)
 
 
-def is_earlier_stage(path: str, task: SequenceTask) -> bool:
+def is_earlier_stage(checkpoint: dict[str, Any], task: SequenceTask) -> bool:
     """Whether a checkpoint is of the same model under other weight noise.
 
     The paper trains in stages: no noise, then noise, then adaptive noise.
     """
-    theirs, own = (
-        dict(config["model"])
-        for config in (read_checkpoint(path, task.task_name)[CARD]["config"], task.config)
-    )
+    theirs, own = (dict(config["model"]) for config in (checkpoint[CARD]["config"], task.config))
     return theirs.pop("noise", None) != own.pop("noise", None) and theirs == own
 
 
-def check_resumable(path: str, task: SequenceTask) -> None:
-    """Raises UserError, before any work, for a checkpoint that is not one of this task and its data."""
-    card = read_checkpoint(path, task.task_name)[CARD]
+def check_resumable(path: str, card: dict[str, Any], task: SequenceTask) -> None:
+    """Raises UserError, before any work, where a checkpoint's card is not that of this task and its data."""
     for name, fact in task.card()["facts"].items():
         if card["facts"][name] != fact:
             raise UserError(f"ckpt={path}: its {name} is not that of the data; resume on the same data")
     if card["config"]["model"] != task.config["model"]:
         raise UserError(
             f"ckpt={path}: its model settings differ from this run's; resume with the same model settings"
+        )
+    if task.fingerprint and card.get("data", task.fingerprint) != task.fingerprint:
+        raise UserError(
+            f"ckpt={path}: the data are not those it was trained on (their checksums differ): give the same "
+            "data; where they are the same, the prepared ones are damaged: delete their folder in "
+            f"data.cache_dir={task.config['data']['cache_dir']}; or begin a new run with weights={path}"
         )
 
 
@@ -194,30 +256,25 @@ def load_network(path: str, task: SequenceTask) -> None:
 
 
 def final_figures(
-    cfg: DictConfig, trainer: Trainer, task: SequenceTask, data: TrainerData, run_dir: Path
+    cfg: DictConfig, trainer: Trainer, task: SequenceTask, data: TrainerData, owner: Checkpoints | None
 ) -> float | None:
     """Validate the last weights and, where they are better, the best ones; write metrics.json.
 
     Training may end between two validations, so the last weights may be the best: they are then saved
     as such.
     """
-    best = run_dir / "checkpoints" / "best.ckpt"
+    run_dir = Path(cfg.run_dir)
     figures = trainer.validate(task, datamodule=data, verbose=False)[0]
-    keepers = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
-    scores = [c.best_model_score for c in keepers if c.monitor == cfg.monitor]
-    earlier = [float(s) for s in scores if s is not None]
-    # Decided once: the ranks must do the same.
-    if trainer.strategy.broadcast(best.is_file() and min(earlier, default=math.inf) < figures[cfg.monitor]):
-        task.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
-        figures = trainer.validate(task, datamodule=data, verbose=False)[0]
-    else:
-        trainer.save_checkpoint(best, weights_only=False)
+    if owner:
+        owner.save_best(trainer, figures[cfg.monitor])
+        if owner.best_step != trainer.global_step and owner.load_best(trainer, figures[cfg.monitor]):
+            figures = trainer.validate(task, datamodule=data, verbose=False)[0]
     record = {
         **figures,
         "steps": trainer.global_step,
         "weights": sum(w.numel() for w in task.network.parameters()),
         "seed": cfg.seed,
-        "checkpoint": str(best),
+        "checkpoint": str(owner.best_path) if owner else None,
     }
     if trainer.is_global_zero:
         write_json(run_dir / "metrics.json", record)

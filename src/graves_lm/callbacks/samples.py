@@ -48,7 +48,7 @@ class LogSamples(Callback):
 
 def log_texts(logger: Any, key: str, folder: Path, name: str, step: int) -> None:
     """TensorBoard gets the newest text; W&B a table of all so far, those before a resume included."""
-    paths = sorted(folder.glob(f"*-{name}"), key=lambda path: path.stat().st_mtime_ns)
+    paths = sorted(folder.glob(f"*-{name}"), key=lambda path: (path.name.startswith("best"), path.name))
     if isinstance(logger, WandbLogger):
         rows = [[path.name.removesuffix(f"-{name}"), path.read_text(encoding="utf-8")] for path in paths]
         logger.log_text(key, ["when", "text"], rows, step=step)

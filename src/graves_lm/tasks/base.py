@@ -74,6 +74,7 @@ class SequenceTask(LightningModule):
         self.optimization = optimization
         self.noise = NoNoise() if noise is None else noise(network)
         self.config: dict[str, Any] = {}
+        self.fingerprint: str | None = None  # of the data that it is trained on
         self.figures: dict[str, float] = {}  # of the last validation, over all processes
         self._process_state: dict[str, Any] | None = None
         self._units = 0
@@ -81,7 +82,8 @@ class SequenceTask(LightningModule):
     def card(self) -> dict[str, Any]:
         """Plain containers from which `tasks.loading` rebuilds this task."""
         facts = {name: fact.to_plain() for name, fact in self.facts.items()}
-        return {"task": self.task_name, "config": stored.without_places(self.config), "facts": facts}
+        card = {"task": self.task_name, "config": stored.without_places(self.config), "facts": facts}
+        return card | ({"data": self.fingerprint} if self.fingerprint else {})
 
     @abstractmethod
     def illustrate(self, sampler: Any, data: Any, seed: int) -> dict[str, str | bytes]:

@@ -79,7 +79,11 @@ def read_card(card: Any, where: str) -> dict[str, Any]:
             raise UserError(f"what it knows of its data is not {' and '.join(_FACTS_OF[task])}")
         for name, fact in facts.items():
             _FACTS[name].from_plain(fact)
-        return {"task": task, "config": stored.read_config(card.get("config"), task), "facts": facts}
+        read = {"task": task, "config": stored.read_config(card.get("config"), task), "facts": facts}
+        fingerprint = card.get("data")  # of the data that it was trained on
+        return read | (
+            {"data": fingerprint} if isinstance(fingerprint, str) and len(fingerprint) == 64 else {}
+        )
     except UserError as error:
         raise UserError(f"{where}: refused: {error}") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
