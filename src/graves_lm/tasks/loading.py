@@ -80,10 +80,9 @@ def read_card(card: Any, where: str) -> dict[str, Any]:
         for name, fact in facts.items():
             _FACTS[name].from_plain(fact)
         read = {"task": task, "config": stored.read_config(card.get("config"), task), "facts": facts}
-        fingerprint = card.get("data")  # of the data that it was trained on
-        return read | (
-            {"data": fingerprint} if isinstance(fingerprint, str) and len(fingerprint) == 64 else {}
-        )
+        if isinstance(fingerprint := card.get("data"), str):  # of the data that it was trained on
+            read["data"] = fingerprint[:64]
+        return read
     except UserError as error:
         raise UserError(f"{where}: refused: {error}") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
