@@ -57,7 +57,7 @@ class TrainingDiverged(UserError):
 
 _ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room"),
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "choose another place, or allow it"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "choose another {place}"),
     errno.ENAMETOOLONG: "give a shorter name",
     errno.EISDIR: "give a file",
     errno.ENOTDIR: "a file stands where a folder is needed; choose another place",
@@ -84,21 +84,26 @@ _OF_THE_MACHINE = _ADVICE.keys() - {
 _FAULTS = (errno.EBADF, errno.EFAULT, errno.ECHILD, errno.ESRCH, errno.ENOTTY, errno.ESPIPE)
 
 
-def refusal(error: OSError) -> str | None:
-    """What the machine or a file refuses, with what to do, in one line; None for a fault of the program."""
+def refusal(error: OSError, place: str = "place") -> str | None:
+    """What the machine or a file refuses, with what to do, in one line; None for a fault of the program.
+
+    `place` is what is chosen otherwise where nothing may be written.
+    """
     number = error.errno
     if number is None or number not in errno.errorcode or number in _FAULTS:
         return None
     if error.filename is not None:
         names = [name for name in (error.filename, error.filename2) if name is not None]
         places = [os.fsdecode(name) if isinstance(name, bytes) else str(name) for name in names]
-        advice = _ADVICE.get(number, "see to it, or choose another place")
+        advice = _ADVICE.get(number, "see to it, or choose another {place}").replace("{place}", place)
         if Path(places[0]).is_relative_to(Path(__file__).parent):
             advice = "install graves_lm again"
         return f"{' -> '.join(places)}: {error.strerror}; {advice}"
     if number == errno.ENOENT and _folder_is_gone():
         return "the folder that this command runs in has been removed; change to another"
-    return f"{error.strerror}; {_ADVICE[number]}" if number in _OF_THE_MACHINE else None
+    if number not in _OF_THE_MACHINE:
+        return None
+    return f"{error.strerror}; {_ADVICE[number]}".replace("{place}", place)
 
 
 def _folder_is_gone() -> bool:

@@ -107,10 +107,10 @@ def is_mistake(error: BaseException) -> bool:
     return isinstance(error, _MISTAKES) or _refused(error) is not None
 
 
-def _refused(error: BaseException) -> str | None:
+def _refused(error: BaseException, place: str = "place") -> str | None:
     """What the machine refuses, or a file or an argument asks too much of, in one line; None: neither."""
     if isinstance(error, OSError):
-        return refusal(error)
+        return refusal(error, place)
     if isinstance(error, MemoryError) or _MEMORY.search(str(error)):
         asked = f" ({brief(first_line(error), 100)})" if str(error) else ""
         return f"not enough memory{asked}: ask for less, as with smaller batches, or use a larger machine"
@@ -162,7 +162,8 @@ def _message(error: BaseException, config_name: str) -> str:
         if isinstance(cause, UserError):  # also one that Hydra wrapped on its way out of a constructor
             return " ".join(str(cause).splitlines())
     for cause in causes:
-        if (refused := _refused(cause)) is not None:
+        place = "run_dir" if config_name in ("train", "evaluate") else "place"
+        if (refused := _refused(cause, place)) is not None:
             return refused
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
