@@ -100,6 +100,20 @@ def test_devices_that_are_not_there(monkeypatch, found, overrides, message):
 
 
 @pytest.mark.parametrize(
+    ("overrides", "started"),
+    [
+        ([], 0),
+        (["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=1"], 1),
+        (["trainer.devices=2"], 2),
+    ],
+)
+def test_one_process_works_here_unless_it_is_to_listen_for_others(monkeypatch, overrides, started):
+    monkeypatch.setattr(ddp, "start", lambda function, cfg, here, hosts: here * hosts)
+    monkeypatch.setattr(ddp, "call", lambda function, cfg: 0)
+    assert ddp.run("f", OmegaConf.create({"trainer": trainer_of(*overrides)})) == started
+
+
+@pytest.mark.parametrize(
     ("environment", "outside", "place"),
     [
         ({}, None, (0, 1)),

@@ -51,7 +51,9 @@ def run(function: str, cfg: DictConfig) -> Any:
     outside, (rank, world) = started_by(), place()
     here, hosts = devices(cfg.trainer), cfg.trainer.num_nodes
     if outside is None:
-        return call(function, cfg) if here * hosts == 1 else start(function, cfg, here, hosts)
+        # A strategy for several processes has one listen for others, too: as a worker, on this host alone.
+        alone = here * hosts == 1 and cfg.trainer.strategy == "auto"
+        return call(function, cfg) if alone else start(function, cfg, here, hosts)
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
     if world > 1 and in_sweep and "SUBMITIT_EXECUTOR" not in os.environ:  # its jobs are one run each
         raise UserError(

@@ -1,6 +1,8 @@
 """From a text to handwriting, as Python and the sample command do it."""
 
+import gc
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -112,6 +114,7 @@ def written(monkeypatch):
 
 
 def test_a_line_that_is_not_shown_is_the_style_of_all(writer, written, monkeypatch):
+    writer = Writer(writer.task)
     monkeypatch.setattr("graves_lm.writing.writer.TRIED_PEN", "a bad cab")
     monkeypatch.setattr(DrawnLine, "faults", (0, 0))
     page = writer.write("dead bead add a bed", width=9)
@@ -130,12 +133,75 @@ def test_a_line_that_is_not_shown_is_the_style_of_all(writer, written, monkeypat
 @pytest.mark.parametrize("line", ["a man", "a bad cab"])
 def test_the_first_line_is_the_style_where_no_other_can_be(line, writer, written, monkeypatch):
     """Its letters were not learned, or it has faults."""
+    writer = Writer(writer.task)
     monkeypatch.setattr("graves_lm.writing.writer.TRIED_PEN", line)
     monkeypatch.setattr(DrawnLine, "faults", (0, 1))
     writer.write("a bad cab add a bed", width=9)
     if line == "a bad cab":
         assert written.pop(0)[1] == [line]
     assert written == [(0, ["a bad cab"], None), (1, ["add a bed"], "a bad cab")]
+
+
+def test_the_hidden_line_is_drawn_once_for_a_seed_settings_and_weights(writer, written, monkeypatch):
+    monkeypatch.setattr("graves_lm.writing.writer.TRIED_PEN", "a bad cab")
+    monkeypatch.setattr(DrawnLine, "faults", (0, 0))
+    monkeypatch.setattr("graves_lm.writing.writer._HANDS", 3)
+    writer = Writer(writer.task)
+
+    def hidden(seed=0, **settings) -> int:
+        """How many were drawn for a text, which is what a new writer makes of it."""
+        written.clear()
+        strokes = writer.write("add a bed", seed=seed, **settings).strokes
+        drawn = [texts for _, texts, _ in written].count(["a bad cab"])
+        expected = Writer(writer.task).write("add a bed", seed=seed, **settings).strokes
+        assert all(map(np.array_equal, strokes, expected))
+        return drawn
+
+    assert [hidden(), hidden(), hidden(seed=1), hidden(bias=1.0), hidden(bias=1.0), hidden()] == [
+        *(1, 0, 1, 1, 0, 0)
+    ]
+    next(writer.stream("add"))
+    assert [texts for _, texts, _ in written].count(["a bad cab"]) == 1  # the expected one's
+    assert hidden(candidates=2) == 1  # the fourth: the first is forgotten
+    assert [hidden(), hidden(bias=1.0)] == [1, 0]
+    hand = writer.hand(SynthesisSampler(**{k: v for k, v in SAMPLER.items() if k != "_target_"}), 0)
+    with pytest.raises(ValueError, match="read-only"):
+        hand.strokes[0] = 0
+    weight = writer.task.network.window.bias
+    kept = weight.detach().clone()
+    with torch.no_grad():
+        weight.add_(0.01)
+        try:
+            assert [hidden(), hidden()] == [1, 0]
+        finally:
+            weight.copy_(kept)
+
+
+@pytest.mark.parametrize("way", ["stream", "lines"])
+def test_what_is_abandoned_half_way_holds_nothing(writer, way, monkeypatch):
+    given_back = []
+    monkeypatch.setattr("graves_lm.writing.writer.give_back_free_memory", lambda: given_back.append(None))
+    packed = []
+    pack = SynthesisSampler._pack
+    monkeypatch.setattr(
+        SynthesisSampler,
+        "_pack",
+        lambda *arguments: packed.append(weakref.ref(made := pack(*arguments))) or made,
+    )
+    if way == "stream":
+        drawing = writer.stream("a bad cab add a bed", width=9, batch_size=1)
+    else:
+        drawing = writer.lines(wrap("a bad cab add a bed", 9), SynthesisSampler())
+    gc.disable()
+    try:
+        next(drawing)
+        assert packed[-1]() is not None or way == "lines"
+        given_back.clear()
+        del drawing
+        assert [one() for one in packed] == [None] * len(packed)
+    finally:
+        gc.enable()
+    assert given_back
 
 
 def test_long_texts_are_written_piece_by_piece(writer):

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from graves_lm.data.strokes import Floats, StrokeLine
 from graves_lm.errors import UserError
+from graves_lm.memory import give_back_free_memory
 from graves_lm.sampling.settings import make_sampler
 from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
 from graves_lm.tasks.loading import load_task, read_checkpoint
@@ -20,6 +21,7 @@ from graves_lm.writing.wrap import TextLine, wrap
 TRIED_PEN = "the man and his house"
 """Letters that every network of English has seen often: what is written to find a hand."""
 _TRIED_NUMBER = 2**40  # that line's, beyond all others', for its random numbers
+_HANDS = 16  # that a writer keeps
 _Part = Floats | tuple[StrokeLine, DrawnLine]  # a point of a line; at its end the line, and how well it went
 
 
@@ -31,6 +33,7 @@ class Writer:
 
     def __init__(self, task: SynthesisTask):
         self.task = task
+        self._tried: dict[Any, tuple[StrokeLine, DrawnLine]] = {}
 
     def write(
         self,
@@ -118,11 +121,22 @@ class Writer:
         """A line of common letters, (T, 3) in data units, for others to take on its style.
 
         Rare letters at the beginning of a text would make a poor prime, and all lines after it poor. None
-        where the network has not learned these letters, or does not write them without fault.
+        where the network has not learned these letters, or does not write them without fault. It is drawn
+        once for a seed and the sampler's settings, and kept as long as the weights are the same.
         """
         if not set(TRIED_PEN) <= set(self.task.alphabet.characters):
             return None
-        ((line, how),) = self.task.write(sampler, [TRIED_PEN], seed, None, _TRIED_NUMBER)
+        weights = tuple(
+            (w.data_ptr(), 0 if w.is_inference() else w._version) for w in self.task.network.parameters()
+        )
+        key = (TRIED_PEN, seed, type(sampler), repr(vars(sampler)), weights)
+        if key not in self._tried:
+            ((line, how),) = self.task.write(sampler, [TRIED_PEN], seed, None, _TRIED_NUMBER)
+            line.strokes.setflags(write=False)
+            if len(self._tried) == _HANDS:
+                del self._tried[next(iter(self._tried))]
+            self._tried[key] = line, how
+        line, how = self._tried[key]
         return None if any(how.faults) else line
 
     def _sampler(self, sampler: SynthesisSampler | None, settings: Mapping[str, Any]) -> SynthesisSampler:
@@ -147,14 +161,18 @@ class Writer:
         if one_hand and prime is None:
             prime = self.hand(sampler, seed)
         number = 0
-        while some := list(islice(lines, 1 if one_hand and prime is None else sampler.batch_size)):
-            for i, part in draw(sampler, [line.text for line in some], seed, prime, number):
-                yield number + i, some[i], part
-                if isinstance(part, tuple) and one_hand and prime is None:
-                    strokes, how = part
-                    if how.stopped and len(strokes.strokes) >= 50:
-                        prime = strokes
-            number += len(some)
+        try:
+            while some := list(islice(lines, 1 if one_hand and prime is None else sampler.batch_size)):
+                for i, part in draw(sampler, [line.text for line in some], seed, prime, number):
+                    yield number + i, some[i], part
+                    if isinstance(part, tuple) and one_hand and prime is None:
+                        strokes, how = part
+                        if how.stopped and len(strokes.strokes) >= 50:
+                            prime = strokes
+                number += len(some)
+                give_back_free_memory()
+        finally:  # also of who is no longer asked for points
+            give_back_free_memory()
 
 
 def warnings(number: int, text: str, how: DrawnLine) -> list[str]:
