@@ -1,7 +1,5 @@
 """What a run keeps in its folder besides its results: a lock, what is needed to repeat it, how it ended."""
 
-import hashlib
-import json
 import logging
 import os
 import platform
@@ -16,7 +14,7 @@ from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from graves_lm.errors import FolderInUse, UserError
+from graves_lm.errors import FolderInUse
 from graves_lm.files import write
 
 FAILED = "error.txt"
@@ -25,7 +23,6 @@ PRUNED = "pruned.txt"
 """Why a study gave a run up."""
 _WORK = ("checkpoints", "csv", "metrics.json")  # what a new run would replace
 _OF_A_RUN = ("checkpoints", "csv", "environment.json")  # what is in the folder of a training run only
-_ABOUT = ("about", "report")  # of a data cache's card: in words, where the sources lay
 
 
 @contextmanager
@@ -126,28 +123,6 @@ def environment(data: Any, sha256: str) -> dict[str, Any]:
         },
         "data": {"name": data.name, "cache": str(data.cache), "sha256": sha256},
     }
-
-
-def fingerprint(folder: Path) -> str:
-    """SHA-256 of the names and contents of all files of a data cache, without what its card and report say of
-    the place of the sources: the same data have the same fingerprint on every machine.
-
-    Raises UserError for a cache that cannot be read.
-    """
-    total = hashlib.sha256()
-    try:
-        for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "report.txt"):
-            total.update(f"{path.relative_to(folder).as_posix()}\0".encode())
-            if path.name == "card.json":
-                card = json.loads(path.read_text())
-                content = {key: value for key, value in card.items() if key not in _ABOUT}
-                total.update(json.dumps(content, sort_keys=True).encode())
-                continue
-            with open(path, "rb") as file:
-                total.update(hashlib.file_digest(file, "sha256").digest())
-    except (OSError, ValueError, AttributeError) as error:
-        raise UserError(f"{folder}: the prepared data cannot be read ({error}); delete the folder") from error
-    return total.hexdigest()
 
 
 def _own_version() -> dict[str, str | None]:

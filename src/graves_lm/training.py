@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,12 @@ from graves_lm.callbacks.heartbeat import Heartbeat
 from graves_lm.data.for_trainer import TrainerData
 from graves_lm.data.opening import prepare
 from graves_lm.ddp import place, started_by
-from graves_lm.errors import FolderInUse, Interrupted, UserError
+from graves_lm.errors import FolderInUse, Interrupted, UserError, near_misses
 from graves_lm.files import write_json
 from graves_lm.memory import keep_large_blocks
 from graves_lm.run_folder import (
     FAILED,
     environment,
-    fingerprint,
     is_in,
     keep_log,
     locked,
@@ -43,8 +43,6 @@ def run(cfg: DictConfig) -> float | None:
 
     Raises UserError for anything a user can mend.
     """
-    if not isinstance(cfg.seed, int):
-        raise UserError(f"seed={cfg.seed}: a whole number is needed")
     first, run_dir = place()[0] == 0, Path(cfg.run_dir)
     with locked(run_dir) if first else nullcontext():
         if first:
@@ -80,11 +78,11 @@ def _run(cfg: DictConfig) -> float | None:
     resume = resume_path(cfg.ckpt, run_dir)
     task = make_task(cfg, data)
     if place()[0] == 0:
-        task.fingerprint = fingerprint(data.cache)
+        task.fingerprint = data.fingerprint()
     data.read_as(task.facts)
     weights, begun = cfg.weights, 0
-    card = read_checkpoint(resume, task.task_name) if resume else {}
-    if resume and is_earlier_stage(card, task):
+    checkpoint = read_checkpoint(resume, task.task_name) if resume else {}
+    if resume and is_earlier_stage(checkpoint, task):
         if is_in(resume, run_dir):
             raise FolderInUse(
                 f"ckpt={resume}: trained with other weight noise, and a new stage is a new run: give another "
@@ -93,11 +91,9 @@ def _run(cfg: DictConfig) -> float | None:
         log.info(f"ckpt={resume}: trained with other weight noise; a new stage begins with its weights")
         resume, weights = None, resume
     if resume:
-        check_resumable(resume, card[CARD], task)
-        begun = card["global_step"]
+        check_resumable(resume, checkpoint[CARD], task)
     elif weights is not None:
         load_network(weights, task)
-    del card
     callbacks = [instantiate(c) for c in (cfg.callbacks or {}).values() if c is not None]
     owner = next((c for c in callbacks if isinstance(c, Checkpoints)), None)
     trainer = make_trainer(
@@ -108,6 +104,12 @@ def _run(cfg: DictConfig) -> float | None:
         enable_checkpointing=owner is not None,
     )
     trainer.fit_loop = Training(trainer)
+    refuse_late_settings(cfg, task, data, trainer)
+    if resume:
+        with naming(f"ckpt={resume}"):
+            task.refuse_unfit(checkpoint, trainer)
+        begun = checkpoint["global_step"]
+    del checkpoint
     if trainer.is_global_zero:
         assert task.fingerprint is not None
         (run_dir / FAILED).unlink(missing_ok=True)  # of an earlier try
@@ -122,6 +124,35 @@ def _run(cfg: DictConfig) -> float | None:
     module = TrainerData(data)
     trainer.fit(task, datamodule=module, ckpt_path=resume, weights_only=True)
     return final_figures(cfg, trainer, task, module, owner)
+
+
+def refuse_late_settings(cfg: DictConfig, task: SequenceTask, data: Any, trainer: Trainer) -> None:
+    """Raises UserError, before any work, for settings that the trainer would refuse after some: a monitor that
+    no validation logs, and validations that never come."""
+    known = [f"val/{figure}" for figure in task.figure_names]
+    if cfg.monitor not in known:
+        raise UserError(
+            f"monitor={cfg.monitor}: no figure of a validation; {near_misses(cfg.monitor, known)}"
+        )
+    batches, every = len(data.train_dataloader()), cfg.trainer.val_check_interval
+    most = cfg.trainer.get("limit_train_batches") or 1.0
+    batches = min(batches, most) if isinstance(most, int) else int(batches * most)
+    if batches < 1:
+        raise UserError(f"trainer.limit_train_batches={most}: no batch is left of an epoch")
+    if isinstance(every, int) and every > batches and cfg.trainer.check_val_every_n_epoch is not None:
+        raise UserError(
+            f"trainer.val_check_interval={every}: an epoch has {batches} batches; give at most so many, or "
+            "trainer.check_val_every_n_epoch=null to count on over epochs"
+        )
+
+
+@contextmanager
+def naming(where: str) -> Iterator[None]:
+    """Let what is refused inside say where it is."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{where}: refused: {error}") from error
 
 
 class Training(_FitLoop):

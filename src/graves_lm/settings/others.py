@@ -110,7 +110,7 @@ def dynamic(segment: Steps, streams: Rows) -> None: ...
 
 OTHERS: dict[str, Callable[..., Any]] = {
     "lightning.pytorch.Trainer": trainer,
-    "lightning.pytorch.callbacks.EarlyStopping": early_stopping,
+    "graves_lm.callbacks.early_stopping.EarlyStopping": early_stopping,
     "lightning.pytorch.callbacks.EMAWeightAveraging": ema,
     "torch.optim.AdamW": adamw,
     "torch.optim.SGD": sgd,

@@ -31,10 +31,10 @@ class SequenceTask(LightningModule):
 
     A subclass names the facts of the data that it takes (`takes`), what its sequences consist of (`unit`),
     what a place in its data's epochs is made of (`position`) and what draws its samples (`sampler_kind`), and
-    adds to its `metrics` in `validation_step`. Its `training_step` returns, through `training_loss`, nats
-    *summed* over the batch (the unit of the paper's derivative clips); before each optimiser step the
-    derivatives are divided by the number of sequences or points that went into them, as `optimization.unit`
-    says.
+    adds to its `metrics`, which give `figure_names`, in `validation_step`. Its `training_step` returns, through
+    `training_loss`, nats *summed* over the batch (the unit of the paper's derivative clips); before each
+    optimiser step the derivatives are divided by the number of sequences or points that went into them, as
+    `optimization.unit` says.
 
     `also_from` names tasks whose networks have the same stack, so that this one can begin with their weights.
 
@@ -52,6 +52,7 @@ class SequenceTask(LightningModule):
     takes: ClassVar[tuple[str, ...]]
     unit: ClassVar[str]
     position: ClassVar[tuple[str, ...]]
+    figure_names: ClassVar[tuple[str, ...]]
     sampler_kind: ClassVar[type] = object
     also_from: ClassVar[tuple[str, ...]] = ()
 
@@ -185,13 +186,7 @@ class SequenceTask(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.refuse_unfit(checkpoint, self.trainer)
-        states = checkpoint["process_states"]
-        if len(states) != self.trainer.world_size:
-            raise UserError(
-                f"the checkpoint was saved by {len(states)} process(es), this run has "
-                f"{self.trainer.world_size}: resume with the same trainer.devices and num_nodes"
-            )
-        self._process_state = states[self.global_rank]
+        self._process_state = checkpoint["process_states"][self.global_rank]
 
     def refuse_unfit(self, checkpoint: dict[str, Any], trainer: Any) -> None:
         """Raises UserError where a checkpoint (see `tasks.loading.read_checkpoint`) would put something into
@@ -205,6 +200,12 @@ class SequenceTask(LightningModule):
         resuming.refuse_other_optimizer(checkpoint, list(self.parameters()), self.optimization.optimizer)
         resuming.refuse_other_progress(checkpoint, trainer, self.position)
         resuming.keep_own_state(checkpoint, trainer.callbacks)
+        states = checkpoint["process_states"]
+        if len(states) != trainer.world_size:
+            raise UserError(
+                f"the checkpoint was saved by {len(states)} process(es), this run has "
+                f"{trainer.world_size}: resume with the same trainer.devices and num_nodes"
+            )
 
     def carried(self) -> list[Tensor]:
         """What a process carries from batch to batch besides its random numbers, in the form of a first

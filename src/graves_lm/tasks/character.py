@@ -45,6 +45,7 @@ class CharacterTask(SequenceTask):
     takes = ("symbols",)
     unit = "symbols"
     position = ("next_batch", "batches")
+    figure_names = ("bpc", "perplexity", "error_rate")
     sampler_kind = TextSampler
     network: CharacterNetwork
     metrics: SymbolMetrics

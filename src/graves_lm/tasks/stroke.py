@@ -34,6 +34,7 @@ class StrokeTask(SequenceTask):
     takes = ("normalisation",)
     unit = "points"
     position = ("epoch", "next_batch", "batches")
+    figure_names = ("nll_per_line", "nll_per_point", "sse")
     sampler_kind = StrokeSampler
     also_from = ("synthesis",)
     network: StrokeNetwork

@@ -48,6 +48,7 @@ class SynthesisTask(SequenceTask):
     takes = ("normalisation", "alphabet")
     unit = "points"
     position = ("epoch", "next_batch", "batches")
+    figure_names = ("nll_per_line", "nll_per_point", "sse", "read_to_end", "advance")
     sampler_kind = SynthesisSampler
     also_from = ("stroke",)
     network: SynthesisNetwork
