@@ -102,6 +102,14 @@ def test_names_as_long_as_a_name_can_be(tmp_path, name):
     assert os.listdir(tmp_path) == [name]
 
 
+def test_names_in_a_locale_that_knows_ascii_alone(tmp_path):
+    program = "import sys; from graves_lm.files import write; write(sys.argv[1], 'x')"
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", program, str(tmp_path / f"{'ü' * 80}.svg")]
+    subprocess.run(command, env=os.environ | plain, check=True)
+    assert os.listdir(tmp_path) == [f"{'ü' * 80}.svg"]
+
+
 def test_what_a_killed_process_left_is_removed_by_the_next_write(tmp_path):
     path = tmp_path / "a.svg"
     program = (

@@ -144,7 +144,8 @@ def _replaceable(target: Path) -> os.stat_result | None:
 
 def _open_beside(target: Path, before: os.stat_result | None) -> tuple[int, Path]:
     """A new file in the target's folder, locked as long as it is open; of the same mode and owner."""
-    begin = f".{os.fsencode(target.name)[:100].decode(errors='ignore')}."
+    shortened = os.fsencode(target.name)[:100].decode(errors="ignore")  # no half character
+    begin = f".{os.fsdecode(shortened.encode())}."
     _remove_left_over(target.parent, re.compile(re.escape(begin) + r"[0-9a-f]+\.tmp"))
     while True:
         beside = target.with_name(f"{begin}{secrets.token_hex(8)}.tmp")
