@@ -14,9 +14,10 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from omegaconf import OmegaConf
 
+from graves_lm.data.text_file import TextFile
 from graves_lm.errors import UserError
 from graves_lm.launch import repeat_of_run
-from graves_lm.run_folder import fingerprint, locked
+from graves_lm.run_folder import locked
 from tests.runs import train, write_text
 from tests.test_commands import TINY, call  # noqa: F401
 
@@ -85,24 +86,12 @@ def test_what_a_run_depends_on_is_written_down(tmp_path):
     assert found["packages"]["torch"] == version("torch")
     assert found["graves_lm"]["version"] == version("graves-lm")
     assert found["machine"]["cores"] == os.cpu_count()
-    (cache,) = (p for p in (tmp_path / "cache").iterdir() if p.is_dir())
-    assert found["data"] == {"name": "textfile", "cache": str(cache), "sha256": fingerprint(cache)}
+    data = TextFile(source=source, cache_dir=tmp_path / "cache")
+    data.setup()
+    assert found["data"] == {"name": "textfile", "cache": str(data.cache), "sha256": data.fingerprint()}
     if "commit" in found["graves_lm"]:  # a clone
         assert len(found["graves_lm"]["commit"]) == 40
         assert isinstance(found["graves_lm"]["dirty"], bool)
-
-
-def test_the_fingerprint_is_of_the_content(tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / name / "lines").mkdir(parents=True)
-        (tmp_path / name / "lines" / "points").write_bytes(b"12")
-        (tmp_path / name / "card.json").write_text("{}")
-    assert fingerprint(tmp_path / "a") == fingerprint(tmp_path / "b")
-    (tmp_path / "b" / "lines" / "points").write_bytes(b"13")
-    assert fingerprint(tmp_path / "a") != fingerprint(tmp_path / "b")
-    (tmp_path / "b" / "lines" / "points").write_bytes(b"12")
-    (tmp_path / "b" / "card.json").rename(tmp_path / "b" / "card")
-    assert fingerprint(tmp_path / "a") != fingerprint(tmp_path / "b")
 
 
 def test_a_run_is_repeated_from_its_folder(call):  # noqa: F811

@@ -14,6 +14,7 @@ from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.loops import _FitLoop
 from omegaconf import DictConfig, OmegaConf
 
+from graves_lm.callbacks.checkpoint_file import callback_states
 from graves_lm.callbacks.checkpoints import Checkpoints
 from graves_lm.callbacks.heartbeat import Heartbeat
 from graves_lm.data.for_trainer import TrainerData
@@ -104,8 +105,10 @@ def _run(cfg: DictConfig) -> float | None:
         enable_checkpointing=owner is not None,
     )
     trainer.fit_loop = Training(trainer)
-    refuse_late_settings(cfg, task, data, trainer)
+    data.trainer = trainer  # says which part of the data is this process's
+    refuse_late_settings(cfg, task, data)
     if resume:
+        checkpoint["callbacks"] = callback_states(checkpoint)
         with naming(f"ckpt={resume}"):
             task.refuse_unfit(checkpoint, trainer)
         begun = checkpoint["global_step"]
@@ -126,14 +129,13 @@ def _run(cfg: DictConfig) -> float | None:
     return final_figures(cfg, trainer, task, module, owner)
 
 
-def refuse_late_settings(cfg: DictConfig, task: SequenceTask, data: Any, trainer: Trainer) -> None:
-    """Raises UserError, before any work, for settings that the trainer would refuse after some: a monitor that
-    no validation logs, and validations that never come."""
+def refuse_late_settings(cfg: DictConfig, task: SequenceTask, data: Any) -> None:
+    """Raises UserError, before any work, for settings that the trainer would refuse after some: a monitor
+    that no validation logs, and validations that never come."""
     known = [f"val/{figure}" for figure in task.figure_names]
     if cfg.monitor not in known:
-        raise UserError(
-            f"monitor={cfg.monitor}: no figure of a validation; {near_misses(cfg.monitor, known)}"
-        )
+        near = near_misses(cfg.monitor, known)
+        raise UserError(f"monitor={cfg.monitor}: no figure of a validation; {near}")
     batches, every = len(data.train_dataloader()), cfg.trainer.val_check_interval
     most = cfg.trainer.get("limit_train_batches") or 1.0
     batches = min(batches, most) if isinstance(most, int) else int(batches * most)

@@ -167,7 +167,10 @@ def state(mark: Path) -> Iterator[tuple[str, Callable[[Content], Any]]]:
             combined_loader=[{"_target_": "os.system"}]
         ),
     )
-    yield "callbacks that are a list", lambda found: found.update(callbacks=[str(mark)])
+    yield "a best figure that is a text", lambda found: found["callbacks"]["Checkpoints"].update(best="good")
+    yield "a debt that is a text", lambda found: found["callbacks"]["Checkpoints"].update(owed="all")
+    yield "patience that is a list", lambda found: found["callbacks"]["EarlyStopping"].update(waited=[1])
+    yield "a callback's state more", lambda found: found["callbacks"]["Checkpoints"].update(folder="/")
 
 
 def nested(depth: int) -> list[Any]:

@@ -162,7 +162,7 @@ def test_other_data_and_damaged_data_are_refused(tmp_path):
     (cache,) = (path for path in (tmp_path / "cache").iterdir() if path.is_dir())
     text = (cache / "train.npy").read_bytes()
     (cache / "train.npy").write_bytes(text[:-1] + bytes([text[-1] ^ 1]))
-    with pytest.raises(UserError, match="the data are not those it was trained on"):
+    with pytest.raises(UserError, match=r"train\.npy: its content is not what was written"):
         train(run_dir, source, *QUIET, "trainer.max_steps=4", "ckpt=last")
     (cache / "train.npy").write_bytes(text)
     other = tmp_path / "elsewhere" / "other.txt"

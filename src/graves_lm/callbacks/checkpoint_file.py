@@ -1,17 +1,16 @@
 """Checkpoint files that are whole or not there, whenever the process is killed."""
 
 import math
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
+from torch import Tensor
 
 from graves_lm.errors import UserError, first_line
+from graves_lm.files import replacing
 from graves_lm.tasks.loading import read_checkpoint
 
 
@@ -22,7 +21,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         target = Path(path)
         try:
-            with beside(target) as file:
+            with replacing(target) as file:
                 torch.save(checkpoint, file)
         except (OSError, RuntimeError) as error:
             raise UserError(
@@ -39,52 +38,41 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 def callback_states(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """What the callbacks keep in a checkpoint, by their names.
 
-    In version 0.1 names held settings, and last.ckpt and best.ckpt had a callback each.
+    In version 0.1 names held settings, and last.ckpt and best.ckpt had a callback each. What is neither of
+    that form nor of today's is left out.
     """
-    states = {str(key).partition("{")[0]: state for key, state in checkpoint.get("callbacks", {}).items()}
+    found = checkpoint.get("callbacks")
+    if not isinstance(found, dict):
+        return {}
+    states = {str(key).partition("{")[0]: state for key, state in found.items() if isinstance(state, dict)}
     best, last = states.pop("ModelCheckpoint", None), states.pop("LastCheckpoint", None)
     if best is None or last is None:
         return states
-    monitor, score = best["monitor"], best["best_model_score"]
+    stop, monitor = states.pop("EarlyStopping", {}), best.get("monitor")
     states["Checkpoints"] = {
         "monitor": monitor,
-        "best": None if score is None else float(score),
+        "best": _number(best.get("best_model_score")),
         "best_step": None,
-        "owed": last["owed"],
+        "owed": last.get("owed", False),
     }
-    if stop := states.pop("EarlyStopping", None):
-        least = float(stop["best_score"])
-        states["EarlyStopping"] = {
-            "monitor": monitor,
-            "best": least if math.isfinite(least) else None,
-            "waited": stop["wait_count"],
-        }
+    if stop:
+        least, waited = _number(stop.get("best_score")), stop.get("wait_count", 0)
+        states["EarlyStopping"] = {"monitor": monitor, "best": least, "waited": waited}
     return states
+
+
+def _number(score: Any) -> float | None:
+    """A finite number of a tensor of one; None for anything else."""
+    number = float(score) if isinstance(score, Tensor) and score.numel() == 1 else math.nan
+    return number if math.isfinite(number) else None
 
 
 def copy_checkpoint(origin: Path, target: Path) -> None:
     """Copy a file as a checkpoint is written. Raises UserError where that fails."""
     try:
-        with open(origin, "rb") as source, beside(target) as file:
+        with open(origin, "rb") as source, replacing(target) as file:
             shutil.copyfileobj(source, file)
     except OSError as error:
         raise UserError(
             f"{target}: {origin} cannot be copied there ({first_line(error)}); make room"
         ) from error
-
-
-@contextmanager
-def beside(target: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the target's place when all of it is on disk, and is removed when that fails."""
-    partial = target.with_name(f".{target.name}.partial")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial.unlink(missing_ok=True)  # of a process that was killed; where a link led is not to be written
-    try:
-        with open(partial, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

@@ -87,10 +87,6 @@ class Checkpoints(Checkpoint):
         """Find out how good `best.ckpt` is. Of a run that goes on in another folder, it comes along."""
         found: tuple[float | None, int | None] = (None, None)
         if trainer.is_global_zero:
-            for path in (self.last_path, self.best_path):
-                path.with_name(f".{path.name}.partial").unlink(
-                    missing_ok=True
-                )  # of a process that was killed
             beside = Path(trainer.ckpt_path).with_name("best.ckpt") if trainer.ckpt_path else self.best_path
             if not os.path.lexists(self.best_path) and self.best is not None and beside.is_file():
                 with suppress(UserError):
@@ -114,10 +110,11 @@ class Checkpoints(Checkpoint):
         """The figure and the step of the weights in a `best.ckpt`. Raises UserError for an unreadable one."""
         checkpoint = read_checkpoint(path)
         state = callback_states(checkpoint).get("Checkpoints", {})
-        if state.get("monitor") != self.monitor or state["best"] is None:
+        best = state.get("best")
+        if state.get("monitor") != self.monitor or not isinstance(best, float) or not math.isfinite(best):
             log.warning(f"{path}: how good it is by monitor={self.monitor} is not known: it will be replaced")
             return None, None
-        return state["best"], checkpoint["global_step"]
+        return best, checkpoint["global_step"]
 
     def _put_aside(self, error: Exception) -> None:
         aside = self.best_path.with_name("best.ckpt.unreadable")

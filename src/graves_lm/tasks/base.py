@@ -31,10 +31,10 @@ class SequenceTask(LightningModule):
 
     A subclass names the facts of the data that it takes (`takes`), what its sequences consist of (`unit`),
     what a place in its data's epochs is made of (`position`) and what draws its samples (`sampler_kind`), and
-    adds to its `metrics`, which give `figure_names`, in `validation_step`. Its `training_step` returns, through
-    `training_loss`, nats *summed* over the batch (the unit of the paper's derivative clips); before each
-    optimiser step the derivatives are divided by the number of sequences or points that went into them, as
-    `optimization.unit` says.
+    adds to its `metrics`, which give `figure_names`, in `validation_step`. Its `training_step` returns,
+    through `training_loss`, nats *summed* over the batch (the unit of the paper's derivative clips); before
+    each optimiser step the derivatives are divided by the number of sequences or points that went into them,
+    as `optimization.unit` says.
 
     `also_from` names tasks whose networks have the same stack, so that this one can begin with their weights.
 
