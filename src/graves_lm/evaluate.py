@@ -1,5 +1,6 @@
 """`python -m graves_lm.evaluate ckpt=…`: the figures of a checkpoint, static or with dynamic evaluation."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -14,15 +15,16 @@ def evaluate(cfg: DictConfig) -> None:
     Raises UserError for the folder of a training run, whose own metrics.json and settings would be replaced.
     """
     from graves_lm import ddp
-    from graves_lm.run_folder import holds_run, keep_log, record_settings
+    from graves_lm.run_folder import holds_run, log_kept, record_settings
 
     run_dir = Path(cfg.run_dir)
     if holds_run(run_dir):
         raise UserError(f"run_dir={run_dir}: a training run is there; give another, for what evaluate writes")
-    if ddp.place()[0] == 0:
+    first = ddp.place()[0] == 0
+    if first:
         record_settings(run_dir)
-        keep_log(run_dir)
-    ddp.run("graves_lm.evaluation.run", cfg)
+    with log_kept(run_dir) if first else nullcontext():
+        ddp.run("graves_lm.evaluation.run", cfg)
 
 
 main = entry("evaluate")(evaluate)

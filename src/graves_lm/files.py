@@ -25,8 +25,9 @@ def write(path: str | os.PathLike[str], content: str | bytes) -> None:
 
     Raises UserError when it cannot be written; what was there is then still there.
     """
-    data = content.encode() if isinstance(content, str) else content
     try:
+        # A name of bytes that are not UTF-8 has lone surrogates in place of them.
+        data = content.encode(errors="surrogateescape") if isinstance(content, str) else content
         with replacing(path) as file:
             file.write(data)
     except (OSError, ValueError) as error:

@@ -68,7 +68,7 @@ def refuse_to_replace(run_dir: Path, ckpt: str | None) -> None:
 
 def is_in(ckpt: str, run_dir: Path) -> bool:
     """Whether a checkpoint lies in the run's folder."""
-    return Path(ckpt).expanduser().resolve().is_relative_to(run_dir.resolve())
+    return Path(os.path.expanduser(ckpt)).resolve().is_relative_to(run_dir.resolve())
 
 
 def holds_run(folder: Path) -> bool:
@@ -91,16 +91,23 @@ def record_settings(folder: Path) -> None:
         write(folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(part))
 
 
-def keep_log(folder: Path) -> None:
-    """From now on, keep the log in the folder too, under the command's name; nothing where none is kept."""
+@contextmanager
+def log_kept(folder: Path) -> Iterator[None]:
+    """Keep the log in the folder too, under the command's name; nothing where none is kept."""
     root = logging.getLogger()
     if not HydraConfig.initialized() or not root.handlers:
+        yield
         return
-    path = (folder / f"{HydraConfig.get().job.name}.log").absolute()
-    if not any(getattr(handler, "baseFilename", None) == str(path) for handler in root.handlers):
-        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-        handler.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"))
-        root.addHandler(handler)
+    path = folder / f"{HydraConfig.get().job.name}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path.absolute(), encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"))
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
 
 
 def environment(data: Any, sha256: str) -> dict[str, Any]:

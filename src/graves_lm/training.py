@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,14 @@ from graves_lm.data.for_trainer import TrainerData
 from graves_lm.data.opening import prepare
 from graves_lm.ddp import place, started_by
 from graves_lm.errors import FolderInUse, Interrupted, UserError, near_misses
-from graves_lm.files import write_json
+from graves_lm.files import write, write_json
 from graves_lm.memory import keep_large_blocks
 from graves_lm.run_folder import (
     FAILED,
     environment,
     is_in,
-    keep_log,
     locked,
+    log_kept,
     record_settings,
     refuse_to_replace,
 )
@@ -45,10 +45,11 @@ def run(cfg: DictConfig) -> float | None:
     Raises UserError for anything a user can mend.
     """
     first, run_dir = place()[0] == 0, Path(cfg.run_dir)
-    with locked(run_dir) if first else nullcontext():
+    with ExitStack() as until_the_end:
         if first:
+            until_the_end.enter_context(locked(run_dir))
             refuse_to_replace(run_dir, cfg.ckpt)
-            keep_log(run_dir)
+            until_the_end.enter_context(log_kept(run_dir))
         try:
             figure = _run(cfg)
         except BaseException as error:
@@ -117,7 +118,7 @@ def _run(cfg: DictConfig) -> float | None:
         assert task.fingerprint is not None
         (run_dir / FAILED).unlink(missing_ok=True)  # of an earlier try
         record_settings(run_dir)
-        OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
+        write(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         write_json(run_dir / "environment.json", environment(data, task.fingerprint))
     parameters = sum(w.numel() for w in task.network.parameters())
     log.info(f"{task.task_name}: {parameters:,} weights; run directory {run_dir}")

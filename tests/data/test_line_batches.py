@@ -200,7 +200,7 @@ def test_a_batch_is_the_normalised_lines_to_the_last_bit(store):
 
 
 def test_a_character_outside_the_alphabet_is_named(store):
-    with pytest.raises(UserError, match=r"^line-19: 'j' .* at position 2 is not among the 3 characters"):
+    with pytest.raises(UserError, match=r"^line-19: 'j' .* at position 2, .* is not among the 3 characters"):
         collate([store[19]], NORM, Alphabet("bcd"))
 
 

@@ -56,7 +56,7 @@ class SequenceDataModule:
     def __init__(self, name: str, cache_dir: str | Path, source: str | Path | None, batch_size: int):
         self.name = name
         self.cache_dir = Path(cache_dir)
-        self.source = Path(source).expanduser() if source is not None else None
+        self.source = Path(os.path.expanduser(source)) if source is not None else None
         self.batch_size = batch_size
 
     @abstractmethod

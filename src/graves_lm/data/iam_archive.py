@@ -37,7 +37,7 @@ class IamSource(NamedTuple):
 
 def locate(source: str | os.PathLike[str]) -> IamSource:
     """Finds every piece in `source` or one folder below it, or says which one is missing or misplaced."""
-    root = Path(source).expanduser()
+    root = Path(os.path.expanduser(source))
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "does not exist"
         raise UserError(

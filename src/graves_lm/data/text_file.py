@@ -1,6 +1,7 @@
 """Any text file of one's own, as bytes or characters."""
 
 import codecs
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -51,7 +52,7 @@ class TextFile(TextDataModule):
     def _file(self, path: str | Path | None, key: str) -> Path:
         if path is None:
             raise UserError(f"data=textfile needs {key}=FILE, the text to learn")
-        file = Path(path).expanduser()
+        file = Path(os.path.expanduser(path))
         if not file.is_file():
             raise UserError(f"{key}={file}: {'not a regular file' if file.exists() else 'no such file'}")
         if file.stat().st_size > LARGEST:

@@ -72,7 +72,12 @@ def parts_of(cls: Any) -> frozenset[str]:
 def _hints(cls: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for taken in _constructors(cls):
-        hints = get_type_hints(taken, include_extras=True)
+        try:
+            hints = get_type_hints(taken, include_extras=True)
+        except NameError:  # other libraries name types that they import for type checkers alone
+            if taken.__module__.startswith("graves_lm."):
+                raise
+            hints = {}
         for name, parameter in inspect.signature(taken).parameters.items():
             if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY) and name in hints:
                 found.setdefault(name, hints[name])
@@ -189,7 +194,8 @@ def _described(base: Any, meta: Meta) -> str:
     if low is None:
         return f"a {_NUMBERS[base]}"
     if high is None or high >= FAR:
-        return f"a {_NUMBERS[base]}, {'above' if meta.ge is None else 'at least'} {low:g},"
+        said = f" above {low:g}" if meta.ge is None else f", at least {low:g},"
+        return f"a {_NUMBERS[base]}{said}"
     if meta.ge is None or meta.le is None:
         return f"a {_NUMBERS[base]} {'above' if meta.ge is None else 'of at least'} {low:g} and " + (
             f"below {high:g}" if meta.le is None else f"at most {high:g}"

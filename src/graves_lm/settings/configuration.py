@@ -24,10 +24,10 @@ def check_configuration(cfg: DictConfig, command: str) -> None:
                 f"{group}=null: this command needs it; leave {group}= out, or give one of its options; "
                 f"a single part is taken away with {group}.NAME=null"
             )
+    for name in [name for name in plain if name in own]:
+        check_value(plain[name], own[name], name)
     for name, value in plain.items():
-        if name in own:
-            check_value(value, own[name], name)
-        else:
+        if name not in own:
             check_group(value, name)
     if plain.get("trainer"):
         refuse_crowds(plain["trainer"])

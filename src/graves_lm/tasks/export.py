@@ -153,6 +153,8 @@ def commit() -> str:
 
 def main() -> None:
     """The command of the module's docstring."""
+    from graves_lm import terminal
+    from graves_lm.launch import is_mistake, one_line
     from graves_lm.tasks.loading import read_checkpoint
 
     parser = argparse.ArgumentParser(
@@ -165,20 +167,24 @@ def main() -> None:
     parser.add_argument("--command", required=True, help="that made them")
     parser.add_argument("--figures", type=Path, help="metrics.json of evaluate, in place of that of the run")
     parser.add_argument("--sampler", nargs="*", default=[], metavar="KEY=VALUE", help="how they write best")
-    given = parser.parse_args()
-    try:
-        export(
-            mean([read_checkpoint(path) for path in given.checkpoint]),
-            given.file,
-            given.sampler,
-            data=given.data,
-            licence=given.licence,
-            figures=read_figures(given.figures or metrics_of(given.checkpoint)),
-            command=given.command,
-            commit=commit(),
-        )
-    except UserError as error:
-        sys.exit(f"graves_lm export: {error}")
+    with terminal.command("export"):
+        given = parser.parse_args()
+        try:
+            export(
+                mean([read_checkpoint(path) for path in given.checkpoint]),
+                given.file,
+                given.sampler,
+                data=given.data,
+                licence=given.licence,
+                figures=read_figures(given.figures or metrics_of(given.checkpoint)),
+                command=given.command,
+                commit=commit(),
+            )
+        except Exception as error:
+            if not is_mistake(error):
+                raise
+            terminal.say("export", one_line(error, "export"))
+            sys.exit(2)
 
 
 if __name__ == "__main__":

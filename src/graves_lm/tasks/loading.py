@@ -1,6 +1,7 @@
 """From a checkpoint back to a task. What a file says is compared with what this version would have written,
 before anything is made of it."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def read_checkpoint(path: str | Path, task: str | None = None) -> dict[str, Any]
     Raises UserError for a missing, damaged or foreign file, for one that asks for anything but the settings
     of this package's own classes, and for a checkpoint of another task.
     """
-    file = Path(path).expanduser()
+    file = Path(os.path.expanduser(path))
     if not file.is_file() and (PRETRAINED / f"{path}.safetensors").is_file():
         file = PRETRAINED / f"{path}.safetensors"
     if not file.exists():
@@ -57,10 +58,10 @@ def read_checkpoint(path: str | Path, task: str | None = None) -> dict[str, Any]
         raise UserError(f"ckpt={path}: not a readable checkpoint, perhaps truncated ({reason})") from error
     if not isinstance(checkpoint, dict) or CARD not in checkpoint:
         raise UserError(f"ckpt={path}: a file of torch, but not a checkpoint of graves_lm")
-    checkpoint[CARD] = read_card(checkpoint[CARD], f"ckpt={path}")
-    found = checkpoint[CARD]["task"]
-    if task is not None and found != task:
+    found = checkpoint[CARD].get("task") if isinstance(checkpoint[CARD], dict) else None
+    if isinstance(found, str) and found in _FACTS_OF and task not in (None, found):
         raise UserError(f"ckpt={path}: a checkpoint of model={found}, and this needs model={task}")
+    checkpoint[CARD] = read_card(checkpoint[CARD], f"ckpt={path}")
     return checkpoint
 
 

@@ -160,7 +160,7 @@ def refuse_other_tensors(found: Any, own: Mapping[str, Tensor], what: str) -> No
 def refuse_other_form(found: Any, own: Any, what: str) -> None:
     """Raises UserError where `found` is not of `own`'s form: names, lengths, shapes and types.
 
-    Numbers are to be finite; whole ones from -1 up. Where `own` is None, any plain value will do.
+    Numbers are to be finite; whole ones from -1 up. Where `own` is None, any number will do.
     """
     if isinstance(own, dict):
         if not isinstance(found, dict) or set(found) != set(own):
@@ -188,7 +188,7 @@ def refuse_other_form(found: Any, own: Any, what: str) -> None:
 
 def _same_kind(found: Any, own: Any) -> bool:
     if own is None:
-        return found is None or type(found) in (bool, str) or _is_number(found)
+        return found is None or _is_number(found)
     if isinstance(own, bool | str):
         return type(found) is type(own)
     if isinstance(own, int):

@@ -84,7 +84,7 @@ def stream_text(task: CharacterTask, sampler: TextSampler, cfg: DictConfig) -> N
                 raise
             ended = stop
     if cfg.output is not None:
-        save_text(cfg.output, "".join(written))
+        write_file(cfg.output, "".join(written))
     if ended is not None:
         raise ended
 
@@ -98,14 +98,6 @@ def check_text_output(output: str) -> None:
         raise UserError(f"output={output}: its folder does not exist; make it first")
     if not os.access(output if os.path.exists(output) else folder, os.W_OK):
         raise UserError(f"output={output}: it cannot be written; choose another place, or allow it")
-
-
-def save_text(output: str, text: str) -> None:
-    """The file whole or not at all; a pipe or a device (/dev/null) is written as it is."""
-    if os.path.exists(output) and not os.path.isfile(output):
-        Path(output).write_text(text, encoding="utf-8")
-    else:
-        write_file(os.path.realpath(output), text)
 
 
 def whole_line_ends(pieces: Iterable[str]) -> Iterator[str]:
