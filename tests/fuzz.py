@@ -54,6 +54,12 @@ TINY = (
     "trainer.max_steps=2",
     "trainer.max_time=00:00:00:05",
 )
+TINY_PEN = (
+    *(one for one in TINY if not one.startswith(("data.length", "data.warm_up", "sampler."))),
+    "model.network.mixtures=2",
+    "model.network.window_components=2",
+    "sampler.points_per_character=1",
+)
 LONG = ("length", "max_steps", "max_epochs", "max_time")  # settings that may well ask for hours
 
 
@@ -110,12 +116,18 @@ class Material:
             self.exported[name] = (folder / f"{name}.safetensors").read_bytes()
         write_ink(folder / "good.json", [wave(f"w{i}", 40) for i in range(12)])
         self.ink = (folder / "good.json").read_bytes()
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = compose("train", ["data=textfile", "data.source=x", "logger=csv"])
-            plain = OmegaConf.to_container(cfg, resolve=False)
-        self.settings = [
-            key for key in leaves(plain) if "_target_" not in key and not key.startswith("run_dir")
-        ]
+        self.pen = folder / "ink.json"
+        self.settings = {
+            "character": keys_of("data=textfile", "data.source=x", "logger=csv"),
+            "synthesis": keys_of("model=synthesis", "data=ink", "data.source=x", "logger=csv"),
+        }
+
+
+def keys_of(*overrides: str) -> list[str]:
+    """The settings of a training, but for those that name what to call or where to write."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        plain = OmegaConf.to_container(compose("train", list(overrides)), resolve=False)
+    return [key for key in leaves(plain) if "_target_" not in key and key != "run_dir"]
 
 
 def leaves(node: Any, where: str = "") -> Iterator[str]:
@@ -285,11 +297,19 @@ def texts(rng: random.Random, made: Material) -> Case:
 
 
 def settings(rng: random.Random, made: Material) -> Case:
-    key = rng.choice(made.settings)
-    values = [v for v in VALUES if not (key.rpartition(".")[2] in LONG and len(v) > 3)]
-    value = rng.choice(values)
-    tiny = [one for one in TINY if not one.startswith(key + "=")]
-    arguments = ["data=textfile", f"data.source={made.text}", "data.cache_dir=c", "run_dir=r", *tiny]
+    model = rng.choice(list(made.settings))
+    key = rng.choice(made.settings[model])
+    value = rng.choice([v for v in VALUES if not (key.rpartition(".")[2] in LONG and len(v) > 3)])
+    tiny = TINY if model == "character" else TINY_PEN
+    own = ["data=textfile", f"data.source={made.text}"]
+    if model == "synthesis":
+        own = ["model=synthesis", "data=ink", f"data.source={made.pen}", "data.val_share=0.2"]
+    arguments = [
+        *own,
+        "data.cache_dir=c",
+        "run_dir=r",
+        *(one for one in tiny if not one.startswith(f"{key}=")),
+    ]
     return Case("setting", f"{key}={value}", "train", [*arguments, f"{key}={value}"])
 
 

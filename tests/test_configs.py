@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from graves_lm.data.base import SequenceDataModule
 from graves_lm.launch import CONF
 from graves_lm.sampling.settings import whole_sampler
+from graves_lm.settings.configuration import check_configuration
 from graves_lm.training import run
 from tests.data.test_iam import write_tree
 from tests.data.test_text import write_ptb
@@ -181,6 +182,30 @@ def test_every_option_composes_and_names_what_exists(group, option):
         assert cfg.hydra.runtime.choices[group] == option
         for target in targets(resolved(cfg)):
             assert callable(get_object(target)), target
+
+
+SHIPPED = [
+    *((command, ()) for command in COMMANDS),
+    *(("train", (f"model={model}",)) for model in OPTIONS["model"]),
+    *(
+        (command, (f"{group}={option}",))
+        for group, option in EVERY
+        for command in commands_of(group)
+        if option != "ray" and group not in ("launcher", "sweep")
+    ),
+]
+
+
+@pytest.mark.parametrize(("command", "overrides"), SHIPPED)
+def test_what_is_shipped_is_as_declared(command, overrides):
+    cfg = OmegaConf.create(resolved(composed(command, *overrides)))
+    if "sampler=primed" in overrides:  # the one setting that must be given
+        cfg.sampler.prime = "a line"
+        if command == "train":
+            cfg.callbacks.samples.sampler.prime = "a line"
+    for name in {"run_dir", "name"} - set(composed(command)):
+        del cfg[name]
+    check_configuration(cfg, command)
 
 
 @pytest.mark.parametrize("option", OPTIONS["sweep"])

@@ -15,16 +15,21 @@ def evaluate(cfg: DictConfig) -> None:
     Raises UserError for the folder of a training run, whose own metrics.json and settings would be replaced.
     """
     from graves_lm import ddp
-    from graves_lm.run_folder import holds_run, log_kept, record_settings
+    from graves_lm.run_folder import holds_run, is_empty, log_kept, record_settings, remove_trace
 
     run_dir = Path(cfg.run_dir)
     if holds_run(run_dir):
         raise UserError(f"run_dir={run_dir}: a training run is there; give another, for what evaluate writes")
-    first = ddp.place()[0] == 0
+    first, made = ddp.place()[0] == 0, is_empty(run_dir)
     if first:
         record_settings(run_dir)
-    with log_kept(run_dir) if first else nullcontext():
-        ddp.run("graves_lm.evaluation.run", cfg)
+    try:
+        with log_kept(run_dir) if first else nullcontext():
+            ddp.run("graves_lm.evaluation.run", cfg)
+    except UserError:
+        if first and made:
+            remove_trace(run_dir)
+        raise
 
 
 main = entry("evaluate")(evaluate)

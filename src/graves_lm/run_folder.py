@@ -3,9 +3,10 @@
 import logging
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,17 @@ def refuse_to_replace(run_dir: Path, ckpt: str | None) -> None:
 def is_in(ckpt: str, run_dir: Path) -> bool:
     """Whether a checkpoint lies in the run's folder."""
     return Path(os.path.expanduser(ckpt)).resolve().is_relative_to(run_dir.resolve())
+
+
+def is_empty(run_dir: Path) -> bool:
+    """Whether nothing is in a folder, which Hydra makes before it calls a command."""
+    return not run_dir.exists() or not any(run_dir.iterdir())
+
+
+def remove_trace(run_dir: Path) -> None:
+    """Remove what a command has put into an empty folder where it was refused, unless another is there now."""
+    with suppress(FolderInUse), locked(run_dir):
+        shutil.rmtree(run_dir, ignore_errors=True)
 
 
 def holds_run(folder: Path) -> bool:

@@ -16,16 +16,26 @@ from graves_lm.launch import entry, one_line
 def train(cfg: DictConfig) -> float | None:
     """Train, write metrics.json, and return the figure that sweeps minimise.
 
-    A run that fails leaves the reason in its folder, so that a table of runs can tell it. A folder in which
-    another run is, or has been, is left as it is.
+    A run that fails leaves the reason in its folder, so that a table of runs can tell it; so does a job of
+    a sweep that is refused before it begins. A single run leaves nothing then, and a folder in which another
+    run is, or has been, as it is.
     """
     from graves_lm import ddp
-    from graves_lm.run_folder import FAILED, holds_run, locked, record_settings, refuse_to_replace
+    from graves_lm.run_folder import (
+        FAILED,
+        holds_run,
+        is_empty,
+        locked,
+        record_settings,
+        refuse_to_replace,
+        remove_trace,
+    )
 
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
+    of_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+    if of_sweep:
         cfg.run_dir = HydraConfig.get().runtime.output_dir  # each job of a sweep has its own
     run_dir = Path(cfg.run_dir)
-    failure = run_dir / FAILED
+    failure, made = run_dir / FAILED, not of_sweep and is_empty(run_dir)
     if ddp.place()[0] == 0 and os.environ.get("NODE_RANK", "0") == "0":
         with locked(run_dir):  # what the first rank will do, before the others are started
             refuse_to_replace(run_dir, cfg.ckpt)
@@ -35,7 +45,9 @@ def train(cfg: DictConfig) -> float | None:
     except (FolderInUse, Stopped):
         raise  # the run of that folder has not failed
     except Exception as error:
-        if not (isinstance(error, LostPeer) and failure.is_file()):  # another process may know the reason
+        if made and isinstance(error, UserError) and not holds_run(run_dir):
+            remove_trace(run_dir)
+        elif not (isinstance(error, LostPeer) and failure.is_file()):  # another process may know the reason
             with suppress(UserError):
                 if not begun:
                     record_settings(run_dir)

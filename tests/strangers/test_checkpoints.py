@@ -18,6 +18,7 @@ from graves_lm.tasks.loading import load_task, read_checkpoint
 from graves_lm.trained.torch_file import read_torch_file
 from tests.runs import train, write_text, write_waves
 from tests.strangers import payloads
+from tests.test_commands import call  # noqa: F401
 
 MARK = Path("/tmp/graves_lm-stranger-was-here")
 CONTENT, STATE = list(payloads.content(MARK)), list(payloads.state(MARK))
@@ -54,9 +55,9 @@ def changed(real, change):
     return found
 
 
-def refused(call, *arguments, **settings):
+def refused(function, *arguments, **settings):
     with pytest.raises(UserError) as caught:
-        call(*arguments, **settings)
+        function(*arguments, **settings)
     message = str(caught.value)
     assert message
     assert "\n" not in message
@@ -224,3 +225,40 @@ def test_handwriting_too(tmp_path):
         node[last] = value
         torch.save(foreign, tmp_path / "foreign.ckpt")
         refused(graves_lm.load, tmp_path / "foreign.ckpt")
+
+
+ROUTES = {
+    "sample": ("ckpt=foreign.ckpt", "output=out.txt", "sampler.length=3"),
+    "evaluate": ("ckpt=foreign.ckpt", "run_dir=out"),
+    "train ckpt": ("run_dir=new/run", "ckpt=foreign.ckpt"),
+    "train weights": ("run_dir=new/run", "weights=foreign.ckpt"),
+}
+SMALL = (
+    "data=textfile",
+    "data.batch_size=4",
+    "data.length=10",
+    "data.warm_up=5",
+    "data.eval_batch_size=3",
+    "model.network.hidden_size=12",
+    "logger=csv",
+)
+
+
+@pytest.mark.parametrize("payload", [name for name, _ in payloads.targets(MARK)])
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_command_refuses_and_leaves_nothing(call, real, route, payload):  # noqa: F811
+    """As a user calls it: one line, status 2, and the folder as it was."""
+    node = dict(payloads.targets(MARK))[payload]
+    foreign = changed(real, lambda found: found["graves_lm"]["config"]["model"].update(noise=node))
+    torch.save(foreign, call.folder / "foreign.ckpt")
+    data = ()
+    if route != "sample":
+        data = (f"data.source={write_text(call.folder)}", f"data.cache_dir={call.folder / 'cache'}")
+        call("prepare", "data=textfile", *data)
+    before = sorted(call.folder.rglob("*"))
+    command = route.partition(" ")[0]
+    message = call.refuse(command, *(SMALL if command == "train" else ()), *data, *ROUTES[route])
+    assert str(node["_target_"]) in message
+    assert [
+        path for path in sorted(call.folder.rglob("*")) if path not in before and path.name != "new"
+    ] == []

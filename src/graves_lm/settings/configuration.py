@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from graves_lm.errors import UserError
 from graves_lm.settings.check import check_settings, check_value, settings_of
 from graves_lm.settings.others import COMMANDS, GROUPS, NEEDED, OTHERS
+from graves_lm.settings.stored import SAMPLERS
 
 PROCESSES_PER_CORE = 4
 SETS = ("callbacks", "logger")  # groups of parts by names of their own
@@ -49,7 +50,7 @@ def check_node(node: Any, where: str) -> None:
     if target is None and where in GROUPS:
         check_settings(GROUPS[where], {k: v for k, v in settings.items() if not isinstance(v, dict)}, where)
     elif isinstance(target, str) and (target in OTHERS or target.startswith("graves_lm.")):
-        if where == "sampler":  # null: as the checkpoint says, or the default
+        if target in SAMPLERS.values():  # null: as the checkpoint says, or the default
             settings = {name: value for name, value in settings.items() if value is not None}
         check_target(target, settings, where)
     for name, value in settings.items():
