@@ -78,7 +78,7 @@ def is_empty(run_dir: Path) -> bool:
 
 
 def remove_trace(run_dir: Path) -> None:
-    """Remove what a command has put into an empty folder where it was refused, unless another is there now."""
+    """Remove what a command has put into an empty folder that refused it, unless another is there."""
     with suppress(FolderInUse), locked(run_dir):
         shutil.rmtree(run_dir, ignore_errors=True)
 

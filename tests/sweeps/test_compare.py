@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
@@ -10,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
+from graves_lm.errors import UserError
 from graves_lm.sweeps.runs import FAILED, PRUNED, differing, find_runs
 from graves_lm.sweeps.table import csv_table, short, text_table
 from tests.test_commands import call  # noqa: F401
@@ -179,3 +182,30 @@ def test_the_command_refuses(call, runs, arguments, expected):  # noqa: F811
     write_run(runs / "11", 1.0, checkpoint="best.ckpt")
     (runs.parent / "empty").mkdir()
     assert expected in call.refuse("compare", *arguments)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "monitor: ${oc.env:HOME}\ntrainer: {}\n",
+        "monitor: val/bpc\ntrainer: {max_steps: '${oc.env:HOME}'}\n",
+        "monitor: val/bpc\ntrainer: {_target_: os.system}\n",
+        "monitor: [1]\ntrainer: 3\n",
+        "monitor: val/bpc\ntrainer: !!python/object/apply:os.system [touch mark]\n",
+        "a: &a [x, x]\nmonitor: [*a, *a]\ntrainer: 1\n",
+        "[" * 5000,
+        "{a: " * 5000,
+        "\x00",
+        "monitor: val/bpc\ntrainer: 1\n" + "#" * (1 << 21),
+    ],
+)
+def test_settings_of_strangers_are_text(tmp_path, foreign):
+    """Nothing is resolved, called or multiplied: it is a row as it stands, none, or one line."""
+    run = tmp_path / "runs" / "0"
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text(foreign)
+    with suppress(UserError):
+        (found,) = find_runs(tmp_path / "runs")
+        shown = [found.value("trainer"), found.value("trainer.max_steps"), found.monitor]
+        assert not any(os.environ["HOME"] in value for value in shown)
+    assert not (tmp_path / "mark").exists()

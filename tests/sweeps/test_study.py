@@ -430,8 +430,8 @@ def test_an_interrupted_trial_whose_run_had_ended_is_not_run_again(tune, tmp_pat
     ("arguments", "settings", "expected"),
     [
         ([], {}, "nothing to search"),
-        ([RATE], {"n_trials": 0}, "hydra.sweeper.n_trials=0: at least 1"),
-        ([RATE], {"max_failures": 0}, "hydra.sweeper.max_failures=0: at least 1"),
+        ([RATE], {"n_trials": 0}, "hydra.sweeper.n_trials=0: a whole number, at least 1"),
+        ([RATE], {"max_failures": 0}, "hydra.sweeper.max_failures=0: a whole number, at least 1"),
         (["optimizer.lr=interval(2,1)"], {}, "optimizer.lr=interval(2,1): `low <= high`"),
     ],
 )

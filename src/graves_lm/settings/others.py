@@ -138,7 +138,7 @@ def evaluate(
     pictures: bool,
     samples: bool,
     sentences: Annotated[int, Meta(ge=1, le=100_000)],
-    biases: list[Bias],
+    biases: Annotated[list[Bias], Meta(min_length=1, max_length=20)],
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)],
     precision: Literal["32-true", "bf16-mixed"],
     run_dir: Place,

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+import yaml
 
 from graves_lm.errors import UserError, near_misses
 from graves_lm.run_folder import FAILED, PRUNED
 
+LARGEST = 1 << 20  # bytes of the settings of a run, which take a hundredth
 _NOT_COMPARED = ("run_dir", "ckpt", "sweep", "launcher", "experiment")
 """Overrides that say where and how a run was made; what they amount to is in its configuration."""
 
@@ -50,11 +50,8 @@ class Run:
             return self.overrides[key]
         if key in self.choices:
             return str(self.choices[key])
-        try:
-            value = OmegaConf.select(self.config, key)
-        except OmegaConfBaseException:
-            return ""
-        return "" if value is None or OmegaConf.is_config(value) else str(value)
+        value = _select(self.config, key)
+        return "" if value is None or isinstance(value, dict | list) else str(value)
 
     def figure(self, name: str) -> float:
         """A figure of the run; nan where it has none."""
@@ -81,13 +78,13 @@ def find_runs(folder: Path) -> list[Run]:
 def read_run(place: Path, folder: Path) -> Run | None:
     """The run in a folder; None where there is none, or one of another command."""
     config = _yaml(place / "config.yaml") or _yaml(place / ".hydra" / "config.yaml")
-    if not isinstance(config, DictConfig) or "monitor" not in config or "trainer" not in config:
+    if config is None or "trainer" not in config or not isinstance(config.get("monitor"), str):
         return None
     hydra = _yaml(place / ".hydra" / "hydra.yaml")
-    given: Any = OmegaConf.select(hydra, "hydra.overrides.task") if isinstance(hydra, DictConfig) else None
-    pairs = (override.lstrip("+").partition("=") for override in given or [])
+    given = _select(hydra, "hydra.overrides.task")
+    pairs = (str(one).lstrip("+").partition("=") for one in (given if isinstance(given, list) else []))
     overrides = {key: value for key, _, value in pairs if key not in _NOT_COMPARED}
-    choices: Any = OmegaConf.select(hydra, "hydra.runtime.choices") if isinstance(hydra, DictConfig) else {}
+    choices = _select(hydra, "hydra.runtime.choices")
     record = _json(place / "metrics.json")
     reasons = {PRUNED: _first_line(place / PRUNED), FAILED: _first_line(place / FAILED)}
     if reasons[FAILED]:
@@ -99,13 +96,13 @@ def read_run(place: Path, folder: Path) -> Run | None:
     return Run(
         name=str(place.relative_to(folder)) if place != folder else place.name,
         status=status,
-        monitor=config.monitor,
+        monitor=config["monitor"],
         overrides=overrides,
         record=record if status in ("finished", "pruned") else {},
         remark=reasons[FAILED] or reasons[PRUNED],
         curves=_curves(place / "csv"),
         config=config,
-        choices=dict(choices or {}),
+        choices=choices if isinstance(choices, dict) else {},
     )
 
 
@@ -138,15 +135,35 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _yaml(path: Path) -> Any:
+class _Plain(yaml.SafeLoader):
+    """Containers, texts and numbers; no node stands for another, of which a few would make a file endless."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias, which no run writes")
+        return super().compose_node(parent, index)
+
+
+def _yaml(path: Path) -> dict[str, Any] | None:
+    """What a run says of its settings, as it stands: folders come from other people too, and an interpolation
+    would read this machine's environment."""
     try:
-        return OmegaConf.load(path)
-    except (OSError, ValueError, OmegaConfBaseException):
+        if path.stat().st_size > LARGEST:
+            raise UserError(f"{path}: larger than any that a run writes; remove it or leave it out")
+        found = yaml.load(path.read_text(encoding="utf-8"), _Plain)
+    except (OSError, UnicodeDecodeError):
         return None
-    except Exception as error:  # the YAML parser's own, of several classes
-        raise UserError(
-            f"{path}: not readable ({type(error).__name__}); remove it or leave it out"
-        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = type(error).__name__
+        raise UserError(f"{path}: not readable ({reason}); remove it or leave it out") from error
+    return found if isinstance(found, dict) else None
+
+
+def _select(node: Any, key: str) -> Any:
+    """A value by its dotted key; None where there is none."""
+    for name in key.split("."):
+        node = node.get(name) if isinstance(node, dict) else None
+    return node
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -8,12 +8,13 @@ import time
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
 from hydra.utils import instantiate
+from msgspec import Meta
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
@@ -22,6 +23,8 @@ from graves_lm.errors import TrainingDiverged, UserError
 from graves_lm.files import write
 from graves_lm.launch import one_line
 from graves_lm.run_folder import PRUNED
+from graves_lm.settings.check import check_settings
+from graves_lm.settings.kinds import Count, Seed
 from graves_lm.sweeps.space import Space, read_space
 from graves_lm.sweeps.study import FINISHED, Reserved, Study
 
@@ -40,11 +43,11 @@ def run_trials(
     sweeper: Sweeper,
     arguments: list[str],
     *,
-    n_trials: int,
-    n_jobs: int,
+    n_trials: Count,
+    n_jobs: Annotated[int, Meta(ge=-1, le=1024)],
     baseline: bool,
-    max_failures: int,
-    seed: int,
+    max_failures: Count,
+    seed: Seed,
     sampler: DictConfig,
     params: DictConfig,
 ) -> None:
@@ -67,9 +70,8 @@ def run_trials(
     assert sweeper.launcher is not None
     assert sweeper.hydra_context is not None
     config = sweeper.config
-    for name, number in {"n_trials": n_trials, "max_failures": max_failures}.items():
-        if number < 1:
-            raise UserError(f"hydra.sweeper.{name}={number}: at least 1")
+    numbers = {"n_trials": n_trials, "n_jobs": n_jobs, "max_failures": max_failures, "seed": seed}
+    check_settings(run_trials, {**numbers, "baseline": baseline}, "hydra.sweeper")
     parser = OverridesParser.create(config_loader=sweeper.hydra_context.config_loader)
     space, fixed = read_space(
         parser.parse_overrides([f"{key!s}={value}" for key, value in params.items()] + arguments)
