@@ -173,7 +173,8 @@ def check(task: str, rounds: int, choose: random.Random, folder: Path) -> None:
         )
         what, status = end_at(start(settings, folder / "run.log"), run_dir, step, choose)
         expected = {"SIGKILL": (-9,), "SIGTERM": (143, -15), "nothing: it had ended": (0,)}
-        if status not in expected.get(what, (130,)):
+        done = status == 0 and (run_dir / "metrics.json").is_file()  # it was ending by itself
+        if status not in expected.get(what, (130,)) and not done:
             raise SystemExit(f"{what}: status {status}\n{(folder / 'run.log').read_text()[-3000:]}")
         reached = torch.load(last, weights_only=True)["global_step"] if last.is_file() else 0
         run_dir, way = displace(run_dir, number, choose) if run_dir.exists() else (run_dir, "not begun")

@@ -275,6 +275,14 @@ def checkpoints(tmp_path_factory):
     }
 
 
+def data_of(task: str, folder: Path) -> list[str]:
+    """Where the data of a checkpoint lie, which it does not say."""
+    if task == "synthesis":
+        return [f"data.cache_dir={folder / 'generated'}"]
+    source = folder / ("text.txt" if task == "character" else "ink.json")
+    return [f"data.source={source}", f"data.cache_dir={folder / 'cache'}"]
+
+
 @pytest.mark.slow
 def test_figures_are_the_same_from_one_two_and_three_processes(tmp_path, checkpoints, as_a_job):
     found = {}
@@ -286,6 +294,7 @@ def test_figures_are_the_same_from_one_two_and_three_processes(tmp_path, checkpo
             batch = {"character": 5, "stroke": 2, "synthesis": 2}[name]
             split = "train" if name == "stroke" else "val"
             overrides = [f"ckpt={ckpt}", f"split={split}", f"trainer.devices={world}", f"run_dir={run_dir}"]
+            overrides += data_of(name, Path(ckpt).parents[2])
             with initialize_config_dir(str(CONF), version_base="1.3"):
                 evaluations[name] = compose("evaluate", [*overrides, f"data.eval_batch_size={batch}"])
             OmegaConf.resolve(evaluations[name])
