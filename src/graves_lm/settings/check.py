@@ -19,41 +19,46 @@ from msgspec import Meta
 
 from graves_lm.errors import UserError, near_misses
 
-C = TypeVar("C", bound=type)
+C = TypeVar("C", bound=Callable[..., Any])
 _PLAIN = (bool, int, float, str, Path, type(None))
 _NUMBERS = {int: "whole number", float: "number"}
 FAR = 10**6  # a bound so far off that it is not worth a word
 
 
-def declared(group: str) -> Callable[[C], C]:
-    """Class decorator: a constructor's plain settings are checked before it runs.
+def declared(group: str = "") -> Callable[[C], C]:
+    """Decorator of a class or a function: its plain settings are checked before it, or the constructor, runs.
 
-    The class then raises UserError for a value that its parameter's annotation does not allow, before it does
+    It then raises UserError for a value that its parameter's annotation does not allow, before it does
     anything with it. `group` is where the settings stand in the configuration: messages name them so.
     """
 
-    def decorate(cls: C) -> C:
-        made = cls.__init__  # type: ignore[misc]
-        own = inspect.signature(made)
-
-        @functools.wraps(made)
-        def checked(self: Any, *args: Any, **kwargs: Any) -> None:
-            try:
-                given = own.bind(self, *args, **kwargs).arguments
-            except TypeError:
-                return made(self, *args, **kwargs)  # which says what is wrong with the call
-            rest = next((n for n, p in own.parameters.items() if p.kind == p.VAR_KEYWORD), "")
-            given |= given.pop(rest, {})
-            types_of = settings_of(cls)
-            for name, value in given.items():
-                if name in types_of:
-                    check_value(value, types_of[name], f"{group}.{name}")
-            return made(self, *args, **kwargs)
-
-        cls.__init__ = checked  # type: ignore[misc]
-        return cls
+    def decorate(taker: C) -> C:
+        if not isinstance(taker, type):
+            return _checked(taker, taker, group)
+        taker.__init__ = _checked(taker, taker.__init__, group)  # type: ignore[misc]
+        return taker
 
     return decorate
+
+
+def _checked(taker: Any, function: Any, group: str) -> Any:
+    own = inspect.signature(function)
+    rest = next((name for name, p in own.parameters.items() if p.kind == p.VAR_KEYWORD), "")
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        try:
+            given = own.bind(*args, **kwargs).arguments
+        except TypeError:
+            return function(*args, **kwargs)  # which says what is wrong with the call
+        given |= given.pop(rest, {})
+        kinds = settings_of(taker)
+        for name, value in given.items():
+            if name in kinds:
+                check_value(value, kinds[name], f"{group}.{name}" if group else name)
+        return function(*args, **kwargs)
+
+    return checked
 
 
 @cache

@@ -32,6 +32,8 @@ Margin = Annotated[float, Meta(ge=0, le=1e5)]
 
 Name = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\0]*\Z")]
 Place = Name | Path
+Width = Annotated[int, Meta(ge=1, le=10_000)]
+OnUnknown = Literal["error", "skip", "replace"]
 Weights = Literal["float32", "bf16", "int8"]
 RecurrentInit = Literal["orthogonal", "uniform"]
 Bias = Annotated[float, Meta(ge=0, le=1e6)]

@@ -13,6 +13,7 @@ from graves_lm.settings.kinds import (
     Name,
     NonNegative,
     Number,
+    OnUnknown,
     Place,
     Positive,
     ProperShare,
@@ -20,6 +21,7 @@ from graves_lm.settings.kinds import (
     Rows,
     ShareBelowOne,
     Steps,
+    Width,
 )
 
 Devices = Annotated[int, Meta(ge=-1, le=1024)]
@@ -152,8 +154,8 @@ def sample(
     prompt: str,
     text: str,
     text_file: Place | None,
-    on_unknown: Literal["error", "skip", "replace"],
-    width: Annotated[int, Meta(ge=1, le=10_000)] | None,
+    on_unknown: OnUnknown,
+    width: Width | None,
     one_hand: bool,
     run_dir: Place,
 ) -> None: ...

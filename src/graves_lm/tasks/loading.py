@@ -2,7 +2,8 @@
 before anything is made of it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,10 @@ def read_checkpoint(path: str | Path, task: str | None = None) -> dict[str, Any]
     if isinstance(found, str) and found in _FACTS_OF and task not in (None, found):
         raise UserError(f"ckpt={path}: a checkpoint of model={found}, and this needs model={task}")
     checkpoint[CARD] = read_card(checkpoint[CARD], f"ckpt={path}")
+    try:
+        refuse_unfit_weights(checkpoint)
+    except UserError as error:
+        raise UserError(f"ckpt={path}: refused: {error}") from error
     return checkpoint
 
 
@@ -90,25 +95,32 @@ def read_card(card: Any, where: str) -> dict[str, Any]:
         raise UserError(f"{where}: refused: its facts cannot be read ({first_line(error)})") from error
 
 
-def load_task(checkpoint: dict[str, Any]) -> SequenceTask:
-    """The task with its weights, on the CPU and in evaluation mode. See `read_checkpoint`.
-
-    Raises UserError where the weights are not those of a network with the checkpoint's settings.
-    """
-    card = read_card(checkpoint[CARD], "the checkpoint")
-    facts = {name: _FACTS[name].from_plain(fact) for name, fact in card["facts"].items()}
-    make: Callable[..., SequenceTask] = stored.build(card["config"]["model"])
-    weights: Any = checkpoint.get("state_dict")
+def refuse_unfit_weights(checkpoint: Mapping[str, Any]) -> None:
+    """Raises UserError where the weights are not those of a network with the checkpoint's settings."""
     try:
         with torch.device("meta"):  # shapes without memory
-            refuse_other_tensors(weights, make(**facts).state_dict(), "weights")
-        task = make(**facts)
-        task.load_state_dict(weights)
+            own = _maker(checkpoint)().state_dict()
     except (RuntimeError, ValueError) as error:
-        raise UserError(
-            f"the checkpoint's weights do not fit its own settings: {first_line(error)}"
-        ) from error
-    task.config = card["config"]
+        raise UserError(f"its settings make no network ({first_line(error)})") from error
+    refuse_other_tensors(checkpoint.get("state_dict"), own, "weights")
+
+
+def _maker(checkpoint: Mapping[str, Any]) -> Callable[[], SequenceTask]:
+    card = checkpoint[CARD]
+    facts = {name: _FACTS[name].from_plain(fact) for name, fact in card["facts"].items()}
+    return partial(stored.build(card["config"]["model"]), **facts)
+
+
+def load_task(checkpoint: Mapping[str, Any]) -> SequenceTask:
+    """The task with its weights, on the CPU and in evaluation mode, of what `read_checkpoint` gave.
+
+    Raises UserError for anything that `read_checkpoint` would refuse.
+    """
+    checkpoint = {**checkpoint, CARD: read_card(checkpoint[CARD], "the checkpoint")}
+    refuse_unfit_weights(checkpoint)
+    task = _maker(checkpoint)()
+    task.load_state_dict(checkpoint["state_dict"])
+    task.config = checkpoint[CARD]["config"]
     return task.eval()
 
 

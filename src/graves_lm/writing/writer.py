@@ -12,6 +12,8 @@ from graves_lm.errors import UserError
 from graves_lm.memory import give_back_free_memory
 from graves_lm.sampling.settings import make_sampler
 from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
+from graves_lm.settings import declared
+from graves_lm.settings.kinds import OnUnknown, Seed, Width
 from graves_lm.tasks.loading import load_task, read_checkpoint
 from graves_lm.tasks.synthesis import SynthesisTask
 from graves_lm.writing.handwriting import Handwriting
@@ -35,15 +37,16 @@ class Writer:
         self.task = task
         self._tried: dict[Any, tuple[StrokeLine, DrawnLine]] = {}
 
+    @declared()
     def write(
         self,
         text: str,
         *,
-        seed: int = 0,
-        width: int | None = None,
+        seed: Seed = 0,
+        width: Width | None = None,
         prime: StrokeLine | None = None,
         one_hand: bool = True,
-        on_unknown: str = "error",
+        on_unknown: OnUnknown = "error",
         page: PageSettings | None = None,
         sampler: SynthesisSampler | None = None,
         progress: bool = False,
@@ -67,7 +70,9 @@ class Writer:
         """
         page = page or PageSettings()
         sampler = self._sampler(sampler, settings)
-        wrapped = list(wrap(self.task.alphabet.spell(text, on_unknown), width or page.characters))
+        wrapped = list(
+            wrap(self.task.alphabet.spell(text, on_unknown), page.characters if width is None else width)
+        )
         lines: list[WrittenLine] = []
         trouble: list[str] = []
         drawn = self.lines(iter(wrapped), sampler, seed, prime, one_hand)
@@ -76,15 +81,16 @@ class Writer:
             trouble += warnings(len(lines), line.text, how)
         return Handwriting(lines, page, trouble)
 
+    @declared()
     def stream(
         self,
         text: str,
         *,
-        seed: int = 0,
-        width: int | None = None,
+        seed: Seed = 0,
+        width: Width | None = None,
         prime: StrokeLine | None = None,
         one_hand: bool = True,
-        on_unknown: str = "error",
+        on_unknown: OnUnknown = "error",
         sampler: SynthesisSampler | None = None,
         **settings: Any,
     ) -> Iterator[tuple[int, Floats]]:
