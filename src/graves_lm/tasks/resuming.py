@@ -95,7 +95,9 @@ def refuse_other_optimizer(
             )
     own = {
         index: {
-            name: torch.empty((), dtype=part.dtype) if part.ndim == 0 else torch.empty_like(parameters[index])
+            name: torch.empty((), dtype=part.dtype)
+            if part.ndim == 0
+            else torch.empty_like(parameters[index], device="meta")
             for name, part in form["state"].get(0, {}).items()
             if isinstance(part, Tensor)
         }
