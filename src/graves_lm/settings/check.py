@@ -189,6 +189,8 @@ def describe(kind: Any) -> str:
 
 
 def _described(base: Any, meta: Meta) -> str:
+    if meta.description:
+        return meta.description
     if base is bool:
         return "true or false"
     if base is str:

@@ -28,7 +28,10 @@ Devices = Annotated[int, Meta(ge=-1, le=1024)]
 Limit = Annotated[int, Meta(ge=-1, le=10**12)]
 BatchesOrShare = Annotated[int, Meta(ge=1, le=10**9)] | Annotated[float, Meta(gt=0, le=1)]
 AnyBatchesOrShare = Annotated[int, Meta(ge=0, le=10**9)] | Annotated[float, Meta(ge=0, le=1)]
-Duration = Annotated[str, Meta(pattern=r"^\d{2,3}:\d{2}:\d{2}:\d{2}\Z")]
+Duration = Annotated[
+    str,
+    Meta(pattern=r"^\d{2,3}:\d{2}:\d{2}:\d{2}\Z", description='a time such as "00:12:30:00" (days first)'),
+]
 Betas = tuple[ShareBelowOne, ShareBelowOne]
 
 
