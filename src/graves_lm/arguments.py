@@ -32,7 +32,7 @@ PATHS = frozenset(
     {
         *("run_dir", "ckpt", "weights", "text_file", "output", "dir"),
         *("data.source", "data.cache_dir", "data.val_source", "data.test_source", "sampler.prime"),
-        *("callbacks.best.dirpath", "callbacks.last.dirpath", "callbacks.samples.folder"),
+        *("callbacks.checkpoints.folder", "callbacks.samples.folder"),
         *("logger.csv.save_dir", "logger.tensorboard.save_dir", "logger.wandb.save_dir"),
         *("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"),
     }
