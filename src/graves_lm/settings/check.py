@@ -121,8 +121,6 @@ def _is_plain(kind: Any) -> bool:
 
 def check_value(value: Any, kind: Any, where: str) -> None:
     """Raises UserError where `value` is not of the declared `kind`; `where` names it."""
-    if value == "???":
-        raise UserError(f"{where} is needed: give it")
     try:
         msgspec.convert(_as_builtin(value), _as_msgspec(kind))
     except msgspec.ValidationError:

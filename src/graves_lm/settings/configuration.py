@@ -17,6 +17,8 @@ SETS = ("callbacks", "logger")  # groups of parts by names of their own
 
 def check_configuration(cfg: DictConfig, command: str) -> None:
     """Raises UserError for the first setting that is not as declared, in one line that names it."""
+    if missing := sorted(OmegaConf.missing_keys(cfg), key=len):
+        raise UserError(f"{missing[0]} is needed: give it")
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
     own = settings_of(COMMANDS[command])
     for group in NEEDED.get(command, ()):
