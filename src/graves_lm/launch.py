@@ -8,6 +8,7 @@ import atexit
 import functools
 import gc
 import logging
+import math
 import os
 import re
 import shlex
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 
 _PACKAGE = Path(__file__).resolve().parent
 _MEMORY = re.compile(r"can't allocate memory|CUDA out of memory|std::bad_alloc")
+MOST_JOBS = 100_000  # of one range
 _MISTAKES = (UserError, HydraException, OmegaConfBaseException)
 _CLONE = Path(__file__).resolve().parents[2] / "conf"
 CONF = _CLONE if (_CLONE / "train.yaml").is_file() else Path(__file__).resolve().parent / "conf"
@@ -104,7 +106,9 @@ def entry(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[
 
 def is_mistake(error: BaseException) -> bool:
     """Whether it is for the user to mend, in settings or on the machine, not a fault of the program."""
-    return isinstance(error, _MISTAKES) or _refused(error) is not None
+    # Lightning is not imported for its name.
+    misconfigured = any(kind.__name__ == "MisconfigurationException" for kind in type(error).__mro__)
+    return misconfigured or isinstance(error, _MISTAKES) or _refused(error) is not None
 
 
 def _refused(error: BaseException, place: str = "place") -> str | None:
@@ -129,6 +133,10 @@ def refuse_empty_sweeps(arguments: Iterable[str]) -> None:
         if sweep is None or isinstance(sweep, int | float):
             refuse_no_option(override.key_or_group, sweep)
         if isinstance(sweep, RangeSweep):
+            first, last = sweep.start or 0, sweep.stop or 0
+            jobs = (last - first) / sweep.step if sweep.step else math.inf
+            if jobs > MOST_JOBS:
+                raise UserError(f"{override.input_line}: {jobs:g} jobs; at most {MOST_JOBS:,}")
             empty = not list(sweep.range())
         elif isinstance(sweep, Glob):
             empty = not sweep.filter([path.stem for path in (CONF / override.key_or_group).glob("*.yaml")])

@@ -10,7 +10,8 @@ from typing import Any
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from lightning.fabric.plugins.environments import SLURMEnvironment
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.loops import _FitLoop
 from omegaconf import DictConfig, OmegaConf
 
@@ -76,7 +77,10 @@ def _run(cfg: DictConfig) -> float | None:
     keep_large_blocks()
     run_dir = Path(cfg.run_dir)
     seed_everything(cfg.seed, workers=True, verbose=False)
-    data = prepare(cfg.data, get_class(cfg.model._target_))
+    kind: Any = get_class(cfg.model._target_)
+    if not issubclass(kind, SequenceTask):
+        raise UserError(f"model._target_={cfg.model._target_}: not a task")
+    data = prepare(cfg.data, kind)
     resume = resume_path(cfg.ckpt, run_dir)
     task = make_task(cfg, data)
     if place()[0] == 0:
@@ -97,11 +101,15 @@ def _run(cfg: DictConfig) -> float | None:
     elif weights is not None:
         load_network(weights, task)
     callbacks = [instantiate(c) for c in (cfg.callbacks or {}).values() if c is not None]
+    loggers = [instantiate(one) for one in (cfg.logger or {}).values() if one is not None]
+    for part, of in [*((c, Callback) for c in callbacks), *((one, Logger) for one in loggers)]:
+        if not isinstance(part, of):
+            raise UserError(f"a {type(part).__name__} among the callbacks and loggers is no {of.__name__}")
     owner = next((c for c in callbacks if isinstance(c, Checkpoints)), None)
     trainer = make_trainer(
         cfg.trainer,
         callbacks=[*callbacks, Heartbeat()] if cfg.trainer.num_nodes > 1 else callbacks,
-        logger=[instantiate(one) for one in (cfg.logger or {}).values() if one is not None] or False,
+        logger=loggers or False,
         default_root_dir=str(run_dir),
         enable_checkpointing=owner is not None,
     )
@@ -134,9 +142,13 @@ def refuse_late_settings(cfg: DictConfig, task: SequenceTask, data: Any) -> None
     """Raises UserError, before any work, for settings that the trainer would refuse after some: a monitor
     that no validation logs, and validations that never come."""
     known = [f"val/{figure}" for figure in task.figure_names]
-    if cfg.monitor not in known:
-        near = near_misses(cfg.monitor, known)
-        raise UserError(f"monitor={cfg.monitor}: no figure of a validation; {near}")
+    parts = {f"callbacks.{name}.": part for name, part in (cfg.callbacks or {}).items() if part is not None}
+    for where, monitor in {"": cfg.monitor, **{k: part.get("monitor") for k, part in parts.items()}}.items():
+        if monitor is not None and monitor not in known:
+            near = near_misses(str(monitor), known)
+            raise UserError(f"{where}monitor={monitor}: no figure of a validation; {near}")
+    if cfg.trainer.get("fast_dev_run"):
+        raise UserError("trainer.fast_dev_run takes a batch for a whole validation: use trainer=debug")
     batches, every = len(data.train_dataloader()), cfg.trainer.val_check_interval
     most = cfg.trainer.get("limit_train_batches") or 1.0
     batches = min(batches, most) if isinstance(most, int) else int(batches * most)

@@ -125,6 +125,22 @@ def state(mark: Path) -> Iterator[tuple[str, Callable[[Content], Any]]]:
     yield "no optimiser", lambda found: found.update(optimizer_states=[])
     yield "two optimisers", lambda found: found["optimizer_states"].append({})
     yield "an optimiser that is a text", lambda found: found.update(optimizer_states="adam")
+    yield "no rate", group(lr=None)
+    yield "a rate below 0", group(lr=-1.0)
+    yield "no decay", group(eps=None)
+    yield "betas that are none", group(betas=(None, None))
+    yield "betas of another size", group(betas=(5.0, 5.0))
+    yield "a descent that climbs", group(maximize=True)
+    yield "a form of steps that is none", group(foreach=7)
+    yield "moments that are no numbers", optimizer("exp_avg", torch.full((48, 12), float("nan")))
+    yield "steps below 0", optimizer("step", torch.tensor(-1.0))
+    yield "rates that are none", schedule(base_lrs=[None])
+    yield "a function of rates", schedule(lr_lambdas=[5])
+    yield "a step far off", lambda found: found.update(global_step=10**15)
+    yield (
+        "averages that nothing goes on with",
+        lambda found: found.update(averaging_state={"n_averaged": torch.tensor(3)}),
+    )
     yield "a rate that is a text", group(lr="fast")
     yield "a rate without end", group(lr=float("inf"))
     yield "a setting more", group(step="x")

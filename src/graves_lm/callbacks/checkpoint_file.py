@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as lightning
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from torch import Tensor
@@ -32,6 +33,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
         checkpoint = read_checkpoint(path)
         checkpoint["callbacks"] = callback_states(checkpoint)
+        # What differs from this version's form is refused; no migration is to change it before.
+        checkpoint["pytorch-lightning_version"] = lightning.__version__
         return checkpoint
 
 

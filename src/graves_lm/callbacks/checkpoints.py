@@ -114,7 +114,8 @@ class Checkpoints(Checkpoint):
         if state.get("monitor") != self.monitor or not isinstance(best, float) or not math.isfinite(best):
             log.warning(f"{path}: how good it is by monitor={self.monitor} is not known: it will be replaced")
             return None, None
-        return best, checkpoint["global_step"]
+        step = checkpoint.get("global_step")
+        return best, step if isinstance(step, int) else None
 
     def _put_aside(self, error: Exception) -> None:
         aside = self.best_path.with_name("best.ckpt.unreadable")

@@ -1,5 +1,6 @@
 """The evaluate command: a checkpoint, a text and a rule in; figures out."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,8 @@ def run(cfg: DictConfig) -> dict[str, float]:
             training = StreamLoader(data.sequence("train"), streams, length, name="training text")
             figures = evaluate_dynamically(task, batches, rule, training)
     figures = {f"{split}/{key}": value for key, value in figures.items()}
+    if bad := [key for key, value in figures.items() if not math.isfinite(value)]:
+        raise UserError(f"{name}: {bad[0]} is not a finite number: the weights are damaged, or far too large")
     if not trainer.is_global_zero:
         return figures
     kind = "static" if cfg.dynamic is None else f"dynamic ({cfg.dynamic.rule._target_.rpartition('.')[2]})"

@@ -34,7 +34,7 @@ class StrokeSampler:
 
     def __init__(
         self,
-        lines: Annotated[int, Meta(ge=1, le=100_000)] = 8,
+        lines: Annotated[int, Meta(ge=1, le=10_000)] = 8,
         length: Annotated[int, Meta(ge=1, le=100_000)] = 700,
         bias: Bias = 0.0,
         weights: Weights = "float32",

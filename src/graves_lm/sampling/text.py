@@ -6,6 +6,7 @@ from typing import Annotated
 import torch
 from msgspec import Meta
 
+from graves_lm.errors import UserError
 from graves_lm.models.character import CharacterNetwork
 from graves_lm.sampling.packed import PackedNetwork
 from graves_lm.settings import declared
@@ -49,5 +50,9 @@ class TextSampler:
         for _ in range(self.length):
             logits_1K, state_1S, _ = packed.step(last_1, state_1S)
             chances = torch.softmax(logits_1K[0].double().cpu() / self.temperature, dim=-1)
+            if not bool(torch.isfinite(chances).all()):
+                raise UserError(
+                    "the network's answer is not finite: its weights are damaged or far too large"
+                )
             last_1 = torch.multinomial(chances, 1, generator=generator).to(last_1.device)
             yield int(last_1)

@@ -57,6 +57,8 @@ def trainer(
     enable_checkpointing: bool,
     limit_train_batches: BatchesOrShare | None,
     limit_val_batches: BatchesOrShare | None,
+    limit_test_batches: BatchesOrShare | None,
+    limit_predict_batches: BatchesOrShare | None,
     overfit_batches: AnyBatchesOrShare,
     use_distributed_sampler: bool,
     detect_anomaly: bool,
@@ -107,7 +109,12 @@ def early_stopping(
 ) -> None: ...
 
 
-def ema(decay: ProperShare, use_buffers: bool) -> None: ...
+def ema(
+    decay: ProperShare,
+    use_buffers: bool,
+    update_every_n_steps: Count,
+    update_starting_at_step: CountOrNone | None,
+) -> None: ...
 
 
 def dynamic(segment: Steps, streams: Rows) -> None: ...

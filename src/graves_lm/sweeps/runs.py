@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import stat
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,9 @@ import yaml
 from graves_lm.errors import UserError, near_misses
 from graves_lm.run_folder import FAILED, PRUNED
 
-LARGEST = 1 << 20  # bytes of the settings of a run, which take a hundredth
+SETTINGS = 1 << 20  # characters of the settings of a run, which take a hundredth
+LARGEST = 64 << 20  # bytes of its curves, after years
+LARGEST_FIGURE = 1e300
 _NOT_COMPARED = ("run_dir", "ckpt", "sweep", "launcher", "experiment")
 """Overrides that say where and how a run was made; what they amount to is in its configuration."""
 
@@ -51,7 +54,7 @@ class Run:
         if key in self.choices:
             return str(self.choices[key])
         value = _select(self.config, key)
-        return "" if value is None or isinstance(value, dict | list) else str(value)
+        return "" if value in (None, "null") or isinstance(value, dict | list) else str(value)
 
     def figure(self, name: str) -> float:
         """A figure of the run; nan where it has none."""
@@ -78,7 +81,8 @@ def find_runs(folder: Path) -> list[Run]:
 def read_run(place: Path, folder: Path) -> Run | None:
     """The run in a folder; None where there is none, or one of another command."""
     config = _yaml(place / "config.yaml") or _yaml(place / ".hydra" / "config.yaml")
-    if config is None or "trainer" not in config or not isinstance(config.get("monitor"), str):
+    monitor = config.get("monitor") if config and "trainer" in config else None
+    if not isinstance(monitor, str) or len(monitor) > 200:
         return None
     hydra = _yaml(place / ".hydra" / "hydra.yaml")
     given = _select(hydra, "hydra.overrides.task")
@@ -96,7 +100,7 @@ def read_run(place: Path, folder: Path) -> Run | None:
     return Run(
         name=str(place.relative_to(folder)) if place != folder else place.name,
         status=status,
-        monitor=config["monitor"],
+        monitor=monitor.encode(errors="replace").decode(),
         overrides=overrides,
         record=record if status in ("finished", "pruned") else {},
         remark=reasons[FAILED] or reasons[PRUNED],
@@ -132,11 +136,11 @@ def differing(runs: list[Run]) -> list[str]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_FIGURE
 
 
-class _Plain(yaml.SafeLoader):
-    """Containers, texts and numbers; no node stands for another, of which a few would make a file endless."""
+class _Plain(yaml.BaseLoader):
+    """Containers and texts; no node stands for another, of which a few would make a file endless."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -144,16 +148,26 @@ class _Plain(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def _yaml(path: Path) -> dict[str, Any] | None:
-    """What a run says of its settings, as it stands: folders come from other people too, and an interpolation
-    would read this machine's environment."""
+def _text(path: Path) -> str | None:
+    """What a run has written; None where it has not.
+
+    Folders come from other people too: a pipe, a device or a file without end is none of a run's.
+    """
     try:
-        if path.stat().st_size > LARGEST:
-            raise UserError(f"{path}: larger than any that a run writes; remove it or leave it out")
-        found = yaml.load(path.read_text(encoding="utf-8"), _Plain)
-    except (OSError, UnicodeDecodeError):
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
+            return None
+        return path.read_text(encoding="utf-8", errors="replace")
+    except (OSError, ValueError):
         return None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+
+
+def _yaml(path: Path) -> dict[str, Any] | None:
+    """What a run says of its settings, as it stands: an interpolation would read this machine's secrets."""
+    text = _text(path)
+    try:
+        found = yaml.load(text, _Plain) if text is not None and len(text) <= SETTINGS else None
+    except Exception as error:  # the parser's own, of several classes
         reason = type(error).__name__
         raise UserError(f"{path}: not readable ({reason}); remove it or leave it out") from error
     return found if isinstance(found, dict) else None
@@ -168,17 +182,15 @@ def _select(node: Any, key: str) -> Any:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = json.loads(_text(path) or "")
+    except (ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
 
 
 def _first_line(path: Path) -> str:
-    try:
-        return next(iter(path.read_text(encoding="utf-8").splitlines()), "no reason recorded")
-    except OSError:
-        return ""
+    text = _text(path)
+    return "" if text is None else next(iter(text.splitlines()), "no reason recorded")[:500]
 
 
 def _curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -191,16 +203,18 @@ def _curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     earlier = sorted(folder.glob("metrics-*.csv"), key=lambda path: (len(path.name), path.name))
     for path in [*earlier, folder / "metrics.csv"]:
         try:
-            rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+            rows = list(csv.DictReader(io.StringIO(_text(path) or "")))
             cells = [
                 (name, int(row["step"]), float(cell))
                 for row in rows
                 for name, cell in row.items()
                 if cell and name not in ("step", "epoch")
             ]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (csv.Error, ValueError, KeyError, TypeError, OverflowError):
             continue  # none, or not one of these
         for name, step, value in cells:
+            if not (0 <= step < 2**53 and abs(value) < LARGEST_FIGURE):
+                continue
             if not curves[name] or curves[name][-1][0] < step:
                 curves[name].append((step, value))
     return dict(curves)

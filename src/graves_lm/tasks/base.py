@@ -193,7 +193,7 @@ class SequenceTask(LightningModule):
         this run that is not of the run's own form. The state of callbacks that the run lacks is left out."""
         assert self.optimization is not None
         resuming.refuse_other_tensors(checkpoint.get("state_dict"), self.state_dict(), "weights")
-        resuming.refuse_other_averages(checkpoint, self.state_dict())
+        resuming.refuse_other_averages(checkpoint, self.state_dict(), trainer.callbacks)
         resuming.refuse_other_processes(
             checkpoint.get("process_states"), self.process_state(), self.carried()
         )

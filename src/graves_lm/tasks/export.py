@@ -30,6 +30,7 @@ from graves_lm.errors import UserError
 from graves_lm.files import write
 from graves_lm.sampling.settings import make_sampler
 from graves_lm.tasks.base import CARD
+from graves_lm.trained.torch_file import regular_file
 
 PREFIX = "network."
 HEADER = 4 << 20  # bytes: names and shapes of the tensors, and the card
@@ -99,11 +100,15 @@ def check(path: Path) -> None:
     card = path.with_suffix(".json")
     if not card.is_file():
         return
+    if regular_file(card, "ckpt") > HEADER:
+        raise UserError(f"ckpt={path}: its card {card.name} is larger than any that graves_lm writes")
     try:
         expected = json.loads(card.read_text(encoding="utf-8"))["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"ckpt={path}: its card {card.name} is damaged; get both files again") from error
-    if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
         raise UserError(
             f"ckpt={path}: damaged, or not the file of its card: the checksum is not that in {card.name}; "
             "get both files again"

@@ -26,6 +26,7 @@ _FACTS_OF = {
     "stroke": ("normalisation",),
     "synthesis": ("normalisation", "alphabet"),
 }
+MOST_LINES = 20_000  # that are generated because a checkpoint says so
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 
 
@@ -138,4 +139,9 @@ def data_of(cfg: DictConfig, task: SequenceTask) -> DictConfig:
     for key in given:
         if key not in known:
             raise UserError(f"data.{key}: this checkpoint's data have none; {near_misses(key, known)}")
+    if (lines := trained.get("lines", 0) + trained.get("eval_lines", 0)) > MOST_LINES:
+        raise UserError(
+            f"its data are {lines:,} generated lines, which take long: if you want them, name them: "
+            f"data=hershey data.lines={trained['lines']} …"
+        )
     return OmegaConf.create({**trained, **given})

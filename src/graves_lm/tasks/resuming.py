@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -67,6 +68,10 @@ def refuse_other_progress(checkpoint: Mapping[str, Any], trainer: Trainer, posit
     elif loader is not None:
         own["fit_loop"]["state_dict"] = {"combined_loader": []}
     refuse_other_form(loops, own, "progress")
+    steps = fit["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]["total"]["completed"]
+    stepped = fit["epoch_loop.state_dict"]["_batches_that_stepped"]
+    if not 0 <= stepped <= steps == checkpoint["global_step"]:
+        raise UserError("the checkpoint's progress is damaged: its counts of steps differ")
     if loader and loader[0]["next_batch"] > loader[0]["batches"]:
         raise UserError("the checkpoint's progress is damaged: its next batch lies past the epoch's end")
 
@@ -103,13 +108,27 @@ def refuse_other_optimizer(
         }
         for index in found
     }
-    if checkpoint.get("lr_schedulers"):
-        group["initial_lr"] = 0.0
-    refuse_other_form(states[0], {"state": own, "param_groups": [group]}, "optimiser")
-    if states[0]["param_groups"][0]["params"] != group["params"]:
-        raise UserError("the checkpoint's optimiser is not of this network's weights")
     schedulers = checkpoint.get("lr_schedulers")
+    if schedulers:
+        group["initial_lr"] = group["lr"]
+    refuse_other_form(states[0], {"state": own, "param_groups": [group]}, "optimiser")
     refuse_other_form(schedulers, [_SCHEDULER] if schedulers else [], "schedule")
+    for state in found.values():
+        if "step" in state and not float(state["step"]) >= 0:
+            raise UserError("the checkpoint's optimiser is damaged: it counts steps below 0")
+    theirs = states[0]["param_groups"][0]
+    if schedulers:  # which moves the rate itself
+        group["lr"] = theirs["lr"]
+        if schedulers[0]["base_lrs"] != [group["initial_lr"]] or schedulers[0]["lr_lambdas"] != [None]:
+            raise UserError(f"the checkpoint's schedule is not of optimizer.lr={group['initial_lr']:g}")
+    for name, value in group.items():
+        if theirs[name] != value:
+            raise UserError(
+                f"the checkpoint's optimiser has {name}={theirs[name]}, this run's {value}: resume with the "
+                "same optimizer settings, or begin a new run with weights="
+            )
+    if not 0 <= theirs["lr"] <= 1e3:
+        raise UserError(f"the checkpoint's optimiser is damaged: lr={theirs['lr']}")
 
 
 def refuse_other_processes(states: Any, own: Mapping[str, Any], streams: list[Tensor]) -> None:
@@ -132,8 +151,13 @@ def refuse_other_processes(states: Any, own: Mapping[str, Any], streams: list[Te
             refuse_other_form(state["streams"], streams, "state of the text's streams")
 
 
-def refuse_other_averages(checkpoint: Mapping[str, Any], own: Mapping[str, Tensor]) -> None:
-    """Raises UserError where averaged weights are not of the network that `own` are the weights of."""
+def refuse_other_averages(
+    checkpoint: Mapping[str, Any], own: Mapping[str, Tensor], callbacks: Iterable[Callback]
+) -> None:
+    """Raises UserError where averaged weights are not of the network that `own` are the weights of, and where
+    the run has nothing that goes on averaging."""
+    if "averaging_state" in checkpoint and not any(isinstance(c, WeightAveraging) for c in callbacks):
+        raise UserError("the checkpoint has averaged weights: resume with callbacks=ema")
     for key, form in {"current_model_state": own, "averaging_state": _AVERAGING}.items():
         if key in checkpoint:
             refuse_other_form(checkpoint[key], dict(form), key)
@@ -184,6 +208,8 @@ def refuse_other_form(found: Any, own: Any, what: str) -> None:
                 f"the checkpoint's {what} is not of this run's form: {said} where {tuple(own.shape)} "
                 f"{own.dtype} belongs"
             )
+        if found.dtype.is_floating_point and not bool(torch.isfinite(found).all()):
+            raise UserError(f"the checkpoint's {what} is damaged: not finite everywhere")
     elif not _same_kind(found, own):
         raise UserError(f"the checkpoint's {what} is not of this run's form: {str(found)[:40]!r} in it")
 
@@ -195,7 +221,7 @@ def _same_kind(found: Any, own: Any) -> bool:
         return type(found) is type(own)
     if isinstance(own, int):
         return type(found) is int and -1 <= found <= _MOST
-    return found is None or _is_number(found)
+    return _is_number(found)
 
 
 def _is_number(value: Any) -> bool:
