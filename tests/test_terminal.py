@@ -196,3 +196,24 @@ def test_a_folder_that_is_gone(tmp_path):
     ended = run(code, shell="", **{"BASH_ENV": str(tmp_path / "env")})
     assert (ended.returncode, ended.stdout) == (2, b"")
     assert b"graves_lm test: the folder that this command runs in has been removed" in ended.stderr
+
+
+def test_sigterm_ends_a_command_in_one_line(tmp_path):
+    """And what it was doing is cleaned up."""
+    program = (
+        "import time\n"
+        "from graves_lm import terminal\n"
+        "with terminal.command('sample'):\n"
+        "    try:\n"
+        "        print('begun', flush=True)\n"
+        "        time.sleep(60)\n"
+        "    finally:\n"
+        "        print('cleaned', flush=True)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "begun\n"
+    process.terminate()
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (143, "cleaned\n", "graves_lm sample: stopped by SIGTERM\n")

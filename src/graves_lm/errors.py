@@ -50,6 +50,12 @@ class Interrupted(Stopped):
     status = 130
 
 
+class HungUp(Stopped):
+    """The terminal of the run is gone (SIGHUP), and it has saved where it was."""
+
+    status = 129
+
+
 class TrainingDiverged(UserError):
     """The loss or the figure of a validation is no finite number any more, or beyond all bounds; the last
     good checkpoint is kept."""

@@ -8,13 +8,17 @@ the cursor, retitle the window or press keys.
 import errno
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TextIO
 
 from graves_lm.errors import brief, refusal, visible
 
+STOPPED = 143
+"""The exit status after SIGTERM, as a shell says of a process that it ended."""
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as a shell says of a process that SIGINT ended."""
 CLOSED = 141
@@ -36,7 +40,12 @@ def command(name: str) -> Iterator[None]:
             say(name, str(refusal(error)))
             sys.exit(2)
         try:
-            yield
+            with _sigterm_raises():
+                yield
+        except _Terminated:
+            begin_line()
+            say(name, "stopped by SIGTERM")
+            sys.exit(STOPPED)
         except KeyboardInterrupt:
             _interrupted(name)
         except SystemExit as stop:
@@ -55,6 +64,30 @@ def command(name: str) -> Iterator[None]:
         _flush()
     finally:
         sys.stdout, sys.stderr = streams
+
+
+class _Terminated(BaseException):
+    """SIGTERM came, and nothing else had asked for it."""
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM end what is inside as Ctrl-C does, so that it cleans up. Training has its own handler."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> NoReturn:
+        raise _Terminated
+
+    before = signal.getsignal(signal.SIGTERM)
+    if before == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGTERM) == stop:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _interrupted(name: str) -> NoReturn:

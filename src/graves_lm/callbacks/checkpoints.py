@@ -16,7 +16,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from graves_lm.callbacks.checkpoint_file import callback_states, copy_checkpoint
 from graves_lm.csv_logger import KeepingCSVLogger
-from graves_lm.errors import Interrupted, Stopped, UserError, first_line
+from graves_lm.errors import HungUp, Interrupted, Stopped, UserError, first_line
 from graves_lm.tasks.loading import read_checkpoint
 
 log = logging.getLogger(__name__)
@@ -229,6 +229,10 @@ class Checkpoints(Checkpoint):
             self._validating = True
             self._take_over_signals()
 
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if signal.getsignal(signal.SIGHUP) == self._on_signal:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking:
             self._owed = False
@@ -239,11 +243,13 @@ class Checkpoints(Checkpoint):
     def _take_over_signals(self) -> None:
         """In place of Lightning's handler, which communicates wherever the process happens to be, and of
         Python's, after which Lightning would end the process; the trainer restores those before when it ends.
-        A process in the background, which ignores Ctrl-C, goes on to do so."""
+        A process in the background, which ignores Ctrl-C, goes on to do so, and so does one that ignores the
+        end of its terminal (nohup)."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._on_signal)
-            if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-                signal.signal(signal.SIGINT, self._on_signal)
+            for number in (signal.SIGINT, signal.SIGHUP):
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, _: Any) -> None:
         at_once = self._validating or (number == signal.SIGINT and self._asked == signal.SIGINT)
@@ -256,6 +262,8 @@ class Checkpoints(Checkpoint):
         rest = f"after step {self._step}; {where}; go on with ckpt=last"
         if self._asked == signal.SIGINT:
             return Interrupted(f"interrupted {rest}")
+        if self._asked == signal.SIGHUP:
+            return HungUp(f"stopped by SIGHUP, its terminal is gone, {rest}")
         return Stopped(f"stopped by SIGTERM {rest}")
 
 
