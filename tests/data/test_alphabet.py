@@ -105,6 +105,7 @@ def test_plain_forms():
         "\u201ea\u201c \u00abb\u00bb \u2018c\u2019 \u2039d\u203a": "\"a\" \"b\" 'c' 'd'",
         "a\u2014b\u2013c\u2026 \u2122 \u2167": "a-b-c... TM VIII",
         "\u00bd, 3\u00bd": "1/2, 3 1/2",
+        "3\u20444, \u00bd\u00bc": "3/4, 1/2 1/4",
         "\u0141\u00f3d\u017a, \u00c6r\u00f8 stra\u00dfe \u00fe": "Lodz, Aero strasse th",
     }.items():
         assert LATIN.spell(text, "replace") == plain

@@ -142,6 +142,26 @@ def test_units(tmp_path):
     refused(tmp_path, f"<ink>{form('mm', 'dev')}{T}</ink>", "'mm' and 'dev'|'dev' and 'mm'")
 
 
+def test_axes_of_other_resolutions_are_refused(tmp_path):
+    def source(x: str, y: str) -> str:
+        properties = "".join(
+            f'<channelProperty channel="{axis}" name="resolution" value="{value}" units="1/mm"/>'
+            for axis, value in (("X", x), ("Y", y))
+        )
+        return (
+            f'<ink><inkSource xml:id="s"><traceFormat><channel name="X"/><channel name="Y"/></traceFormat>'
+            f"<channelProperties>{properties}</channelProperties></inkSource>"
+            '<context xml:id="c" inkSourceRef="#s"/><trace contextRef="#c">0 0, 10 5, 20 0</trace></ink>'
+        )
+
+    refused(tmp_path, source("100", "50"), "different resolutions")
+    path = tmp_path / "even.inkml"
+    path.write_text(source("100", "100"))
+    ((line,), left_out) = read_ink(path)
+    assert len(line.strokes) == 3
+    assert not left_out
+
+
 def test_an_axis_may_be_turned_round(tmp_path):
     form = channels('orientation="-ve"', 'orientation="-ve"')
     assert only(tmp_path, f"<ink>{form}{T}</ink>") == [[[1, 2], [-2, -2], [-3, -5]]]

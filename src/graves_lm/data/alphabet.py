@@ -13,6 +13,7 @@ from graves_lm.data.symbols import MOST_SYMBOLS, is_character
 from graves_lm.errors import UserError, near_misses
 
 NON_LETTER = "#"
+FRACTION_SLASH = "\u2044"
 ON_UNKNOWN = ("error", "skip", "replace")
 _ADVICE = {"error": ", or give on_unknown=replace or skip", "replace": ", or give on_unknown=skip"}
 
@@ -102,7 +103,8 @@ class Alphabet:
             form = self._form(letter)
             if form is None and on_unknown == "replace":
                 form = self._plain(letter)
-                if form and is_fraction(letter) and spelt and spelt[-1].isdigit() and " " in self:
+                after_digit = bool(spelt) and spelt[-1][-1:].isdigit()
+                if form and letter != FRACTION_SLASH and is_fraction(letter) and after_digit and " " in self:
                     form = f" {form}"  # 3½ is not 31/2
             elif form is None and on_unknown == "skip":
                 form = "".join(c for c in letter if c in self._index)

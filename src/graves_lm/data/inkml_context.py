@@ -72,7 +72,8 @@ class Contexts:
 
     def _source(self, source: Element) -> TraceFormat:
         form = self._part(source, "traceFormat")
-        return _format(form) if form else TraceFormat()
+        made = _format(form) if form else TraceFormat()
+        return made._replace(refused=made.refused or _uneven(source))
 
     def _part(self, element: Element, tag: str) -> Element | None:
         """A constituent, which is in an element or referred to by it."""
@@ -94,6 +95,19 @@ def _format(element: Element) -> TraceFormat:
     return TraceFormat(
         tuple(made for (made, _), _ in channels), len(few.all("channel")) if few else 0, refused
     )
+
+
+def _uneven(source: Element) -> str:
+    """Why the numbers of an ink source are no positions: a unit of X is not one of Y; "" where they are."""
+    properties = source.first("channelProperties")
+    resolutions = {
+        given.attributes.get("channel"): (given.attributes.get("value"), given.attributes.get("units"))
+        for given in (properties.all("channelProperty") if properties else [])
+        if given.attributes.get("name") == "resolution"
+    }
+    if len({resolutions[axis] for axis in ("X", "Y") if axis in resolutions}) < 2:
+        return ""
+    return "its channels X and Y have different resolutions: save the ink in one"
 
 
 def _transform(element: Element) -> str:
