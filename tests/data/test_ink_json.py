@@ -64,7 +64,7 @@ def test_the_same_strokes(tmp_path, content):
     [
         ({"points": [[x, y, 16 * i] for i, (x, y) in enumerate(ONE + TWO)]}, "the third value is the pen"),
         ({"points": [[x, y, 0.01 * i] for i, (x, y) in enumerate(ONE + TWO)]}, "the third value is the pen"),
-        ({"points": [[x, y, 1 - pen] for x, y, pen in POINTS]}, "the pen of most points is 1"),
+        ({"points": [[x, y, 1 - pen] for x, y, pen in POINTS]}, "the pen of nearly all points is 1"),
         ({"points": [[x, y, -1] for x, y, _ in POINTS]}, "the third value is the pen"),
         ({"points": columns(ONE, 1)}, "and has 12"),
         (columns(ONE, 1), "and has 12"),

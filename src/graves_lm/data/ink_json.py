@@ -153,8 +153,8 @@ def _split(points: Any) -> list[Floats64]:
         raise Malformed(
             f"the third value is the pen, 1 on the last point of a stroke, else 0: not {strange[0]:g}"
         )
-    if len(pen) > 4 and pen.mean() > 0.5:
-        raise Malformed("the pen of most points is 1, which marks the last point of a stroke")
+    if len(pen) > 4 and pen.mean() > 0.9:
+        raise Malformed("the pen of nearly all points is 1, which marks the last point of a stroke")
     return [s for s in np.split(table[:, :2], np.flatnonzero(pen) + 1) if len(s)]
 
 
