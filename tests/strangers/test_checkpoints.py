@@ -16,7 +16,7 @@ from graves_lm.settings import stored
 from graves_lm.tasks.export import export, mean
 from graves_lm.tasks.loading import load_task, read_checkpoint
 from graves_lm.trained.torch_file import read_torch_file
-from tests.runs import train, write_text, write_waves
+from tests.runs import TEXT_RUN, train, write_text, write_waves
 from tests.strangers import payloads
 from tests.test_commands import call  # noqa: F401
 
@@ -233,15 +233,6 @@ ROUTES = {
     "train ckpt": ("run_dir=new/run", "ckpt=foreign.ckpt"),
     "train weights": ("run_dir=new/run", "weights=foreign.ckpt"),
 }
-SMALL = (
-    "data=textfile",
-    "data.batch_size=4",
-    "data.length=10",
-    "data.warm_up=5",
-    "data.eval_batch_size=3",
-    "model.network.hidden_size=12",
-    "logger=csv",
-)
 
 
 @pytest.mark.parametrize("payload", [name for name, _ in payloads.targets(MARK)])
@@ -257,7 +248,9 @@ def test_every_command_refuses_and_leaves_nothing(call, real, route, payload):  
         call("prepare", "data=textfile", *data)
     before = sorted(call.folder.rglob("*"))
     command = route.partition(" ")[0]
-    message = call.refuse(command, *(SMALL if command == "train" else ()), *data, *ROUTES[route])
+    message = call.refuse(
+        command, *((*TEXT_RUN, "logger=csv") if command == "train" else ()), *data, *ROUTES[route]
+    )
     assert str(node["_target_"]) in message
     assert [
         path for path in sorted(call.folder.rglob("*")) if path not in before and path.name != "new"
