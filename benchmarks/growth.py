@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from report import report
 
-from graves_lm.memory import give_back_free_memory, keep_large_blocks
 from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.nn.segments import over_segments
 from graves_lm.nn.stack import StackState
+from graves_lm.runtime.memory import give_back_free_memory, keep_large_blocks
 
 BASE = {"T": 100, "B": 16, "H": 64, "layers": 1}
 AXES = {axis: axis for axis in BASE} | {"segments": "T"}  # what is doubled

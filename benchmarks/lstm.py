@@ -17,9 +17,9 @@ import torch
 from report import report
 from torch import nn
 
-from graves_lm.memory import keep_large_blocks
 from graves_lm.nn.lstm import LSTMState, lstm, lstm_step
 from graves_lm.nn.products import linear, product, repeated_product, weight_derivative
+from graves_lm.runtime.memory import keep_large_blocks
 
 SHAPES = [(100, 32, 400, 400), (100, 64, 400, 400), (100, 128, 700, 700), (300, 16, 400, 400)]
 

@@ -22,9 +22,9 @@ from report import report
 from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
-from graves_lm.memory import keep_large_blocks
+from graves_lm.learning.optim import GravesRMSprop
 from graves_lm.models.synthesis import SynthesisNetwork, Text
-from graves_lm.optim import GravesRMSprop
+from graves_lm.runtime.memory import keep_large_blocks
 
 SYMBOLS, LAYERS, H, K, MIXTURES = 57, 3, 400, 10, 20  # the paper's
 POINTS, CHARACTERS = 100, 5  # of a line: short ones, so that the share of communication is an upper bound

@@ -22,12 +22,12 @@ from lightning.pytorch import Trainer
 from omegaconf import DictConfig
 from report import report
 
+from graves_lm.commands.launch import CONF
 from graves_lm.data.streams import StreamLoader
 from graves_lm.data.symbols import Symbols
-from graves_lm.launch import CONF
-from graves_lm.memory import keep_large_blocks
+from graves_lm.learning.tasks.character import score
 from graves_lm.nn.products import product, repeated_product, weight_derivative
-from graves_lm.tasks.character import score
+from graves_lm.runtime.memory import keep_large_blocks
 
 SYMBOLS = Symbols("character", [chr(48 + i) for i in range(50)])  # as many as the Penn Treebank's
 

@@ -26,10 +26,10 @@ from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.line_batches import LineBatch, LineLoader
 from graves_lm.data.line_store import LineStore
 from graves_lm.data.strokes import Normalisation
-from graves_lm.memory import keep_large_blocks
+from graves_lm.learning.optim import GravesRMSprop
 from graves_lm.models.synthesis import SynthesisNetwork, Text
 from graves_lm.nn.products import product, repeated_product, weight_derivative
-from graves_lm.optim import GravesRMSprop
+from graves_lm.runtime.memory import keep_large_blocks
 
 SYMBOLS, LAYERS, H, K, MIXTURES = 57, 3, 400, 10, 20  # the paper's
 POINTS_PER_CHARACTER, LINES = 620 / 29, 10_741

@@ -29,9 +29,9 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from graves_lm.launch import CONF
-from graves_lm.tasks.export import export
-from graves_lm.tasks.loading import read_checkpoint
+from graves_lm.commands.launch import CONF
+from graves_lm.trained.checkpoint import read_checkpoint
+from graves_lm.trained.exported import export
 from tests.data.lines import wave, write_ink
 from tests.runs import train, write_text, write_waves
 from tests.strangers import payloads

@@ -24,8 +24,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import graves_lm.learning.training
 import graves_lm.train
-import graves_lm.training
 from tests.runs import run_on, write_text, write_waves
 
 DEADLINE = 300.0  # seconds that any wait may take on a busy machine

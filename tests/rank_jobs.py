@@ -1,4 +1,4 @@
-"""What tests have the ranks of a run do; see `tests.test_ddp`."""
+"""What tests have the ranks of a run do; see `tests.commands.test_ddp`."""
 
 import os
 import signal
@@ -9,10 +9,10 @@ import torch
 from omegaconf import DictConfig
 
 from graves_lm import evaluation
-from graves_lm.callbacks.samples import LogSamples
-from graves_lm.ddp import place
-from graves_lm.errors import UserError
-from graves_lm.training import run
+from graves_lm.commands.ddp import place
+from graves_lm.learning.callbacks.samples import LogSamples
+from graves_lm.learning.training import run
+from graves_lm.runtime.errors import UserError
 
 
 def evaluate_each(cfg: DictConfig) -> dict[str, dict[str, float]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from graves_lm.launch import CONF
-from graves_lm.training import run
+from graves_lm.commands.launch import CONF
+from graves_lm.learning.training import run
 from tests.data.lines import wave, write_ink
 
 TEXT = "the quick brown fox jumps over the lazy dog, and the dog sleeps on.\n"

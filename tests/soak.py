@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 
 import graves_lm
-from graves_lm.tasks.synthesis import SynthesisTask
+from graves_lm.learning.tasks.synthesis import SynthesisTask
 from graves_lm.writing import writer as module
 from graves_lm.writing.writer import Writer
 

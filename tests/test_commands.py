@@ -17,11 +17,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from PIL import Image
 
-from graves_lm.data.ink import read_ink
-from graves_lm.launch import quote_literal
+from graves_lm.commands.launch import quote_literal
+from graves_lm.data.ink.reading import read_ink
+from graves_lm.learning.tasks.character import CharacterTask
+from graves_lm.learning.tasks.stroke import StrokeTask
 from graves_lm.rendering.handwriting import FORMATS
-from graves_lm.tasks.character import CharacterTask
-from graves_lm.tasks.stroke import StrokeTask
 from tests.data.test_iam import write_tree
 from tests.runs import PEN_RUN, QUICK, STROKE_RUN, TEXT, write_text, write_waves
 
@@ -674,7 +674,7 @@ def test_prepare_shows_what_became_of_the_database(call, monkeypatch):
     (report,) = (line for line in outcome.out.splitlines() if line.startswith("every line that was touched"))
     named = Path(report.rpartition(": ")[2])
     assert "a01-000u-02" in (call.folder / named).read_text()
-    monkeypatch.setattr("graves_lm.data.pen_iam.read_iam", lambda *_, **__: pytest.fail("read again"))
+    monkeypatch.setattr("graves_lm.data.iam.corpus.read_iam", lambda *_, **__: pytest.fail("read again"))
     again = call("prepare", "data=iam", "data.source=iam")
     assert (again.status, again.out, again.err) == (0, outcome.out, "")
 

@@ -14,11 +14,11 @@ from hydra.utils import get_class, get_object, instantiate
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
 
+from graves_lm.commands.configuration import check_configuration
+from graves_lm.commands.launch import CONF
 from graves_lm.data.base import SequenceDataModule
-from graves_lm.launch import CONF
-from graves_lm.sampling.settings import whole_sampler
-from graves_lm.settings.configuration import check_configuration
-from graves_lm.training import run
+from graves_lm.learning.training import run
+from graves_lm.trained.samplers import whole_sampler
 from tests.data.test_iam import write_tree
 from tests.data.test_text import write_ptb
 from tests.runs import QUICK, write_text, write_waves

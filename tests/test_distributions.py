@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from graves_lm.distributions import StrokeDistribution
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 PARAMETERS = ("pi_logits", "mu", "log_sigma", "rho_hat", "e_logit")
 

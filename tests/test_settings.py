@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from msgspec import Meta
 
-from graves_lm.data.text_file import TextFile
-from graves_lm.errors import UserError
+from graves_lm.data.text.file import TextFile
+from graves_lm.learning.optim import GravesRMSprop, Optimization
 from graves_lm.models.synthesis import SynthesisNetwork
-from graves_lm.optim import GravesRMSprop, Optimization
+from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.settings import declared
 from graves_lm.settings.check import check_settings, check_value, describe, settings_of

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from graves_lm.sweeps.runs import find_runs
+from tests.commands.test_ddp import DDP
 from tests.runs import run_on, write_text
-from tests.test_ddp import DDP
 
 pytestmark = pytest.mark.slow
 DAEMONS = ("munged", "mungekey", "slurmctld", "slurmd")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.commands.test_ddp import DDP
 from tests.runs import run_on, write_text
-from tests.test_ddp import DDP
 
 ADDRESSES = ("10.77.31.1", "10.77.31.2")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from graves_lm.launch import entry
+from graves_lm.commands.launch import entry
 
 _STEPS = "trainer/global_step"
 _TUNED = ("optimizer.lr", "optimizer.clip_norm", "model.network.hidden_size", "model.network.layers")
@@ -13,8 +13,8 @@ _TUNED = ("optimizer.lr", "optimizer.clip_norm", "model.network.hidden_size", "m
 
 def dashboard(cfg: DictConfig) -> None:
     """Make the view, or print what it would hold."""
-    from graves_lm.errors import UserError, first_line, visible
-    from graves_lm.tracking import has_credentials
+    from graves_lm.learning.tracking import has_credentials
+    from graves_lm.runtime.errors import UserError, first_line, visible
 
     if cfg.entity is None:
         raise UserError("give entity=TEAM, the W&B team or user that owns the project")

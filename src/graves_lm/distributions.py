@@ -14,7 +14,7 @@ from torch import Generator, Size, Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 Shape: TypeAlias = Size | list[int] | tuple[int, ...]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from graves_lm.errors import UserError
-from graves_lm.launch import entry
+from graves_lm.commands.launch import entry
+from graves_lm.runtime.errors import UserError
 
 
 def evaluate(cfg: DictConfig) -> None:
@@ -14,13 +14,15 @@ def evaluate(cfg: DictConfig) -> None:
 
     Raises UserError for the folder of a training run, whose own metrics.json and settings would be replaced.
     """
-    from graves_lm import ddp
-    from graves_lm.run_folder import holds_run, is_empty, log_kept, record_settings, remove_trace
+    from graves_lm.commands import ddp
+    from graves_lm.learning.run_record import log_kept, record_settings
+    from graves_lm.runtime.place import place
+    from graves_lm.runtime.run_folder import holds_run, is_empty, remove_trace
 
     run_dir = Path(cfg.run_dir)
     if holds_run(run_dir):
         raise UserError(f"run_dir={run_dir}: a training run is there; give another, for what evaluate writes")
-    first, made = ddp.place()[0] == 0, is_empty(run_dir)
+    first, made = place()[0] == 0, is_empty(run_dir)
     if first:
         record_settings(run_dir)
     try:

@@ -2,13 +2,13 @@
 
 from omegaconf import DictConfig
 
-from graves_lm.launch import entry
+from graves_lm.commands.launch import entry
 
 
 def prepare(cfg: DictConfig) -> None:
     """Build the cache if it is missing, then print the data set's table."""
     from graves_lm.data.opening import prepare as prepare_data
-    from graves_lm.errors import visible
+    from graves_lm.runtime.errors import visible
 
     print(visible(prepare_data(cfg.data).summary(), keep="\n"))
 

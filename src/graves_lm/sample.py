@@ -2,7 +2,7 @@
 
 from omegaconf import DictConfig
 
-from graves_lm.launch import entry
+from graves_lm.commands.launch import entry
 
 
 def sample(cfg: DictConfig) -> None:

@@ -8,9 +8,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from graves_lm.errors import FolderInUse, LostPeer, Stopped, UserError
-from graves_lm.files import write
-from graves_lm.launch import entry, one_line
+from graves_lm.commands.launch import entry, one_line
+from graves_lm.runtime.errors import FolderInUse, LostPeer, Stopped, UserError
+from graves_lm.runtime.files import write
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -20,13 +20,14 @@ def train(cfg: DictConfig) -> float | None:
     a sweep that is refused before it begins. A single run leaves nothing then, and a folder in which another
     run is, or has been, as it is.
     """
-    from graves_lm import ddp
-    from graves_lm.run_folder import (
+    from graves_lm.commands import ddp
+    from graves_lm.learning.run_record import record_settings
+    from graves_lm.runtime.place import place
+    from graves_lm.runtime.run_folder import (
         FAILED,
         holds_run,
         is_empty,
         locked,
-        record_settings,
         refuse_to_replace,
         remove_trace,
     )
@@ -36,12 +37,12 @@ def train(cfg: DictConfig) -> float | None:
         cfg.run_dir = HydraConfig.get().runtime.output_dir  # each job of a sweep has its own
     run_dir = Path(cfg.run_dir)
     failure, made = run_dir / FAILED, not of_sweep and is_empty(run_dir)
-    if ddp.place()[0] == 0 and os.environ.get("NODE_RANK", "0") == "0":
+    if place()[0] == 0 and os.environ.get("NODE_RANK", "0") == "0":
         with locked(run_dir):  # what the first rank will do, before the others are started
             refuse_to_replace(run_dir, cfg.ckpt)
     begun = holds_run(run_dir)
     try:
-        figure: float | None = ddp.run("graves_lm.training.run", cfg)
+        figure: float | None = ddp.run("graves_lm.learning.training.run", cfg)
     except (FolderInUse, Stopped):
         raise  # the run of that folder has not failed
     except Exception as error:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graves_lm.data.alphabet import NON_LETTER, Alphabet
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 SMALL = Alphabet("abc '-\"")
 

@@ -15,7 +15,7 @@ from warnings import catch_warnings
 import pytest
 
 from graves_lm.data.archives import Bounds, SourceFile, Unreadable, read_archive
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 BOUNDS = Bounds(file=100_000, total=1_000_000, entries=50)
 KINDS = ("tar", "tar.gz", "tar.xz", "zip")

@@ -17,9 +17,9 @@ from filelock import FileLock
 from graves_lm.data import base, cache_folder
 from graves_lm.data.base import SequenceDataModule
 from graves_lm.data.cache_folder import BLOCK, MANIFEST, CacheFolder, DamagedCache, seal, write_array
-from graves_lm.data.pen_ink import InkData
-from graves_lm.data.text_file import TextFile
-from graves_lm.errors import UserError
+from graves_lm.data.ink.corpus import InkData
+from graves_lm.data.text.file import TextFile
+from graves_lm.runtime.errors import UserError
 from tests.data.cache_mutants import mutants
 from tests.data.lines import make_line, write_ink
 

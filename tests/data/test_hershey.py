@@ -6,13 +6,13 @@ import sys
 import numpy as np
 import pytest
 
-from graves_lm.data.hershey import HersheyLines, hand, write_line
-from graves_lm.data.hershey_glyphs import PRINT_FONTS, glyphs
-from graves_lm.data.hershey_hand import Hand
-from graves_lm.data.hershey_motion import RATE, Motor, write
-from graves_lm.data.hershey_text import ALPHABET, LONGEST, PARTS, SENTENCES, SHORTEST, draw_line, paragraphs
+from graves_lm.data.hershey.glyphs import PRINT_FONTS, glyphs
+from graves_lm.data.hershey.hand import Hand
+from graves_lm.data.hershey.lines import HersheyLines, hand, write_line
+from graves_lm.data.hershey.motion import RATE, Motor, write
+from graves_lm.data.hershey.words import ALPHABET, LONGEST, PARTS, SENTENCES, SHORTEST, draw_line, paragraphs
 from graves_lm.data.strokes import to_pen_strokes
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 KNOWN_COUNTS = (8, 58)
 KNOWN_POINTS = [[191, -344], [358, -167], [831, -328]]
@@ -37,7 +37,7 @@ def test_a_line_does_not_depend_on_the_others():
 
 def test_the_same_line_in_another_process():
     code = (
-        "from graves_lm.data.hershey import HersheyLines; "
+        "from graves_lm.data.hershey.lines import HersheyLines; "
         "l = HersheyLines(9, seed=5)[8]; print(l.text, l.strokes.astype(int).tolist())"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

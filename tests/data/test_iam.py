@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graves_lm.data import iam_archive
-from graves_lm.data.iam import SPLITS, iam_key, read_iam
-from graves_lm.data.iam_repair import repair_strokes, repair_text, split_joined_lines
-from graves_lm.data.iam_report import IamReport
+from graves_lm.data.iam import archive as iam_archive
+from graves_lm.data.iam.reading import SPLITS, iam_key, read_iam
+from graves_lm.data.iam.repair import repair_strokes, repair_text, split_joined_lines
+from graves_lm.data.iam.report import IamReport
 from graves_lm.data.strokes import StrokeLine, to_pen_strokes
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 HEAD = '<?xml version="1.0" encoding="ISO-8859-1"?>\n<WhiteboardCaptureSession>\n<StrokeSet>\n'
 TAIL = "</StrokeSet>\n</WhiteboardCaptureSession>\n"

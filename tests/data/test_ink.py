@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graves_lm.data.ink import read_ink
+from graves_lm.data.ink.reading import read_ink
 from graves_lm.data.strokes import StrokeLine, to_pen_strokes
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 STROKES = [[[10, 20], [13, 24]], [[13, 30], [14, 31], [18, 33]]]
 OFFSETS = [[0, 0, 0], [3, 4, 1], [0, 6, 0], [1, 1, 0], [4, 2, 1]]
@@ -243,6 +243,6 @@ def test_other_mistakes(tmp_path, monkeypatch):
         read_ink(save(tmp_path / "a.docx", "x"))
     with pytest.raises(UserError, match="is no direction"):
         read_ink(tmp_path, y_axis="left")  # type: ignore[arg-type]
-    monkeypatch.setattr("graves_lm.data.ink.SIZE_LIMIT", 5)
+    monkeypatch.setattr("graves_lm.data.ink.reading.SIZE_LIMIT", 5)
     with pytest.raises(UserError, match="more than the 5"):
         read_ink(save(tmp_path / "a.json", {"strokes": STROKES}))

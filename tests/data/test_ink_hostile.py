@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from graves_lm.data.ink import read_ink
-from graves_lm.data.pen_ink import InkData
-from graves_lm.errors import UserError
+from graves_lm.data.ink.corpus import InkData
+from graves_lm.data.ink.reading import read_ink
+from graves_lm.runtime.errors import UserError
 from tests.data.ink_mutants import SEEDS, mutants
 
 STROKES = [[[i * i, 60 * (i % 2)] for i in range(12)]]
@@ -72,7 +72,7 @@ def test_a_fault_of_a_reader_costs_one_file(tmp_path, monkeypatch):
             raise fault
 
         monkeypatch.setitem(
-            __import__("graves_lm.data.ink", fromlist=["x"])._READERS, ".inkml", (broken, "down")
+            __import__("graves_lm.data.ink.reading", fromlist=["x"])._READERS, ".inkml", (broken, "down")
         )
         lines, problems = read_ink(tmp_path)
         assert [line.id for line in lines] == ["a", "c"]
@@ -173,15 +173,15 @@ def test_folders_in_each_other(tmp_path):
 def test_a_folder_has_no_more_than_it_may(tmp_path, monkeypatch):
     good(tmp_path, "a.json", "b.json")
     with monkeypatch.context() as patch:
-        patch.setattr("graves_lm.data.ink.FILES_LIMIT", 1)
+        patch.setattr("graves_lm.data.ink.reading.FILES_LIMIT", 1)
         with pytest.raises(UserError, match="more than 1 ink files"):
             read_ink(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("graves_lm.data.ink.POINTS_LIMIT", 20)
+        patch.setattr("graves_lm.data.ink.reading.POINTS_LIMIT", 20)
         with pytest.raises(UserError, match="more than 20 points"):
             read_ink(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("graves_lm.data.ink.POINTS", 10)
+        patch.setattr("graves_lm.data.ink.reading.POINTS", 10)
         with pytest.raises(UserError, match="more than 10 points"):
             read_ink(tmp_path)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from graves_lm.data.ink import read_ink
+from graves_lm.data.ink.reading import read_ink
 from graves_lm.data.strokes import to_pen_strokes
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 ONE = [[6 * i, 100 + 60 * (i % 2)] for i in range(12)]
 TWO = [[120 + x, y] for x, y in ONE]
@@ -137,6 +137,6 @@ def test_a_bad_line_costs_no_other(tmp_path):
 def test_a_file_has_no_more_than_it_may(tmp_path, monkeypatch):
     for place in ("POINTS", "LINES"):
         with monkeypatch.context() as patch:
-            patch.setattr(f"graves_lm.data.ink_json.{place}", 1)
+            patch.setattr(f"graves_lm.data.ink.json_ink.{place}", 1)
             with pytest.raises(UserError, match="more than"):
                 read_ink(save(tmp_path, {"lines": [{"strokes": [ONE]}, {"strokes": [TWO]}]}))

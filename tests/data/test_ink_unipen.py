@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graves_lm.data.ink import read_ink
+from graves_lm.data.ink.reading import read_ink
 from graves_lm.data.strokes import StrokeLine, to_pen_strokes
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 
 def zig(x: int, count: int = 4) -> list[tuple[int, int]]:
@@ -204,5 +204,5 @@ def test_a_file_has_no_more_than_it_may(tmp_path, monkeypatch):
     content = '.COORD X Y\n.SEGMENT WORD 0-4 OK "a"\n.SEGMENT WORD 0 OK "b"\n.SEGMENT WORD 0 OK "b"\n' + THREE
     for place in ("POINTS", "LINES", "_COMPONENTS", "_STATEMENTS", "_LONGEST_ROW", "_LONGEST_SEGMENT"):
         with monkeypatch.context() as patch:
-            patch.setattr(f"graves_lm.data.ink_unipen.{place}", 1)
+            patch.setattr(f"graves_lm.data.ink.unipen.{place}", 1)
             refused(tmp_path, content, "more than 1 ")

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graves_lm.data.ink import read_ink
+from graves_lm.data.ink.reading import read_ink
 from graves_lm.data.strokes import StrokeLine, to_pen_strokes
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 NS = 'xmlns="http://www.w3.org/2003/InkML"'
 XY = '<traceFormat><channel name="X"/><channel name="Y"/></traceFormat>'

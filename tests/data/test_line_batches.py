@@ -10,7 +10,7 @@ from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.line_batches import GROUP, LineLoader, collate
 from graves_lm.data.line_store import LineStore
 from graves_lm.data.strokes import Normalisation, StrokeLine
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 from tests.data.lines import make_line, make_store, stored
 
 NORM = Normalisation((8.0, 0.5), (40.0, 35.0))

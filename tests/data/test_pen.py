@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graves_lm.data import pen_iam, pen_ink
 from graves_lm.data.cache_folder import StoredArray
-from graves_lm.data.hershey import HersheyLines
-from graves_lm.data.iam import read_iam
-from graves_lm.data.ink import read_ink
+from graves_lm.data.hershey.corpus import HersheyData
+from graves_lm.data.hershey.lines import HersheyLines
+from graves_lm.data.iam import corpus as pen_iam
+from graves_lm.data.iam.corpus import IamData
+from graves_lm.data.iam.reading import read_iam
+from graves_lm.data.ink import corpus as pen_ink
+from graves_lm.data.ink.corpus import InkData
+from graves_lm.data.ink.reading import read_ink
 from graves_lm.data.pen import PenDataModule, repeats
-from graves_lm.data.pen_hershey import HersheyData
-from graves_lm.data.pen_iam import IamData
-from graves_lm.data.pen_ink import InkData
 from graves_lm.data.strokes import Normalisation, StrokeLine
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 from tests.data.lines import make_line, write_ink
 from tests.data.test_iam import BROKEN, line_file, write_tree
 
@@ -159,7 +160,7 @@ def test_a_failure_while_building_leaves_no_cache(tmp_path, monkeypatch):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_many_generated_lines_are_the_same_whoever_makes_them(tmp_path, monkeypatch, workers):
     """Chunks of 50 lines go to processes when there are enough of them; here one line makes a chunk."""
-    monkeypatch.setattr("graves_lm.data.pen_hershey._CHUNK", 2)
+    monkeypatch.setattr("graves_lm.data.hershey.corpus._CHUNK", 2)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: range(workers), raising=False)
     pools = []
 
@@ -184,7 +185,7 @@ def test_many_generated_lines_are_the_same_whoever_makes_them(tmp_path, monkeypa
 
 UNGUARDED = """
 import os, sys
-import graves_lm.data.pen_hershey as pen
+import graves_lm.data.hershey.corpus as pen
 pen._CHUNK = 2
 os.sched_getaffinity = lambda pid: range(2)
 pen.HersheyData(lines=14, writers=4, eval_lines=5, seed=3, cache_dir=sys.argv[1]).prepare_data()

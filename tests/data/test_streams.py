@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graves_lm.data.streams import StreamLoader
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 
 def layouts():

@@ -11,7 +11,7 @@ import pytest
 from graves_lm.data.cache_folder import CacheFolder, StoredArray, seal
 from graves_lm.data.line_store import LineStore
 from graves_lm.data.strokes import Normalisation, StrokeLine, from_pen_strokes, to_pen_strokes
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 from tests.data.lines import stored
 
 

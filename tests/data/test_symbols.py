@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graves_lm.data.symbols import Symbols, codes_of, words_of
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 TEXTS = ["plain", "two\nlines\n", "ünï¢ode 日本 😀", "\x00\t\r\n'\"\\", "nul\u2028sep\x85nel"]
 

@@ -20,15 +20,16 @@ from warnings import catch_warnings
 import numpy as np
 import pytest
 
-from graves_lm.data import text, text_enwik8
 from graves_lm.data.cache_folder import StoredArray
 from graves_lm.data.symbols import Symbols, codes_of
-from graves_lm.data.text import SPLITS, TextDataModule, cut
-from graves_lm.data.text_enwik8 import Enwik8, download
-from graves_lm.data.text_file import TextFile, codes_in
-from graves_lm.data.text_ptb import PennTreebank
-from graves_lm.data.text_stdlib import StdlibText
-from graves_lm.errors import UserError
+from graves_lm.data.text import corpus as text
+from graves_lm.data.text import enwik8 as text_enwik8
+from graves_lm.data.text.corpus import SPLITS, TextDataModule, cut
+from graves_lm.data.text.enwik8 import Enwik8, download
+from graves_lm.data.text.file import TextFile, codes_in
+from graves_lm.data.text.ptb import PennTreebank
+from graves_lm.data.text.stdlib import StdlibText
+from graves_lm.runtime.errors import UserError
 
 PTB_WORDS = {
     "train": " the cat sat \n the <unk> N sat \n",
@@ -208,7 +209,7 @@ def test_impossible_settings_are_named(settings, named):
 
 
 def test_a_byte_order_or_character_across_the_pieces_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("graves_lm.data.text_file._CHUNK", 3)
+    monkeypatch.setattr("graves_lm.data.text.file._CHUNK", 3)
     text = "aé日😀b" * 5
     file = write(tmp_path / "a.txt", text)
     pieces = list(codes_in(file, "character"))

@@ -10,8 +10,8 @@ from graves_lm.data.streams import StreamLoader
 from graves_lm.data.symbols import Symbols
 from graves_lm.evaluation.command import evaluate_statically
 from graves_lm.evaluation.dynamic import DynamicRMS, DynamicSGD, evaluate_dynamically
+from graves_lm.learning.tasks.character import CharacterTask
 from graves_lm.models.character import CharacterNetwork
-from graves_lm.tasks.character import CharacterTask
 
 K = 6
 

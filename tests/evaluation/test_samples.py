@@ -10,17 +10,18 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import InstantiationException
 
+from graves_lm.commands.launch import CONF
 from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.strokes import Normalisation
-from graves_lm.errors import UserError
 from graves_lm.evaluation import run
 from graves_lm.evaluation.features import features
 from graves_lm.evaluation.samples import Measured, choose, compare, diversity, primed_pairs, read
-from graves_lm.launch import CONF
+from graves_lm.learning.loading import load_task
+from graves_lm.learning.tasks.synthesis import SynthesisTask
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
+from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.synthesis import SynthesisSampler
-from graves_lm.tasks.loading import load_task, read_checkpoint
-from graves_lm.tasks.synthesis import SynthesisTask
+from graves_lm.trained.checkpoint import read_checkpoint
 from tests.data.lines import make_line, make_store
 from tests.runs import train
 
@@ -149,7 +150,7 @@ def test_primed_pairs_are_of_different_writers_below_their_own_lines(ckpt):
     assert len(page) == 6
     for real, i in zip(page[::2], (4, 0, 2), strict=True):
         np.testing.assert_array_equal(real, lines[i].strokes)
-    ((alone, _),) = task.write(sampler, [text], 1, prime=lines[4])
+    ((alone, _),) = task.trained().write(sampler, [text], 1, prime=lines[4])
     np.testing.assert_array_equal(page[1], alone.strokes)
 
 

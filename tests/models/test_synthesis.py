@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from graves_lm.errors import UserError
 from graves_lm.models.synthesis import SynthesisNetwork, SynthesisState, Text, past_the_end
 from graves_lm.nn.lstm import LSTMState
+from graves_lm.runtime.errors import UserError
 from tests.nn.reference import lstm_by_steps
 from tests.nn.test_window_lstm import by_the_paper
 

@@ -12,16 +12,16 @@ from graves_lm.data.line_batches import LineBatch
 from graves_lm.data.streams import StreamBatch
 from graves_lm.data.strokes import Normalisation
 from graves_lm.data.symbols import Symbols
-from graves_lm.errors import UserError
+from graves_lm.learning.optim import Optimization
+from graves_lm.learning.tasks.character import CharacterTask
+from graves_lm.learning.tasks.stroke import StrokeTask
+from graves_lm.learning.tasks.synthesis import SynthesisTask
 from graves_lm.models.character import CharacterNetwork
 from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.models.synthesis import SynthesisNetwork
 from graves_lm.nn.noise import AdaptiveWeightNoise, DroppedWeights, NoNoise
 from graves_lm.nn.segments import over_segments
-from graves_lm.optim import Optimization
-from graves_lm.tasks.character import CharacterTask
-from graves_lm.tasks.stroke import StrokeTask
-from graves_lm.tasks.synthesis import SynthesisTask
+from graves_lm.runtime.errors import UserError
 
 T, B = 23, 3
 NORM = Normalisation((0.0, 0.0), (1.0, 1.0))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graves_lm.data.hershey import HersheyLines
+from graves_lm.data.hershey.lines import HersheyLines
 from graves_lm.data.strokes import to_pen_strokes
 from graves_lm.rendering.curves import smooth
 

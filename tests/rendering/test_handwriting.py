@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graves_lm.errors import UserError
 from graves_lm.rendering.handwriting import FORMATS, format_of, write_handwriting
+from graves_lm.runtime.errors import UserError
 
 LINE = np.array([[0, 0, 0], [10, 0, 0], [0, 20, 1], [5, -20, 1]])
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from graves_lm.data.ink import read_ink
+from graves_lm.data.ink.reading import read_ink
 from graves_lm.data.strokes import from_pen_strokes
-from graves_lm.errors import UserError
 from graves_lm.rendering.points import strokes_to_json
+from graves_lm.runtime.errors import UserError
 
 
 def test_the_documented_format():

@@ -5,9 +5,9 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from graves_lm.errors import UserError
 from graves_lm.rendering.layout import Page, Style
 from graves_lm.rendering.svg import page_to_svg, strokes_to_animated_svg, strokes_to_svg
+from graves_lm.runtime.errors import UserError
 
 SVG = "{http://www.w3.org/2000/svg}"
 # Two strokes and a dot; y grows downwards.

@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from graves_lm.errors import UserError
 from graves_lm.models.character import CharacterNetwork, CharacterState
 from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.models.synthesis import SynthesisNetwork, SynthesisState, Text, past_the_end
 from graves_lm.nn.lstm import LSTMState
 from graves_lm.nn.mixture import stroke_distribution
 from graves_lm.nn.native import kernel
+from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.noise import point_noise
 from graves_lm.sampling.packed import Noise, PackedNetwork
 from graves_lm.sampling.strokes import StrokeSampler

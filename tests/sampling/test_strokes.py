@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from graves_lm.errors import UserError
 from graves_lm.models.stroke import StrokeNetwork
+from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.strokes import StrokeSampler
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from graves_lm.distributions import StrokeDistribution
-from graves_lm.errors import UserError
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
+from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import PackedNetwork
 from graves_lm.sampling.synthesis import DrawnLine, Prime, SynthesisSampler, _beginning, _Row, least_faulty

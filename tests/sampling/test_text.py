@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from graves_lm.data.symbols import Symbols
-from graves_lm.errors import UserError
+from graves_lm.learning.tasks.character import CharacterTask
 from graves_lm.models.character import CharacterNetwork
+from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.text import TextSampler
-from graves_lm.tasks.character import CharacterTask
 
 
 def make_task(seed=0):
@@ -60,7 +60,7 @@ def test_low_temperature_takes_the_likeliest_symbol_after_the_prompt():
 def test_a_sample_leaves_training_mode_and_the_global_random_numbers_alone():
     task = make_task(3).train()
     before = torch.get_rng_state()
-    assert len("".join(task.write(TextSampler(length=5)))) == 5
+    assert len("".join(task.trained().write(TextSampler(length=5)))) == 5
     assert task.network.training
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -82,6 +82,6 @@ def test_bytes_are_shown_as_whole_characters():
     euro = Symbols("byte", sorted("€".encode()))
     task = CharacterTask(lambda symbols: CharacterNetwork(symbols, 1, 4), euro)
     drawn = list(TextSampler(length=200).stream(task.network, [], seeded(0)))
-    pieces = list(task.write(TextSampler(length=200)))
+    pieces = list(task.trained().write(TextSampler(length=200)))
     assert "".join(pieces) == euro.decode(drawn)
     assert "€" in "".join(pieces)

@@ -24,11 +24,14 @@ def targets(mark: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Nodes that name something to call, each of which would leave the mark."""
     shell = SHELL.format(mark=mark)
     yield "a shell", {"_target_": "os.system", "command": shell}
-    yield "our writer", {"_target_": "graves_lm.files.write", "path": str(mark), "content": "x"}
-    yield "our worker", {"_target_": "graves_lm.ddp.call", "name": "os.system", "_args_": [shell]}
+    yield "our writer", {"_target_": "graves_lm.runtime.files.write", "path": str(mark), "content": "x"}
+    yield "our worker", {"_target_": "graves_lm.commands.ddp.call", "name": "os.system", "_args_": [shell]}
     yield "our compiler", {"_target_": "graves_lm.nn.native._compiled", "_args_": [shell]}
     yield "a walk", {"_target_": "torch.optim.adam.torch.load", "f": str(mark)}
-    yield "a walk of ours", {"_target_": "graves_lm.run_folder.subprocess.run", "args": ["touch", str(mark)]}
+    yield (
+        "a walk of ours",
+        {"_target_": "graves_lm.runtime.run_folder.subprocess.run", "args": ["touch", str(mark)]},
+    )
     yield "hydra", {"_target_": "hydra.utils.call", "config": {"_target_": "os.system", "command": shell}}
 
 
@@ -75,7 +78,10 @@ def content(mark: Path) -> Iterator[tuple[str, Callable[[Content], Any]]]:
     for value in (0, -1, float("nan"), float("inf"), "hot", None, 10**400):
         yield f"temperature is {value!r:.20}", card("config.sampler.temperature", value)
     yield "no settings", card("config", None)
-    yield "settings of another task", card("config.model._target_", "graves_lm.tasks.stroke.StrokeTask")
+    yield (
+        "settings of another task",
+        card("config.model._target_", "graves_lm.learning.tasks.stroke.StrokeTask"),
+    )
     yield "another task", card("task", "stroke")
     yield "no task", card("task", ["character"])
     yield "no symbols", card("facts", {})

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 import graves_lm
-from graves_lm.errors import UserError
+from graves_lm.learning.loading import load_task
+from graves_lm.runtime.errors import UserError
 from graves_lm.settings import stored
-from graves_lm.tasks.export import export, mean
-from graves_lm.tasks.loading import load_task, read_checkpoint
+from graves_lm.trained.checkpoint import read_checkpoint
+from graves_lm.trained.exported import export, mean
 from graves_lm.trained.torch_file import read_torch_file
 from tests.runs import TEXT_RUN, train, write_text, write_waves
 from tests.strangers import payloads

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 from graves_lm.sweeps.runs import FAILED, PRUNED, differing, find_runs
 from graves_lm.sweeps.table import csv_table, short, text_table
 from tests.test_commands import call  # noqa: F401

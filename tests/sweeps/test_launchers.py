@@ -126,7 +126,7 @@ def test_a_study_as_it_is_called(tmp_path):
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_mistakes_are_told_before_any_job_starts(call, monkeypatch, arguments, expected):  # noqa: F811
-    monkeypatch.setattr("graves_lm.training.run", lambda cfg: pytest.fail("a job was started"))
+    monkeypatch.setattr("graves_lm.learning.training.run", lambda cfg: pytest.fail("a job was started"))
     assert expected in call.refuse("train", "-m", "hydra.sweep.dir=sweep", *arguments)
     assert not [path for path in (call.folder / "sweep").glob("*/") if path.name.isdecimal()]
 

@@ -3,7 +3,7 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
 

@@ -18,8 +18,8 @@ from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
-from graves_lm.errors import TrainingDiverged, UserError
-from graves_lm.launch import CONF
+from graves_lm.commands.launch import CONF
+from graves_lm.runtime.errors import TrainingDiverged, UserError
 
 pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
 
@@ -444,7 +444,7 @@ def test_what_cannot_be_a_study_is_refused_before_any_job(tune, tmp_path, argume
 
 @pytest.mark.parametrize("argument", ["optimizer.lrr=interval(1,2)", "noise=choice(none,fixd)"])
 def test_a_key_or_option_that_does_not_exist_is_refused_before_any_job(tune, tmp_path, argument):
-    from graves_lm.launch import one_line
+    from graves_lm.commands.launch import one_line
 
     with pytest.raises(Exception, match=r"lrr|fixd") as refusal:
         tune(lambda *_: pytest.fail("a job was started"), argument)

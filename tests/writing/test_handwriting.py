@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graves_lm.errors import UserError
 from graves_lm.rendering.handwriting import FORMATS
+from graves_lm.runtime.errors import UserError
 from graves_lm.writing.handwriting import Handwriting, check_output
 from graves_lm.writing.output import PAGE_FORMATS
 from graves_lm.writing.page import PageSettings, WrittenLine

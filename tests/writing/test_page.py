@@ -7,7 +7,7 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 from graves_lm.writing.page import PageSettings, WrittenLine, paginate
 from graves_lm.writing.wrap import wrap
 from tests.writing.letters import letter, person, written

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 from graves_lm.writing.text_file import LIMIT, read_text_file
 
 

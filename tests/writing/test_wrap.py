@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 from graves_lm.writing.wrap import TextLine, wrap
 
 

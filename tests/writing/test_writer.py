@@ -10,13 +10,14 @@ import torch
 
 import graves_lm
 from graves_lm.data.alphabet import Alphabet
-from graves_lm.data.ink import read_ink
-from graves_lm.data.pen_hershey import HersheyData
+from graves_lm.data.hershey.corpus import HersheyData
+from graves_lm.data.ink.reading import read_ink
 from graves_lm.data.strokes import Normalisation, to_pen_strokes
-from graves_lm.errors import UserError
+from graves_lm.learning.tasks.synthesis import SynthesisTask
 from graves_lm.models.synthesis import SynthesisNetwork
+from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
-from graves_lm.tasks.synthesis import SynthesisTask, prime_of
+from graves_lm.trained.handwriting import prime_of
 from graves_lm.writing.page import PageSettings
 from graves_lm.writing.prime import find_prime
 from graves_lm.writing.wrap import wrap
@@ -114,7 +115,7 @@ def written(monkeypatch):
 
 
 def test_a_line_that_is_not_shown_is_the_style_of_all(writer, written, monkeypatch):
-    writer = Writer(writer.task)
+    writer = Writer(writer.trained)
     monkeypatch.setattr("graves_lm.writing.writer.TRIED_PEN", "a bad cab")
     monkeypatch.setattr(DrawnLine, "faults", (0, 0))
     page = writer.write("dead bead add a bed", width=9)
@@ -133,7 +134,7 @@ def test_a_line_that_is_not_shown_is_the_style_of_all(writer, written, monkeypat
 @pytest.mark.parametrize("line", ["a man", "a bad cab"])
 def test_the_first_line_is_the_style_where_no_other_can_be(line, writer, written, monkeypatch):
     """Its letters were not learned, or it has faults."""
-    writer = Writer(writer.task)
+    writer = Writer(writer.trained)
     monkeypatch.setattr("graves_lm.writing.writer.TRIED_PEN", line)
     monkeypatch.setattr(DrawnLine, "faults", (0, 1))
     writer.write("a bad cab add a bed", width=9)
@@ -146,14 +147,14 @@ def test_the_hidden_line_is_drawn_once_for_a_seed_settings_and_weights(writer, w
     monkeypatch.setattr("graves_lm.writing.writer.TRIED_PEN", "a bad cab")
     monkeypatch.setattr(DrawnLine, "faults", (0, 0))
     monkeypatch.setattr("graves_lm.writing.writer._HANDS", 3)
-    writer = Writer(writer.task)
+    writer = Writer(writer.trained)
 
     def hidden(seed=0, **settings) -> int:
         """How many were drawn for a text, which is what a new writer makes of it."""
         written.clear()
         strokes = writer.write("add a bed", seed=seed, **settings).strokes
         drawn = [texts for _, texts, _ in written].count(["a bad cab"])
-        expected = Writer(writer.task).write("add a bed", seed=seed, **settings).strokes
+        expected = Writer(writer.trained).write("add a bed", seed=seed, **settings).strokes
         assert all(map(np.array_equal, strokes, expected))
         return drawn
 
@@ -167,7 +168,7 @@ def test_the_hidden_line_is_drawn_once_for_a_seed_settings_and_weights(writer, w
     hand = writer.hand(SynthesisSampler(**{k: v for k, v in SAMPLER.items() if k != "_target_"}), 0)
     with pytest.raises(ValueError, match="read-only"):
         hand.strokes[0] = 0
-    weight = writer.task.network.window.bias
+    weight = writer.trained.network.window.bias
     kept = weight.detach().clone()
     with torch.no_grad():
         weight.add_(0.01)
@@ -217,9 +218,9 @@ def test_long_texts_are_written_piece_by_piece(writer):
 def test_a_line_that_went_wrong_is_reported(writer):
     written = writer.write("abcde", points_per_character=1.0, sampler=None)
     assert not [w for w in written.warnings if "cap" in w]
-    slow = Writer(writer.task)
+    slow = Writer(writer.trained)
     with torch.no_grad():
-        bias = writer.task.network.window.bias
+        bias = writer.trained.network.window.bias
         kept = bias.clone()
         bias[-10:] = -30.0  # the window stands still
         try:
@@ -273,7 +274,7 @@ def in_units(name, line, factor, write=str):
 
 def test_a_prime_in_other_units_is_scaled(writer, tmp_path):
     """Hundredths of a millimetre, inches, metres: the same prime, whatever its units."""
-    normalisation, alphabet = writer.task.normalisation, writer.task.alphabet
+    normalisation, alphabet = writer.trained.normalisation, writer.trained.alphabet
     line = make_line("me", 60, "bad cab")
     right = prime_of(line, normalisation, alphabet)
     assert torch.equal(right.point_T3[1:], torch.from_numpy(normalisation.apply(line.strokes))[1:])
@@ -302,7 +303,7 @@ def test_a_prime_may_have_any_name(tmp_path):
 
 
 def test_primes_that_are_of_no_use_are_refused(writer, tmp_path):
-    normalisation, alphabet = writer.task.normalisation, writer.task.alphabet
+    normalisation, alphabet = writer.trained.normalisation, writer.trained.alphabet
     for line, reason in (
         (make_line("x", 60), "has no text"),
         (make_line("x", 10, "bad"), "too short"),

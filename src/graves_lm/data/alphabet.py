@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from graves_lm.data.characters import in_one_word, is_fraction, letters, place_in, plain_forms
 from graves_lm.data.symbols import MOST_SYMBOLS, is_character
-from graves_lm.errors import UserError, near_misses
+from graves_lm.runtime.errors import UserError, near_misses
 
 NON_LETTER = "#"
 FRACTION_SLASH = "\u2044"

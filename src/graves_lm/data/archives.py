@@ -16,7 +16,7 @@ from gzip import GzipFile
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 _BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError,
            ValueError, OverflowError, MemoryError)  # fmt: skip

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from filelock import FileLock, Timeout
 
 from graves_lm.data.cache_folder import CacheFolder, DamagedCache, seal
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 MANIFEST = "manifest.json"
 FORMAT = "graves_lm.cache"

@@ -18,7 +18,7 @@ from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.line_store import LineStore
 from graves_lm.data.streams import state_numbers
 from graves_lm.data.strokes import Normalisation, StrokeLine
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 if TYPE_CHECKING:  # torch takes a second to import, and preparing data does without
     from torch import Tensor

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from graves_lm.data.cache_folder import CacheFolder, whole_number
 from graves_lm.data.strokes import Floats, StrokeLine
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 POINTS, OFFSETS, LINES = FILES = ("points.npy", "offsets.npy", "lines.json")
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
+from graves_lm.settings.made import made
 
 
 def prepare(data_cfg: DictConfig, task: Any = None) -> Any:
@@ -15,7 +15,8 @@ def prepare(data_cfg: DictConfig, task: Any = None) -> Any:
     """
     if "_target_" not in data_cfg:
         raise UserError("data=from_checkpoint needs a checkpoint, and here is none: name the data")
-    data: Any = instantiate(data_cfg)
+    settings: Any = OmegaConf.to_container(data_cfg, resolve=True)
+    data: Any = made(settings, "data")
     if task and (missing := [name for name in task.takes if name not in data.gives]):
         raise UserError(
             f"model={task.task_name} does not go with data={data.name}, which has no {missing[0]}: "

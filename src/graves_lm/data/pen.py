@@ -14,7 +14,7 @@ from graves_lm.data.cache_folder import CacheFolder
 from graves_lm.data.line_batches import Indices, LineLoader
 from graves_lm.data.line_store import FILES, LineStore
 from graves_lm.data.strokes import Normalisation, StrokeLine
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 from graves_lm.settings.kinds import Place, Rows, Seed, ShareBelowOne
 
 

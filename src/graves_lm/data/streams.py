@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from graves_lm.data.cache_folder import whole_number
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 if TYPE_CHECKING:  # torch takes a second to import, and preparing data does without
     from torch import Tensor

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 Floats = NDArray[np.float32]
 _LARGEST = 1e30  # and its reciprocal the smallest: offsets in any unit, and float32 holds them

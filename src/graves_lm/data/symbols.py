@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 UNITS = ("byte", "character", "word")
 MOST_SYMBOLS = 65_536

@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 
 @contextmanager

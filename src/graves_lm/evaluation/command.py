@@ -10,21 +10,23 @@ from hydra.utils import instantiate
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
 
-from graves_lm.callbacks.progress import EvaluationProgress
 from graves_lm.data.opening import prepare
 from graves_lm.data.streams import StreamLoader
-from graves_lm.ddp import place
-from graves_lm.errors import UserError, near_misses
 from graves_lm.evaluation.dynamic import evaluate_dynamically
 from graves_lm.evaluation.samples import evaluate_samples
-from graves_lm.files import write, write_json
-from graves_lm.memory import keep_large_blocks
-from graves_lm.sampling.settings import make_sampler
-from graves_lm.tasks.base import SequenceTask
-from graves_lm.tasks.character import CharacterTask
-from graves_lm.tasks.loading import data_of, load_task, read_checkpoint
-from graves_lm.tasks.synthesis import SynthesisTask
-from graves_lm.training import make_trainer
+from graves_lm.learning.callbacks.progress import EvaluationProgress
+from graves_lm.learning.loading import load_task
+from graves_lm.learning.tasks.base import SequenceTask
+from graves_lm.learning.tasks.character import CharacterTask
+from graves_lm.learning.tasks.synthesis import SynthesisTask
+from graves_lm.learning.training import make_trainer
+from graves_lm.runtime.errors import UserError, near_misses
+from graves_lm.runtime.files import write, write_json
+from graves_lm.runtime.memory import keep_large_blocks
+from graves_lm.runtime.place import place
+from graves_lm.trained.checkpoint import read_checkpoint
+from graves_lm.trained.samplers import make_sampler
+from graves_lm.trained.training_data import data_of
 
 
 def run(cfg: DictConfig) -> dict[str, float]:
@@ -40,7 +42,7 @@ def run(cfg: DictConfig) -> dict[str, float]:
         raise UserError(f"dynamic= learns along a text; this checkpoint is of model={task.task_name}")
     if cfg.samples and not isinstance(task, SynthesisTask):
         raise UserError(f"samples=true is for model=synthesis; this checkpoint is of model={task.task_name}")
-    data: Any = prepare(data_of(cfg, task), type(task))
+    data: Any = prepare(data_of(cfg, task.config), task)
     data.read_as(task.facts)
     splits = data.card["counts"]
     split = cfg.split or ("test" if "test" in splits else "val")
@@ -52,7 +54,7 @@ def run(cfg: DictConfig) -> dict[str, float]:
             raise UserError("samples=true draws in one process on the CPU: leave trainer out")
         if cfg.precision != "32-true" or cfg.pictures:
             raise UserError("samples=true draws in float32, and its own pages: leave precision, pictures out")
-        return evaluate_samples(task, data, split, cfg)
+        return evaluate_samples(task.trained(), data, split, cfg)
     trainer = make_trainer(cfg.trainer, callbacks=[EvaluationProgress()], logger=False)
     data.trainer = trainer  # says which part of the data is this process's
     if cfg.dynamic is None:

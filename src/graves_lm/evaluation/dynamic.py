@@ -18,11 +18,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from graves_lm.data.streams import StreamBatch
-from graves_lm.metrics import SymbolMetrics
+from graves_lm.learning.metrics import SymbolMetrics
+from graves_lm.learning.tasks.character import CharacterTask, score
 from graves_lm.models.character import CharacterState
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import Count, NonNegative, Positive, ShareBelowOne
-from graves_lm.tasks.character import CharacterTask, score
 
 
 @declared("dynamic.rule")

@@ -38,15 +38,16 @@ from tqdm import tqdm
 
 from graves_lm.data.line_batches import collate
 from graves_lm.data.strokes import StrokeLine
-from graves_lm.errors import UserError
 from graves_lm.evaluation.features import Features, features, wasserstein
-from graves_lm.files import write
+from graves_lm.learning.tasks.synthesis import text_of
 from graves_lm.nn.window import WindowParameters, window_weights
 from graves_lm.rendering.png import strokes_to_png
 from graves_lm.rendering.svg import strokes_to_svg
-from graves_lm.sampling.settings import make_sampler
+from graves_lm.runtime.errors import UserError
+from graves_lm.runtime.files import write
 from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
-from graves_lm.tasks.synthesis import SynthesisTask, text_of
+from graves_lm.trained.handwriting import TrainedHandwriting
+from graves_lm.trained.samplers import make_sampler
 
 SHOWN = 20  # lines of a page of samples: the first ones, as they come
 REPEATED, REPEATS = 10, 5
@@ -72,12 +73,12 @@ class Measured(NamedTuple):
         return [u for u, points in enumerate(self.coverage_U) if points < 1 and self.text[u] != " "]
 
 
-def evaluate_samples(task: SynthesisTask, data: Any, split: str, cfg: DictConfig) -> dict[str, float]:
+def evaluate_samples(trained: TrainedHandwriting, data: Any, split: str, cfg: DictConfig) -> dict[str, float]:
     """Write, measure and compare as `cfg` says; prints a table, writes samples.json and pages of samples."""
     for key in ("sentences", "seed"):
         if not isinstance(cfg[key], int) or cfg[key] < (key == "sentences"):
             raise UserError(f"{key}={cfg[key]}: a whole number, {int(key == 'sentences')} or more, is needed")
-    found = [make_sampler(task.config["sampler"], {**cfg.sampler, "bias": b}) for b in cfg.biases]
+    found = [make_sampler(trained.config["sampler"], {**cfg.sampler, "bias": b}) for b in cfg.biases]
     if not found:
         raise UserError("biases=[]: give at least one")
     samplers = {" to ".join(f"{b:g}" for b in dict.fromkeys(sampler.bias)): sampler for sampler in found}
@@ -87,16 +88,16 @@ def evaluate_samples(task: SynthesisTask, data: Any, split: str, cfg: DictConfig
     repeated = list(chain.from_iterable([text] * REPEATS for text in texts[:REPEATED]))
     total = len(chosen) + len(samplers) * (len(texts) + len(repeated))
     with tqdm(total=total, desc="samples", unit="line", smoothing=0.1) as bar:
-        real = read(task, [data.store[i] for i in chosen], bar)
+        real = read(trained, [data.store[i] for i in chosen], bar)
         long = float(np.quantile(np.concatenate([line.coverage_U for line in real]), LONG))
         figures = {"real": compare(real, other_features, long)}
         figures["real"]["diversity"] = diversity([line.strokes for line in real], len(real), other_features)
         drawn = {}
         for bias, sampler in samplers.items():
             name = f"bias {bias}"
-            drawn[name] = draw(task, sampler, texts, cfg.seed, 0, bar)
+            drawn[name] = draw(trained, sampler, texts, cfg.seed, 0, bar)
             figures[name] = compare(drawn[name], other_features, long)
-            again = draw(task, sampler, repeated, cfg.seed, len(texts), bar)
+            again = draw(trained, sampler, repeated, cfg.seed, len(texts), bar)
             figures[name]["diversity"] = diversity([x.strokes for x in again], REPEATS, other_features)
     print(
         f"{len(chosen)} texts of data={data.name}, {split}; candidates={found[0].candidates} "
@@ -128,7 +129,7 @@ def evaluate_samples(task: SynthesisTask, data: Any, split: str, cfg: DictConfig
     print(folder / "samples.json")
     pages = {name: [line.strokes for line in lines[:SHOWN]] for name, lines in drawn.items()}
     middle = found[len(found) // 2]
-    pages["primed"] = primed_pairs(task, middle, data.store, others, texts, cfg.seed)
+    pages["primed"] = primed_pairs(trained, middle, data.store, others, texts, cfg.seed)
     for name, page in pages.items():
         for ending, content in ((".svg", strokes_to_svg(page)), (".png", strokes_to_png(page))):
             file = folder / "samples" / f"{name.replace(' ', '-')}{ending}"
@@ -138,7 +139,7 @@ def evaluate_samples(task: SynthesisTask, data: Any, split: str, cfg: DictConfig
 
 
 def primed_pairs(
-    task: SynthesisTask,
+    trained: TrainedHandwriting,
     sampler: SynthesisSampler,
     store: Any,
     lines: Sequence[int],
@@ -156,7 +157,7 @@ def primed_pairs(
             continue
         text = texts[len(writers) % len(texts)]
         try:
-            ((line, _),) = task.write(sampler, [text], seed, prime=real)
+            ((line, _),) = trained.write(sampler, [text], seed, prime=real)
         except UserError:  # too short to show a style
             continue
         writers.add(writer)
@@ -176,14 +177,14 @@ def choose(store: Any, lines: NDArray[np.int64], count: int, seed: int) -> tuple
 
 
 @torch.inference_mode()
-def read(task: SynthesisTask, lines: Sequence[StrokeLine], bar: Any) -> list[Measured]:
+def read(trained: TrainedHandwriting, lines: Sequence[StrokeLine], bar: Any) -> list[Measured]:
     """Real lines as the network reads them."""
     measured = []
     for start in range(0, len(lines), _BATCH):
         some = lines[start : start + _BATCH]
-        batch = collate(some, task.normalisation, task.alphabet)
-        distribution, _, attention = task.network(
-            batch.point_TB3[:-1], text_of(batch), task.network.initial_state(len(some))
+        batch = collate(some, trained.normalisation, trained.alphabet)
+        distribution, _, attention = trained.network(
+            batch.point_TB3[:-1], text_of(batch), trained.network.initial_state(len(some))
         )
         nats_TB = -distribution.log_prob(batch.point_TB3[1:])
         for row, line in enumerate(some):
@@ -199,13 +200,18 @@ def read(task: SynthesisTask, lines: Sequence[StrokeLine], bar: Any) -> list[Mea
 
 
 def draw(
-    task: SynthesisTask, sampler: SynthesisSampler, texts: Sequence[str], seed: int, first_line: int, bar: Any
+    trained: TrainedHandwriting,
+    sampler: SynthesisSampler,
+    texts: Sequence[str],
+    seed: int,
+    first_line: int,
+    bar: Any,
 ) -> list[Measured]:
     """The texts as the network writes them, each with random numbers of its own."""
     measured = []
     for start in range(0, len(texts), sampler.batch_size):
         some = texts[start : start + sampler.batch_size]
-        for line, how in task.write(sampler, some, seed, first_line=first_line + start):
+        for line, how in trained.write(sampler, some, seed, first_line=first_line + start):
             measured.append(_measured(line, how))
             bar.update()
     return measured

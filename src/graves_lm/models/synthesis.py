@@ -19,7 +19,6 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from graves_lm.distributions import StrokeDistribution
-from graves_lm.errors import UserError
 from graves_lm.nn.clip import clip_derivative
 from graves_lm.nn.lstm import LSTMRecurrence
 from graves_lm.nn.mixture import MixtureHead
@@ -27,6 +26,7 @@ from graves_lm.nn.products import linear
 from graves_lm.nn.stack import SkipStack, StackState
 from graves_lm.nn.window import SoftWindow, WindowParameters, WindowState, window_weights
 from graves_lm.nn.window_lstm import window_lstm, window_lstm_step
+from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import Count, Few, Layers, NonNegative, Number, Positive, RecurrentInit, Size
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
-from graves_lm.errors import UserError
-from graves_lm.files import write
 from graves_lm.rendering.gif import strokes_to_gif
 from graves_lm.rendering.png import strokes_to_png
 from graves_lm.rendering.points import strokes_to_json
 from graves_lm.rendering.svg import strokes_to_animated_svg, strokes_to_svg
+from graves_lm.runtime.errors import UserError
+from graves_lm.runtime.files import write
 
 FORMATS: dict[str, Callable[[Sequence[ArrayLike]], str | bytes]] = {
     ".svg": strokes_to_svg,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import ImageColor
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 POINT_MS = 12.0  # between two points of a moving picture; a tablet takes 75 to 100 points a second
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw
 
-from graves_lm.errors import UserError
 from graves_lm.rendering.layout import Page, Style, place
+from graves_lm.runtime.errors import UserError
 
 SUPERSAMPLING = 4  # Pillow draws without smoothing: draw larger, then average
 DPI = 150.0

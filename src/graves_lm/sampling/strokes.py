@@ -11,8 +11,8 @@ import torch
 from msgspec import Meta
 from torch import Tensor
 
-from graves_lm.errors import UserError
 from graves_lm.models.stroke import StrokeNetwork
+from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import Noise, PackedNetwork
 from graves_lm.settings import declared

@@ -21,9 +21,9 @@ import torch
 from msgspec import Meta
 from torch import Tensor
 
-from graves_lm.errors import UserError
 from graves_lm.models.synthesis import SynthesisNetwork, SynthesisState, Text
 from graves_lm.nn.mixture import stroke_distribution
+from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.legibility import legibility
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import Noise, PackedNetwork

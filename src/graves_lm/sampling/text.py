@@ -6,8 +6,8 @@ from typing import Annotated
 import torch
 from msgspec import Meta
 
-from graves_lm.errors import UserError
 from graves_lm.models.character import CharacterNetwork
+from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.packed import PackedNetwork
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import Weights

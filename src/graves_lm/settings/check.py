@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
-from graves_lm.errors import UserError, near_misses
+from graves_lm.runtime.errors import UserError, near_misses
 
 C = TypeVar("C", bound=Callable[..., Any])
 _PLAIN = (bool, int, float, str, Path, type(None))

@@ -69,6 +69,9 @@ def trainer(
 ) -> None: ...
 
 
+def task(recompute: Count | None) -> None: ...
+
+
 def adamw(
     lr: Rate,
     betas: Betas,
@@ -122,7 +125,7 @@ def dynamic(segment: Steps, streams: Rows) -> None: ...
 
 OTHERS: dict[str, Callable[..., Any]] = {
     "lightning.pytorch.Trainer": trainer,
-    "graves_lm.callbacks.early_stopping.EarlyStopping": early_stopping,
+    "graves_lm.learning.callbacks.early_stopping.EarlyStopping": early_stopping,
     "lightning.pytorch.callbacks.EMAWeightAveraging": ema,
     "torch.optim.AdamW": adamw,
     "torch.optim.SGD": sgd,

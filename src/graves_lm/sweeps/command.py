@@ -6,8 +6,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from graves_lm.errors import UserError, visible
-from graves_lm.files import write
+from graves_lm.runtime.errors import UserError, visible
+from graves_lm.runtime.files import write
 from graves_lm.sweeps.runs import figures_of, find_runs
 from graves_lm.sweeps.table import csv_table, text_table
 

@@ -8,7 +8,7 @@ from filelock import FileLock
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 JOURNAL = "study.journal"
 LOCKS = ".locks"

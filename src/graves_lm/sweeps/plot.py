@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from graves_lm.errors import visible
+from graves_lm.runtime.errors import visible
 from graves_lm.sweeps.runs import Run, differing
 from graves_lm.sweeps.table import ranked, short
 

@@ -10,8 +10,8 @@ from optuna.pruners import BasePruner
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from graves_lm.files import write
-from graves_lm.run_folder import PRUNED
+from graves_lm.runtime.files import write
+from graves_lm.runtime.run_folder import PRUNED
 from graves_lm.sweeps.journal import JOURNAL, STUDY, open_journal
 
 

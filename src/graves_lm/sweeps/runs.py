@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from graves_lm.errors import UserError, near_misses
-from graves_lm.run_folder import FAILED, PRUNED
+from graves_lm.runtime.errors import UserError, near_misses
+from graves_lm.runtime.run_folder import FAILED, PRUNED
 
 SETTINGS = 1 << 20  # characters of the settings of a run, which take a hundredth
 LARGEST = 64 << 20  # bytes of its curves, after years

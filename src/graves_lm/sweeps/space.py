@@ -20,7 +20,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 Space = dict[str, BaseDistribution]
 

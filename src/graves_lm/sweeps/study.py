@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 from graves_lm.sweeps.journal import LOCKS, STUDY, open_journal
 from graves_lm.sweeps.space import Space, describe
 

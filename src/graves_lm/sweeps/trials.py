@@ -19,10 +19,10 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
-from graves_lm.errors import TrainingDiverged, UserError
-from graves_lm.files import write
-from graves_lm.launch import one_line
-from graves_lm.run_folder import PRUNED
+from graves_lm.commands.launch import one_line
+from graves_lm.runtime.errors import TrainingDiverged, UserError
+from graves_lm.runtime.files import write
+from graves_lm.runtime.run_folder import PRUNED
 from graves_lm.settings.check import check_settings
 from graves_lm.settings.kinds import Count, Seed
 from graves_lm.sweeps.space import Space, read_space

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graves_lm.errors import UserError, first_line
+from graves_lm.runtime.errors import UserError, first_line
 
 DTYPES = {
     "FloatStorage": torch.float32,

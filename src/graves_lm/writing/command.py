@@ -5,23 +5,26 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.data.opening import prepare
-from graves_lm.errors import UserError, visible
-from graves_lm.files import write as write_file
 from graves_lm.rendering.handwriting import FORMATS, write_handwriting
-from graves_lm.sampling.settings import make_sampler
+from graves_lm.runtime.errors import UserError, visible
+from graves_lm.runtime.files import write as write_file
+from graves_lm.runtime.terminal import escaped, say
 from graves_lm.sampling.strokes import StrokeSampler
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.sampling.text import TextSampler
-from graves_lm.tasks.character import CharacterTask
-from graves_lm.tasks.loading import PRETRAINED, data_of, load_task, read_checkpoint
-from graves_lm.tasks.stroke import StrokeTask
-from graves_lm.tasks.synthesis import SynthesisTask
-from graves_lm.terminal import escaped, say
+from graves_lm.settings.made import made
+from graves_lm.trained.checkpoint import PRETRAINED
+from graves_lm.trained.handwriting import TrainedHandwriting
+from graves_lm.trained.loading import load_trained
+from graves_lm.trained.samplers import make_sampler
+from graves_lm.trained.strokes import TrainedStrokes
+from graves_lm.trained.text import TrainedText
+from graves_lm.trained.training_data import data_of
 from graves_lm.writing.output import check_output
 from graves_lm.writing.prime import find_prime
 from graves_lm.writing.text_file import read_text_file
@@ -36,17 +39,17 @@ def run(cfg: DictConfig) -> None:
         raise UserError('give text="…" to be written by hand, prompt="…" to be gone on from, or ckpt=PATH')
     if not isinstance(cfg.seed, int):
         raise UserError(f"seed={cfg.seed}: a whole number is needed")
-    task = load_task(read_checkpoint(cfg.ckpt or packaged("character" if cfg.prompt else "synthesis")))
+    trained = load_trained(cfg.ckpt or packaged("character" if cfg.prompt else "synthesis"))
     for key, model in _ONLY.items():
-        if cfg[key] and task.task_name != model:
-            raise UserError(f"{key}= is for model={model}; this checkpoint is of model={task.task_name}")
-    sampler = make_sampler(task.config["sampler"], cfg.sampler, task.sampler_kind)
-    if isinstance(task, CharacterTask):
-        stream_text(task, sampler, cfg)
-    elif isinstance(task, StrokeTask):
-        draw(task, sampler, cfg)
-    elif isinstance(task, SynthesisTask):
-        write(task, sampler, cfg)
+        if cfg[key] and trained.task_name != model:
+            raise UserError(f"{key}= is for model={model}; this checkpoint is of model={trained.task_name}")
+    sampler = make_sampler(trained.config["sampler"], cfg.sampler, trained.sampler_kind)
+    if isinstance(trained, TrainedText):
+        stream_text(trained, sampler, cfg)
+    elif isinstance(trained, TrainedStrokes):
+        draw(trained, sampler, cfg)
+    elif isinstance(trained, TrainedHandwriting):
+        write(trained, sampler, cfg)
 
 
 def packaged(task: str) -> str:
@@ -58,18 +61,18 @@ def packaged(task: str) -> str:
     return task
 
 
-def stream_text(task: CharacterTask, sampler: TextSampler, cfg: DictConfig) -> None:
+def stream_text(trained: TrainedText, sampler: TextSampler, cfg: DictConfig) -> None:
     """Text to the terminal as it is drawn, its control characters as escapes; and, when all is drawn, to
     `output` as it is."""
     if cfg.output is not None:
         check_text_output(cfg.output)
-    task.symbols.encode(cfg.prompt, where="prompt")  # an unknown symbol is found before anything is shown
+    trained.symbols.encode(cfg.prompt, where="prompt")  # an unknown symbol is found before anything is shown
     # Bytes of the command line that are not UTF-8 arrive as lone surrogates, which no terminal can show.
     written = [cfg.prompt.encode(errors="surrogateescape").decode(errors="replace")]
 
     def pieces() -> Iterator[str]:
         yield written[0]
-        for piece in task.write(sampler, prompt=cfg.prompt, seed=cfg.seed):
+        for piece in trained.write(sampler, prompt=cfg.prompt, seed=cfg.seed):
             written.append(piece)
             yield piece
 
@@ -110,26 +113,27 @@ def whole_line_ends(pieces: Iterable[str]) -> Iterator[str]:
     yield held
 
 
-def draw(task: StrokeTask, sampler: StrokeSampler, cfg: DictConfig) -> None:
+def draw(trained: TrainedStrokes, sampler: StrokeSampler, cfg: DictConfig) -> None:
     """Lines without a text, to the outputs."""
     outputs = outputs_of(cfg)
-    lines = task.write(sampler, cfg.seed)
+    lines = trained.write(sampler, cfg.seed)
     for path in outputs:
         write_handwriting(path, lines)
         print(visible(str(path)))
 
 
-def write(task: SynthesisTask, sampler: SynthesisSampler, cfg: DictConfig) -> None:
+def write(trained: TrainedHandwriting, sampler: SynthesisSampler, cfg: DictConfig) -> None:
     """The text on pages, to the outputs; what went wrong with a line, to standard error."""
     text, where = text_of(cfg)
-    text = task.alphabet.spell(text, cfg.on_unknown, where)
-    outputs, page, prime = outputs_of(cfg), instantiate(cfg.page), None
+    text = trained.alphabet.spell(text, cfg.on_unknown, where)
+    settings: Any = OmegaConf.to_container(cfg.page, resolve=True)
+    outputs, page, prime = outputs_of(cfg), made(settings, "page"), None
     if sampler.prime is not None:
         words = sampler.prime_text
         if words is not None:
-            words = task.alphabet.spell(words, cfg.on_unknown, "sampler.prime_text").replace("\n", " ")
-        prime = find_prime(sampler.prime, words, lambda: prepare(data_of(cfg, task), type(task)))
-    written = Writer(task).write(
+            words = trained.alphabet.spell(words, cfg.on_unknown, "sampler.prime_text").replace("\n", " ")
+        prime = find_prime(sampler.prime, words, lambda: prepare(data_of(cfg, trained.config), trained))
+    written = Writer(trained).write(
         text,
         seed=cfg.seed,
         width=cfg.width,

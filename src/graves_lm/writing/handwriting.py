@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from graves_lm.errors import UserError
-from graves_lm.files import write
 from graves_lm.rendering.handwriting import format_of
 from graves_lm.rendering.layout import positions
 from graves_lm.rendering.points import strokes_to_json
+from graves_lm.runtime.errors import UserError
+from graves_lm.runtime.files import write
 from graves_lm.writing import output
 from graves_lm.writing.output import check_output
 from graves_lm.writing.page import PageSettings, WrittenLine, WrittenPage, paginate

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from graves_lm.errors import UserError
-from graves_lm.files import check, write
 from graves_lm.rendering.gif import page_to_gif
 from graves_lm.rendering.handwriting import format_of
 from graves_lm.rendering.layout import POINT_MS
 from graves_lm.rendering.layout import Page as Drawing
 from graves_lm.rendering.png import page_to_png
 from graves_lm.rendering.svg import page_to_svg
+from graves_lm.runtime.errors import UserError
+from graves_lm.runtime.files import check, write
 from graves_lm.writing.page import WrittenPage
 
 CURVES = 0.05  # mm that a curve may leave a point by: less than a hand trembles

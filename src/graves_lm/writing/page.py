@@ -13,8 +13,8 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from graves_lm.errors import UserError
 from graves_lm.rendering.layout import Page, colour_rgb, positions, split_strokes
+from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import Margin, Millimetres, Name, Share
 from graves_lm.writing.baseline import Measure, measure

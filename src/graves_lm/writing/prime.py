@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from graves_lm.data.ink import read_ink
+from graves_lm.data.ink.reading import read_ink
 from graves_lm.data.strokes import StrokeLine
-from graves_lm.errors import UserError, near_misses
+from graves_lm.runtime.errors import UserError, near_misses
 
 
 def find_prime(name: str, text: str | None = None, open_data: Callable[[], Any] | None = None) -> StrokeLine:

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from graves_lm.data.characters import place_in
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 LIMIT = 1_000_000
 """Bytes: some 500 pages, which are days of writing."""

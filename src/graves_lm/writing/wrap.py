@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from graves_lm.errors import UserError
+from graves_lm.runtime.errors import UserError
 
 LINE = re.compile(r"([^\n\r\v\f\x85\u2028\u2029]*)(\r\n|[\n\r\v\f\x85\u2028\u2029]|\Z)")
 WORD = re.compile(r"\S+")

@@ -8,14 +8,14 @@ from typing import Any
 from tqdm import tqdm
 
 from graves_lm.data.strokes import Floats, StrokeLine
-from graves_lm.errors import UserError
-from graves_lm.memory import give_back_free_memory
-from graves_lm.sampling.settings import make_sampler
+from graves_lm.runtime.errors import UserError
+from graves_lm.runtime.memory import give_back_free_memory
 from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import OnUnknown, Seed, Width
-from graves_lm.tasks.loading import load_task, read_checkpoint
-from graves_lm.tasks.synthesis import SynthesisTask
+from graves_lm.trained.handwriting import TrainedHandwriting
+from graves_lm.trained.loading import load_trained
+from graves_lm.trained.samplers import make_sampler
 from graves_lm.writing.handwriting import Handwriting
 from graves_lm.writing.page import PageSettings, WrittenLine
 from graves_lm.writing.wrap import TextLine, wrap
@@ -33,8 +33,8 @@ class Writer:
     >>> graves_lm.load("best.ckpt").write("Dear reader,", bias=0.75).save("letter.svg")  # doctest: +SKIP
     """
 
-    def __init__(self, task: SynthesisTask):
-        self.task = task
+    def __init__(self, trained: TrainedHandwriting):
+        self.trained = trained
         self._tried: dict[Any, tuple[StrokeLine, DrawnLine]] = {}
 
     @declared()
@@ -71,7 +71,7 @@ class Writer:
         page = page or PageSettings()
         sampler = self._sampler(sampler, settings)
         wrapped = list(
-            wrap(self.task.alphabet.spell(text, on_unknown), page.characters if width is None else width)
+            wrap(self.trained.alphabet.spell(text, on_unknown), page.characters if width is None else width)
         )
         lines: list[WrittenLine] = []
         trouble: list[str] = []
@@ -102,8 +102,8 @@ class Writer:
         UserError as `write` does.
         """
         sampler = self._sampler(sampler, settings)
-        wrapped = wrap(self.task.alphabet.spell(text, on_unknown), width or PageSettings().characters)
-        drawn = self._draw(self.task.stream, iter(list(wrapped)), sampler, seed, prime, one_hand)
+        wrapped = wrap(self.trained.alphabet.spell(text, on_unknown), width or PageSettings().characters)
+        drawn = self._draw(self.trained.stream, iter(list(wrapped)), sampler, seed, prime, one_hand)
         return ((number, part) for number, _, part in drawn if not isinstance(part, tuple))
 
     def lines(
@@ -117,7 +117,7 @@ class Writer:
         """Line after line as they are drawn, some at a time."""
 
         def whole(*arguments: Any) -> Iterator[tuple[int, _Part]]:
-            return iter(enumerate(self.task.write(*arguments)))
+            return iter(enumerate(self.trained.write(*arguments)))
 
         for _, line, part in self._draw(whole, lines, sampler, seed, prime, one_hand):
             if isinstance(part, tuple):
@@ -130,14 +130,14 @@ class Writer:
         where the network has not learned these letters, or does not write them without fault. It is drawn
         once for a seed and the sampler's settings, and kept as long as the weights are the same.
         """
-        if not set(TRIED_PEN) <= set(self.task.alphabet.characters):
+        if not set(TRIED_PEN) <= set(self.trained.alphabet.characters):
             return None
         weights = tuple(
-            (w.data_ptr(), 0 if w.is_inference() else w._version) for w in self.task.network.parameters()
+            (w.data_ptr(), 0 if w.is_inference() else w._version) for w in self.trained.network.parameters()
         )
         key = (TRIED_PEN, seed, type(sampler), repr(vars(sampler)), weights)
         if key not in self._tried:
-            ((line, how),) = self.task.write(sampler, [TRIED_PEN], seed, None, _TRIED_NUMBER)
+            ((line, how),) = self.trained.write(sampler, [TRIED_PEN], seed, None, _TRIED_NUMBER)
             line.strokes.setflags(write=False)
             if len(self._tried) == _HANDS:
                 del self._tried[next(iter(self._tried))]
@@ -147,7 +147,7 @@ class Writer:
 
     def _sampler(self, sampler: SynthesisSampler | None, settings: Mapping[str, Any]) -> SynthesisSampler:
         if sampler is None:
-            made: SynthesisSampler = make_sampler(self.task.config["sampler"], settings)
+            made: SynthesisSampler = make_sampler(self.trained.config["sampler"], settings)
             return made
         if settings:
             raise UserError(f"{next(iter(settings))}: set it on the sampler that is given")
@@ -202,6 +202,6 @@ def load(path: str | Path = "synthesis") -> Writer:
 
     Raises UserError for a missing or damaged file and a checkpoint of another task.
     """
-    task = load_task(read_checkpoint(path, task="synthesis"))
-    assert isinstance(task, SynthesisTask)
-    return Writer(task)
+    trained = load_trained(path, task="synthesis")
+    assert isinstance(trained, TrainedHandwriting)
+    return Writer(trained)

@@ -27,7 +27,7 @@ class StudySweeper(Sweeper):
         except ModuleNotFoundError as error:
             if error.name != "optuna":
                 raise
-            from graves_lm.errors import UserError
+            from graves_lm.runtime.errors import UserError
 
             raise UserError("sweep= needs Optuna: pip install 'graves-lm[sweep]'") from error
         run_trials(self, arguments, **self.settings)

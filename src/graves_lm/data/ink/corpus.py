@@ -1,0 +1,70 @@
+"""`data=ink`: lines of one's own pen (see `ink`)."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from graves_lm.data.base import file_key
+from graves_lm.data.ink.reading import ink_files, one_line, read_ink
+from graves_lm.data.pen import PenDataModule, PenLines
+from graves_lm.runtime.errors import UserError
+from graves_lm.settings import declared
+from graves_lm.settings.kinds import ProperShare, Seed
+
+
+@declared("data")
+class InkData(PenDataModule):
+    """InkML, UNIPEN and JSON files; `source` is one of them or a folder of them.
+
+    Args:
+        y_axis: "up" or "down" for devices that do not keep to their format; None: the format's own.
+        val_share: the share of the lines, at least one, that validate; chosen by `seed`.
+        seed: of that choice.
+    """
+
+    def __init__(
+        self,
+        y_axis: Literal["up", "down"] | None = None,
+        val_share: ProperShare = 0.1,
+        seed: Seed = 0,
+        **settings: Any,
+    ):
+        super().__init__("ink", **settings)
+        if self.source is None:
+            raise UserError("data=ink needs data.source=PATH, an ink file or a folder of them")
+        self.y_axis, self.val_share, self.seed = y_axis, val_share, seed
+
+    def cache_key(self) -> Mapping[str, Any]:
+        assert self.source is not None
+        if self.source.resolve() == self.cache_dir.resolve():
+            self.refuse_cache_in(self.source)
+        inks, _ = ink_files(self.source, but=self.cache_dir)
+        texts = [path.with_suffix(".txt") for path in inks]
+        files = [file_key(path) for path in [*inks, *texts] if os.path.isfile(path)]
+        settings = [self.y_axis, self.val_share, self.seed]
+        return {"data": self.name, "files": files, "settings": settings}
+
+    def read(self) -> PenLines:
+        assert self.source is not None
+        lines, problems = read_ink(self.source, y_axis=self.y_axis, but=self.cache_dir)
+        if len(lines) < 2:
+            lost = f"; left out was {problems[0].name}: {problems[0].reason}" if problems else ""
+            raise UserError(
+                f"data=ink: {one_line(self.source)} has one line of handwriting and two are the least, one "
+                f"to train on and one to validate{lost}"
+            )
+        order = np.random.default_rng(self.seed).permutation(len(lines))
+        held_out = min(max(1, round(self.val_share * len(lines))), len(lines) - 1)
+        splits = {
+            "train": [lines[i] for i in sorted(order[held_out:])],
+            "val": [lines[i] for i in sorted(order[:held_out])],
+        }
+        listing = "".join(f"{p.name}: {p.reason}\n" for p in problems)
+        report = f"{len(lines):,} lines read, {len(problems):,} files or lines left out"
+        if problems:
+            report += f"; each by name in {one_line(self.cache / 'report.txt')}:\n" + "\n".join(
+                listing.splitlines()[:10]
+            )
+        return PenLines(splits, f"own pen, {one_line(self.source)}", report, {"report.txt": listing})

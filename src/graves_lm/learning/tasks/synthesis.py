@@ -1,0 +1,139 @@
+"""Handwriting synthesis: the loss in nats given the text, figures as in the paper's Table 4."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from graves_lm.data.alphabet import Alphabet
+from graves_lm.data.line_batches import LineBatch, collate
+from graves_lm.data.strokes import Floats, Normalisation, StrokeLine
+from graves_lm.learning.metrics import SynthesisMetrics
+from graves_lm.learning.optim import Optimization
+from graves_lm.learning.tasks.base import SequenceTask
+from graves_lm.learning.tasks.pen import density_picture, score, squared_error
+from graves_lm.models.synthesis import Attention, SynthesisNetwork, SynthesisState, Text
+from graves_lm.nn.noise import NoNoise
+from graves_lm.nn.segments import over_segments
+from graves_lm.nn.window import WindowParameters, window_weights
+from graves_lm.rendering.png import strokes_to_png, to_png
+from graves_lm.rendering.svg import strokes_to_svg
+from graves_lm.rendering.window import window_heatmap
+from graves_lm.runtime.errors import UserError
+from graves_lm.sampling.synthesis import SynthesisSampler
+from graves_lm.trained.handwriting import TrainedHandwriting
+
+SHOWN = ("The quick brown fox jumps", "over the lazy dog, and sleeps", "Sphinx of black quartz, judge")
+"""The texts written at each validation."""
+
+BIASES = (0.0, 0.5, 1.0)
+"""At which `COMPARED` is written at each validation, as in Figures 15–17."""
+
+COMPARED = "quick brown fox"
+"""The text written at several biases, and in the style of a real line, as in Figures 18–21."""
+
+
+class SynthesisTask(SequenceTask):
+    """Prediction of the next pen point for a given text, over whole lines.
+
+    Args:
+        network: makes a `SynthesisNetwork` for a number of symbols.
+        normalisation: between data units and the network's; stored in the checkpoint.
+        alphabet: the characters of the texts; stored in the checkpoint.
+        optimization, noise, recompute: see `SequenceTask`.
+    """
+
+    task_name, takes = TrainedHandwriting.task_name, TrainedHandwriting.takes
+    unit = "points"
+    position = ("epoch", "next_batch", "batches")
+    figure_names = ("nll_per_line", "nll_per_point", "sse", "read_to_end", "advance")
+    sampler_kind = SynthesisSampler
+    also_from = ("stroke",)
+    network: SynthesisNetwork
+    metrics: SynthesisMetrics
+
+    def __init__(
+        self,
+        network: Callable[..., SynthesisNetwork],
+        normalisation: Normalisation,
+        alphabet: Alphabet,
+        optimization: Optimization | None = None,
+        noise: Callable[[nn.Module], NoNoise] | None = None,
+        recompute: int | None = None,
+    ):
+        facts = {"normalisation": normalisation, "alphabet": alphabet}
+        made = network(symbols=len(alphabet))
+        super().__init__(made, SynthesisMetrics(), facts, optimization, noise, recompute)
+        self.normalisation, self.alphabet = normalisation, alphabet
+
+    def training_step(self, batch: LineBatch, batch_idx: int) -> Tensor:
+        T, B = batch.scored_TB.shape
+        network, text = self.noise.draw(self.network), text_of(batch)
+
+        def nats_of(steps: slice, state: SynthesisState) -> tuple[Tensor, SynthesisState]:
+            distribution, after, _ = network(batch.point_TB3[:-1][steps], text, state)
+            return score(distribution, batch, steps), after
+
+        nats, _ = over_segments(nats_of, T, self.recompute, self.network.initial_state(B))
+        self.log("train/nll_per_point", nats.detach() / batch.size, prog_bar=True)
+        return self.training_loss(nats, sequences=B, points=batch.size)
+
+    def validation_step(self, batch: LineBatch, batch_idx: int) -> None:
+        B, text = batch.scored_TB.shape[1], text_of(batch)
+        distribution, _, attention = self.network(batch.point_TB3[:-1], text, self.network.initial_state(B))
+        self.metrics.update(score(distribution, batch), squared_error(distribution, batch), B, batch.size)
+        self.metrics.update_window(*window_figures(attention, text, batch.scored_TB))
+
+    def trained(self) -> TrainedHandwriting:
+        return TrainedHandwriting(self.network, self.normalisation, self.alphabet, self.config)
+
+    def illustrate(self, sampler: SynthesisSampler, data: Any, seed: int) -> dict[str, str | bytes]:
+        shown = [self.alphabet.spell(text, "skip") for text in SHOWN]
+        lines = [line.strokes for line, _ in self.trained().write(sampler, [t for t in shown if t], seed)]
+        example = data.example()
+        batch = collate([example], self.normalisation, self.alphabet)
+        text = text_of(batch).to(self.device)
+        with torch.inference_mode():
+            distribution, _, attention = self.network(
+                batch.point_TB3[:-1].to(self.device), text, self.network.initial_state(1)
+            )
+            phi_TU = attention.weights(text)[:, 0].cpu()
+        files: dict[str, str | bytes] = {
+            "density.png": density_picture(distribution, batch, self.normalisation),
+            "window.png": to_png(window_heatmap(phi_TU, example.text)),
+        }
+        pages = {"handwriting": lines} | self._compare(sampler, example, seed)
+        for name, page in pages.items():
+            files |= {f"{name}.svg": strokes_to_svg(page), f"{name}.png": strokes_to_png(page)}
+        return files
+
+    def _compare(self, sampler: SynthesisSampler, example: StrokeLine, seed: int) -> dict[str, list[Floats]]:
+        """Pages of `COMPARED`: at each of `BIASES` from the top down, and below a real line in its style."""
+        text = self.alphabet.spell(COMPARED, "skip")
+        if not text:
+            return {}
+        pages = {
+            "biases": [self.trained().write(sampler.at_bias(b), [text], seed)[0][0].strokes for b in BIASES]
+        }
+        try:
+            ((primed, _),) = self.trained().write(sampler.at_bias(BIASES[1]), [text], seed, prime=example)
+        except UserError:  # the line is too short to show a style
+            return pages
+        return pages | {"primed": [example.strokes, primed.strokes]}
+
+
+def text_of(batch: LineBatch) -> Text:
+    """The batch's texts, as the network takes them."""
+    return Text(batch.symbol_BU, (batch.symbol_BU >= 0).sum(1))
+
+
+def window_figures(attention: Attention, text: Text, scored_TB: Tensor) -> tuple[Tensor, Tensor]:
+    """How many lines were read to the end, and by how many characters the window moved in all (mean over its
+    components)."""
+    last_1B1 = (scored_TB.sum(0) - 1)[None, :, None]
+    at_end = [v.take_along_dim(last_1B1, 0).squeeze(0) for v in attention]
+    phi_BV = window_weights(WindowParameters(*at_end), text.symbol_BU.shape[1] + 1)
+    # Past its own end a shorter text has no characters, but the window may be there all the same.
+    looked_at_B = phi_BV.argmax(1) + 1
+    return (looked_at_B >= text.length_B).sum(), at_end[2].mean(1).sum()

@@ -1,0 +1,127 @@
+"""A network's weights as a small file to pass on: float16 safetensors with the task's card inside.
+
+    python -m graves_lm.export best.ckpt synthesis.safetensors --data IAM-OnDB \\
+        --licence "research use only" --command "graves_lm.train experiment=synthesis_fast …"
+
+Half the precision costs no figure its third digit, and the file is a sixth of a checkpoint, which has the
+optimiser's state as well. It is read wherever a checkpoint is. `synthesis.json` beside it says, for people
+and programs, what it is and where it comes from, and holds the checksum that `loading.read_checkpoint` asks
+for.
+
+Of several checkpoints the file has the mean of their weights. Where one training went on from another, the
+mean is often better than either.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from safetensors import safe_open
+from safetensors.torch import save
+
+from graves_lm.runtime.errors import UserError
+from graves_lm.runtime.files import write
+from graves_lm.trained.format import METADATA, NETWORK
+from graves_lm.trained.samplers import make_sampler
+from graves_lm.trained.torch_file import regular_file
+
+HEADER = 4 << 20  # bytes: names and shapes of the tensors, and the card
+# What networks must share for a mean of their weights to be one.
+KINDS = {
+    "task": lambda card: card["task"],
+    "network": lambda card: card["config"]["model"]["network"],
+    "data's symbols or normalisation": lambda card: card["facts"],
+}
+
+
+def export(checkpoint: dict[str, Any], path: str | Path, sampler: Sequence[str] = (), **about: Any) -> None:
+    """Write the network of a checkpoint (see `loading.read_checkpoint`), without noise and optimiser, and
+    what it is about into the .json beside it.
+
+    Args:
+        sampler: settings "key=value" in place of those of the sampler that the weights were trained with.
+        about: more of the .json, such as data, licence, figures, command.
+
+    Raises UserError where a file cannot be written, and for a setting that the sampler does not take.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise UserError(f"{path}: give the file the ending .safetensors")
+    weights = checkpoint["state_dict"]
+    half = {k: v.to(torch.float16).contiguous() for k, v in weights.items() if k.startswith(NETWORK)}
+    card = json.loads(json.dumps(checkpoint[METADATA]))
+    card["config"]["model"]["noise"] = None
+    settings: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(sampler)))
+    make_sampler(card["config"]["sampler"], settings)
+    card["config"]["sampler"] |= settings
+    content = save(half, {METADATA: json.dumps(card)})
+    write(path, content)
+    write(path.with_suffix(".json"), describe(card, content, sum(v.numel() for v in half.values()), about))
+
+
+def mean(checkpoints: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The first checkpoint, with the mean of all their networks' weights: a "uniform soup" (M. Wortsman et
+    al., "Model soups", ICML 2022).
+
+    Raises UserError for networks of different kinds, sizes, symbols or normalisations.
+    """
+    first, *others = checkpoints
+    names = [name for name in first["state_dict"] if name.startswith(NETWORK)]
+    for other in others:
+        for what, of in KINDS.items():
+            if of(other[METADATA]) != of(first[METADATA]):
+                raise UserError(f"checkpoints that differ in their {what} have no mean")
+    weights = {
+        name: torch.stack([c["state_dict"][name].double() for c in checkpoints]).mean(0) for name in names
+    }
+    return {"state_dict": weights, METADATA: first[METADATA]}
+
+
+def describe(card: dict[str, Any], content: bytes, weights: int, about: dict[str, Any]) -> str:
+    """The .json for people and programs: of a task's card, the file's content, and more."""
+    facts = dict(card["facts"])
+    if "alphabet" in facts:
+        facts["alphabet"] = "".join(facts["alphabet"]["characters"])
+    sampler, checksum = card["config"]["sampler"], hashlib.sha256(content).hexdigest()
+    described = {"task": card["task"], "weights": weights, **about, **facts, "sampler": sampler}
+    return json.dumps(described | {"sha256": checksum}, indent=1, ensure_ascii=False) + "\n"
+
+
+def check(path: Path) -> None:
+    """Raises UserError where the file is not the one that the .json beside it, if any, was written for."""
+    card = path.with_suffix(".json")
+    if not card.is_file():
+        return
+    if regular_file(card, "ckpt") > HEADER:
+        raise UserError(f"ckpt={path}: its card {card.name} is larger than any that graves_lm writes")
+    try:
+        expected = json.loads(card.read_text(encoding="utf-8"))["sha256"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"ckpt={path}: its card {card.name} is damaged; get both files again") from error
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise UserError(
+            f"ckpt={path}: damaged, or not the file of its card: the checksum is not that in {card.name}; "
+            "get both files again"
+        )
+
+
+def read_exported(path: Path) -> dict[str, Any]:
+    """The `state_dict` (float32) and card of an exported file. Raises UserError for one of another kind."""
+    with open(path, "rb") as file:
+        if int.from_bytes(file.read(8), "little") > HEADER:
+            raise UserError(f"ckpt={path}: damaged: its header is larger than any that graves_lm writes")
+    with safe_open(path, "pt") as tensors:
+        metadata = tensors.metadata() or {}
+        if METADATA not in metadata:
+            raise UserError(f"ckpt={path}: a file of safetensors, but not of graves_lm")
+        weights = {key: tensors.get_tensor(key) for key in tensors.keys()}  # noqa: SIM118
+    if not all(weight.dtype in (torch.float16, torch.float32) for weight in weights.values()):
+        raise UserError(f"ckpt={path}: its weights are not float16 or float32 numbers")
+    weights = {key: weight.float() for key, weight in weights.items()}
+    return {"state_dict": weights, METADATA: json.loads(metadata[METADATA])}

@@ -1,0 +1,42 @@
+"""A trained network from a checkpoint: what draws, without what trains."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from graves_lm.trained.checkpoint import (
+    facts_of,
+    make_network,
+    read_checkpoint,
+    read_metadata,
+    refuse_unfit_weights,
+    weights_of,
+)
+from graves_lm.trained.format import METADATA
+from graves_lm.trained.handwriting import TrainedHandwriting
+from graves_lm.trained.strokes import TrainedStrokes
+from graves_lm.trained.text import TrainedText
+
+Trained = TrainedText | TrainedStrokes | TrainedHandwriting
+_KINDS: dict[str, Any] = {kind.task_name: kind for kind in (TrainedText, TrainedStrokes, TrainedHandwriting)}
+
+
+def make_trained(checkpoint: Mapping[str, Any]) -> Trained:
+    """The network with its weights, on the CPU and in evaluation mode, of what `read_checkpoint` gave.
+
+    Raises UserError for anything that `read_checkpoint` would refuse.
+    """
+    metadata = read_metadata(checkpoint[METADATA], "the checkpoint")
+    checkpoint = {**checkpoint, METADATA: metadata}
+    refuse_unfit_weights(checkpoint)
+    network = make_network(metadata)
+    network.load_state_dict(weights_of(checkpoint))
+    trained: Trained = _KINDS[metadata["task"]](
+        network.eval(), **facts_of(metadata), config=metadata["config"]
+    )
+    return trained
+
+
+def load_trained(path: str | Path, task: str | None = None) -> Trained:
+    """`make_trained` of the checkpoint at `path`, see `read_checkpoint`."""
+    return make_trained(read_checkpoint(path, task))
