@@ -19,9 +19,9 @@ from PIL import Image
 
 from graves_lm.commands.launch import quote_literal
 from graves_lm.data.ink.reading import read_ink
-from graves_lm.learning.tasks.character import CharacterTask
-from graves_lm.learning.tasks.stroke import StrokeTask
 from graves_lm.rendering.handwriting import FORMATS
+from graves_lm.trained.strokes import TrainedStrokes
+from graves_lm.trained.text import TrainedText
 from tests.data.test_iam import write_tree
 from tests.runs import PEN_RUN, QUICK, STROKE_RUN, TEXT, write_text, write_waves
 
@@ -277,7 +277,7 @@ def test_a_closed_terminal_costs_the_output_nothing(trained, ckpt, tmp_path):
 
 def test_what_is_drawn_sends_no_control_characters_to_the_terminal(call, monkeypatch, ckpt):
     pieces = ["a\r", "\nb\x1b[2J", "\rc\x9b", "d\r"]
-    monkeypatch.setattr(CharacterTask, "write", lambda *_, **__: iter(pieces))
+    monkeypatch.setattr(TrainedText, "write", lambda *_, **__: iter(pieces))
     assert call("sample", f"ckpt={ckpt}", "output=o.txt").out == "a\nb\\x1b[2J\\rc\\x9bd\n"
     assert (call.folder / "o.txt").read_bytes().decode() == "".join(pieces)
 
@@ -583,7 +583,7 @@ def test_bias_changes_what_is_drawn(call, stroke_ckpt):
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_sample_refuses_before_it_draws(call, stroke_ckpt, monkeypatch, arguments, expected):
-    monkeypatch.setattr(StrokeTask, "write", lambda *_: pytest.fail("drawn for nothing"))
+    monkeypatch.setattr(TrainedStrokes, "write", lambda *_: pytest.fail("drawn for nothing"))
     assert expected in call.refuse("sample", f"ckpt={stroke_ckpt}", "run_dir=out", *arguments)
     assert call.last.out == ""
     assert [p for p in call.folder.rglob("*") if p.is_file()] == []

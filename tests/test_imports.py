@@ -48,7 +48,7 @@ def test_preparing_data_needs_neither_torch_nor_lightning(tmp_path, data):
     assert imported(command("prepare"), tmp_path, *overrides) == set()
 
 
-@pytest.mark.parametrize("module", ["writing.command", "evaluation.command", "training"])
+@pytest.mark.parametrize("module", ["writing.command", "evaluation.command", "learning.training"])
 def test_no_command_needs_a_tracker_before_it_is_asked_for(tmp_path, module):
     found = imported(f"import graves_lm.{module}", tmp_path)
     assert found & {"wandb", "tensorboard", "optuna"} == set()

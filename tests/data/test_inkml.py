@@ -418,11 +418,11 @@ def test_endless_files_are_refused(tmp_path, content, reason):
 
 def test_a_file_has_no_more_than_it_may(tmp_path, monkeypatch):
     for place, what in (
-        ("inkml_tree.ELEMENTS", "elements"),
+        ("ink.inkml_tree.ELEMENTS", "elements"),
         ("safe_xml.ATTRIBUTES", "attributes"),
-        ("inkml_trace.POINTS", "points"),
-        ("inkml.POINTS", "points"),
-        ("inkml.LINES", "lines"),
+        ("ink.inkml_trace.POINTS", "points"),
+        ("ink.inkml.POINTS", "points"),
+        ("ink.inkml.LINES", "lines"),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(f"graves_lm.data.{place}", 1)

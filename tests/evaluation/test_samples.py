@@ -146,7 +146,7 @@ def test_primed_pairs_are_of_different_writers_below_their_own_lines(ckpt):
     lines[3] = lines[3]._replace(strokes=lines[3].strokes[:3])  # too short to show a style
     task.normalisation = Normalisation.fit([line.strokes for line in lines])
     sampler = SynthesisSampler(points_per_character=2)
-    page = primed_pairs(task, sampler, lines, [4, 3, 0, 1, 2], [text], seed=1)
+    page = primed_pairs(task.trained(), sampler, lines, [4, 3, 0, 1, 2], [text], seed=1)
     assert len(page) == 6
     for real, i in zip(page[::2], (4, 0, 2), strict=True):
         np.testing.assert_array_equal(real, lines[i].strokes)

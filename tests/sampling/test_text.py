@@ -73,7 +73,7 @@ def test_bad_settings(bad):
 
 def test_unknown_symbol_in_the_prompt_is_named():
     with pytest.raises(UserError, match="'x' at position 2"):
-        next(make_task().write(TextSampler(), prompt="abx"))
+        next(make_task().trained().write(TextSampler(), prompt="abx"))
 
 
 def test_bytes_are_shown_as_whole_characters():

@@ -13,11 +13,10 @@ from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.hershey.corpus import HersheyData
 from graves_lm.data.ink.reading import read_ink
 from graves_lm.data.strokes import Normalisation, to_pen_strokes
-from graves_lm.learning.tasks.synthesis import SynthesisTask
 from graves_lm.models.synthesis import SynthesisNetwork
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
-from graves_lm.trained.handwriting import prime_of
+from graves_lm.trained.handwriting import TrainedHandwriting, prime_of
 from graves_lm.writing.page import PageSettings
 from graves_lm.writing.prime import find_prime
 from graves_lm.writing.wrap import wrap
@@ -36,12 +35,12 @@ SAMPLER = {
 def writer() -> Writer:
     torch.manual_seed(0)
 
-    def network(symbols):
-        return SynthesisNetwork(symbols, layers=1, hidden_size=10, mixtures=2, points_per_character=6.0)
-
-    task = SynthesisTask(network, Normalisation((8.0, 0.0), (42.0, 36.0)), Alphabet(" abcde"))
-    task.config = {"sampler": SAMPLER}
-    return Writer(task.eval())
+    alphabet = Alphabet(" abcde")
+    network = SynthesisNetwork(
+        len(alphabet), layers=1, hidden_size=10, mixtures=2, points_per_character=6.0
+    ).eval()
+    normalisation = Normalisation((8.0, 0.0), (42.0, 36.0))
+    return Writer(TrainedHandwriting(network, normalisation, alphabet, {"sampler": SAMPLER}))
 
 
 def test_a_text_becomes_lines_on_a_page(writer):
@@ -104,13 +103,13 @@ def test_what_cannot_be_written_is_named(writer):
 def written(monkeypatch):
     """What the network is asked to write: the first line's number, the lines, the text of the prime."""
     asked = []
-    original = SynthesisTask.write
+    original = TrainedHandwriting.write
 
     def write(self, sampler, texts, seed=0, prime=None, first_line=0):
         asked.append((first_line, list(texts), prime.text if prime else None))
         return original(self, sampler, texts, seed, prime, first_line)
 
-    monkeypatch.setattr(SynthesisTask, "write", write)
+    monkeypatch.setattr(TrainedHandwriting, "write", write)
     return asked
 
 
