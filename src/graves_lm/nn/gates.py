@@ -9,11 +9,22 @@ suffix gives its shape; `hx_TBF` has rows of F numbers that begin with those of 
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from graves_lm.nn import native
+
+
+class BackwardRoom(NamedTuple):
+    """What a backward pass fills in: dc_BH holds the gradient with respect to c_t, then to c_{t−1}; dz_TBG,
+    of the product dtype, is for the pre-activations'; to dpeephole_B3H each row's are added."""
+
+    dc_BH: Tensor
+    dz_TBG: Tensor
+    dpeephole_B3H: Tensor
+
 
 ForwardStep = Callable[[int, Tensor], None]
 BackwardStep = Callable[[int, Tensor, Tensor], None]
@@ -97,9 +108,7 @@ def gates_backward(
         a_TBG, c_TBH, c0_BH, peephole_3H: as in the forward pass.
         clip: bound on each of the four pre-activation derivatives, which are clipped before anything is
             computed from them. Infinity: not clipped.
-        dc_BH: holds the derivative by c_t, and is made that by c_{t−1}.
-        dz_TBG: for the pre-activations' derivatives, of the product dtype.
-        dpeephole_B3H: each row's derivatives by the diagonals are added to it.
+        dc_BH, dz_TBG, dpeephole_B3H: see `BackwardRoom`.
     """
     B, H = c0_BH.shape
     run = kernel("gates_backward", c0_BH, dz_TBG.dtype)

@@ -22,8 +22,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from graves_lm.nn.cuda import kernels
-from graves_lm.nn.gates import gates_backward, gates_forward
+from graves_lm.nn.cuda import by_kernels
+from graves_lm.nn.gates import BackwardRoom, gates_backward, gates_forward
+from graves_lm.nn.operands import LSTMBackwardInputs, LSTMGradients, LSTMInputs, LSTMTrace
+from graves_lm.nn.operators import Operator
 from graves_lm.nn.products import recurrent_derivative, repeated_product
 from graves_lm.nn.whole import lstm_backward, lstm_forward
 
@@ -55,104 +57,142 @@ def lstm_step(z_BG: Tensor, state: LSTMState, w_GH: Tensor, peephole_3H: Tensor 
     return LSTMState(torch.sigmoid(o_BH) * torch.tanh(c_BH), c_BH)
 
 
-@torch.library.custom_op("graves_lm::lstm", mutates_args=())
-def _lstm(
-    z_TBG: Tensor, w_GH: Tensor, peephole_3H: Tensor | None, h0_BH: Tensor, c0_BH: Tensor, clip: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Run the recurrence. Returns h_TBH and the last c_BH, then what the backward pass needs: all
-    c_TBH and the gate activations a_TBG. `clip` is used only there. State and gates keep the dtype of
-    c0_BH; the products with W_h are done in the dtype of w_GH, which is that of z_TBG."""
-    if gpu := kernels(z_TBG, w_GH, c0_BH):
-        return gpu.lstm(z_TBG, w_GH, peephole_3H, h0_BH, c0_BH, clip)
-    T, B, G = z_TBG.shape
-    H = G // 4
-    h_TBH, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (H, H, G))
-    if lstm_forward(z_TBG, w_GH, peephole_3H, h0_BH, c0_BH, a_TBG, c_TBH, h_TBH):
-        return h_TBH, c_TBH[-1].clone(), c_TBH, a_TBG
-    c0_BH, mixed = c0_BH.contiguous(), w_GH.dtype != c0_BH.dtype
-    h_BH = w_GH.new_empty(B, H).copy_(h0_BH)
-    step = gates_forward(z_TBG, c0_BH, peephole_3H, a_TBG, c_TBH, h_TBH, h_BH if mixed else None)
-    times_w = repeated_product(w_GH, B)
+def lstm_by_steps(given: LSTMInputs) -> LSTMTrace:
+    """(7)–(11) step by step: the product with W_h, then the gates (`nn.gates`). The form for any device."""
+    made = _room(given)
+    _fill_in_by_steps(given, made)
+    return made
+
+
+def _on_cpu(given: LSTMInputs) -> LSTMTrace:
+    made = _room(given)
+    if lstm_forward(given, made):
+        made.cT_BH.copy_(made.c_TBH[-1])
+    else:
+        _fill_in_by_steps(given, made)
+    return made
+
+
+def _room(given: LSTMInputs) -> LSTMTrace:
+    """Tensors of the results' shapes."""
+    T, B, G = given.z_TBG.shape
+    h_TBH, c_TBH, a_TBG = (given.c0_BH.new_empty(T, B, n) for n in (G // 4, G // 4, G))
+    return LSTMTrace(h_TBH, given.c0_BH.new_empty(B, G // 4), c_TBH, a_TBG)
+
+
+def _fill_in_by_steps(given: LSTMInputs, made: LSTMTrace) -> None:
+    T, B, G = given.z_TBG.shape
+    c0_BH, mixed = given.c0_BH.contiguous(), given.w_GH.dtype != given.c0_BH.dtype
+    h_BH = given.w_GH.new_empty(B, G // 4).copy_(given.h0_BH)
+    own_BH = h_BH if mixed else None
+    step = gates_forward(given.z_TBG, c0_BH, given.peephole_3H, made.a_TBG, made.c_TBH, made.h_TBH, own_BH)
+    times_w = repeated_product(given.w_GH, B)
     for t in range(T):
         step(t, times_w(h_BH))
-        h_BH = h_BH if mixed else h_TBH[t]
-    return h_TBH, c_TBH[-1].clone(), c_TBH, a_TBG
+        h_BH = h_BH if mixed else made.h_TBH[t]
+    made.cT_BH.copy_(made.c_TBH[-1])
 
 
-@_lstm.register_fake
-def _(z_TBG, w_GH, peephole_3H, h0_BH, c0_BH, clip):
-    T, B, G = z_TBG.shape
-    h_TBH, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (G // 4, G // 4, G))
-    return h_TBH, torch.empty_like(c0_BH), c_TBH, a_TBG
+def lstm_backward_by_steps(given: LSTMBackwardInputs) -> LSTMGradients:
+    """The backward pass of (7)–(11), last step first.
 
-
-@torch.library.custom_op("graves_lm::lstm_backward", mutates_args=())
-def _lstm_backward(
-    dh_TBH: Tensor,
-    dcT_BH: Tensor | None,
-    a_TBG: Tensor,
-    h_TBH: Tensor,
-    c_TBH: Tensor,
-    w_GH: Tensor,
-    peephole_3H: Tensor | None,
-    h0_BH: Tensor,
-    c0_BH: Tensor,
-    clip: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """The derivatives of (7)–(11), last step first. Returns dz_TBG, dw_GH, dpeephole_3H, dh0_BH, dc0_BH.
-
-    Each step's four pre-activation derivatives are clipped to ±`clip` (infinity: not clipped) before
-    anything is computed from them, so the clip acts on all that flows to earlier steps, as in the paper.
+    Each step's four pre-activation gradients are clipped to ±`clip` before anything is computed from them, so
+    the clip acts on all that flows to earlier steps, as in the paper.
     """
-    if gpu := kernels(a_TBG, w_GH, c0_BH):
-        return gpu.lstm_backward(dh_TBH, dcT_BH, a_TBG, h_TBH, c_TBH, w_GH, peephole_3H, h0_BH, c0_BH, clip)
-    T, B, H = h_TBH.shape
-    dz_TBG = torch.empty_like(a_TBG, dtype=w_GH.dtype)
-    dh_BH = w_GH.new_zeros(B, H)  # what reaches h_t from step t + 1
+    room, dh_BH = _backward_room(given)
+    return _gradients(given, room, _back_by_steps(given, room, dh_BH))
+
+
+def _backward_on_cpu(given: LSTMBackwardInputs) -> LSTMGradients:
+    room, dh_BH = _backward_room(given)
+    if not lstm_backward(given, room, dh_BH):
+        dh_BH = _back_by_steps(given, room, dh_BH)
+    return _gradients(given, room, dh_BH)
+
+
+def _back_by_steps(given: LSTMBackwardInputs, room: BackwardRoom, dh_BH: Tensor) -> Tensor:
+    """Fill in `room`; returns what reaches h0."""
+    rest = (given.peephole_3H, given.clip, *room)
+    step = gates_backward(given.a_TBG, given.c_TBH, given.c0_BH.contiguous(), *rest)
+    times_w = repeated_product(given.w_GH.t(), len(dh_BH))
+    for t in range(len(room.dz_TBG) - 1, -1, -1):
+        step(t, given.dh_TBH[t], dh_BH)
+        dh_BH = times_w(room.dz_TBG[t])
+    return dh_BH
+
+
+def _backward_room(given: LSTMBackwardInputs) -> tuple[BackwardRoom, Tensor]:
+    """What the backward pass fills in, and dh_BH, of the product dtype, for what reaches h of a step from the
+    one after it."""
+    (B, H), c0_BH = given.c0_BH.shape, given.c0_BH
     dc_BH = c0_BH.new_zeros(B, H)
-    if dcT_BH is not None:
-        dc_BH.copy_(dcT_BH)
-    dpeephole_B3H = c0_BH.new_zeros(B, 3, H)
-    made = (dc_BH, dz_TBG, dpeephole_B3H)
-    if not lstm_backward(dh_TBH, a_TBG, c_TBH, w_GH, peephole_3H, clip, c0_BH, dh_BH, *made):
-        step = gates_backward(a_TBG, c_TBH, c0_BH.contiguous(), peephole_3H, clip, *made)
-        times_w = repeated_product(w_GH.t(), B)
-        for t in range(T - 1, -1, -1):
-            step(t, dh_TBH[t], dh_BH)
-            dh_BH = times_w(dz_TBG[t])
-
-    dw_GH = recurrent_derivative(dz_TBG, h_TBH, h0_BH)
-    return dz_TBG, dw_GH, dpeephole_B3H.sum(0), dh_BH.to(h0_BH.dtype), dc_BH
+    if given.dcT_BH is not None:
+        dc_BH.copy_(given.dcT_BH)
+    dz_TBG = torch.empty_like(given.a_TBG, dtype=given.w_GH.dtype)
+    return BackwardRoom(dc_BH, dz_TBG, c0_BH.new_zeros(B, 3, H)), given.w_GH.new_zeros(B, H)
 
 
-@_lstm_backward.register_fake
-def _(dh_TBH, dcT_BH, a_TBG, h_TBH, c_TBH, w_GH, peephole_3H, h0_BH, c0_BH, clip):
-    dpeephole_3H = c0_BH.new_empty(3, w_GH.shape[1])
-    return (
-        torch.empty_like(a_TBG, dtype=w_GH.dtype),
-        torch.empty_like(w_GH),
-        dpeephole_3H,
-        torch.empty_like(h0_BH),
-        torch.empty_like(c0_BH),
+def _gradients(given: LSTMBackwardInputs, room: BackwardRoom, dh_BH: Tensor) -> LSTMGradients:
+    """Of what the loop over the steps has left; the weights' gradient needs no loop."""
+    return LSTMGradients(
+        dz_TBG=room.dz_TBG,
+        dw_GH=recurrent_derivative(room.dz_TBG, given.h_TBH, given.h0_BH),
+        dpeephole_3H=room.dpeephole_B3H.sum(0),
+        dh0_BH=dh_BH.to(given.h0_BH.dtype),
+        dc0_BH=room.dc_BH,
     )
 
 
-def _save_for_backward(ctx, inputs, output):
-    _, w_GH, peephole_3H, h0_BH, c0_BH, ctx.clip = inputs
-    h_TBH, _, c_TBH, a_TBG = output
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(a_TBG, h_TBH, c_TBH, w_GH, peephole_3H, h0_BH, c0_BH)
+def _fake_gradients(given: LSTMBackwardInputs) -> LSTMGradients:
+    return LSTMGradients(
+        dz_TBG=torch.empty_like(given.a_TBG, dtype=given.w_GH.dtype),
+        dw_GH=torch.empty_like(given.w_GH),
+        dpeephole_3H=given.c0_BH.new_empty(3, given.w_GH.shape[1]),
+        dh0_BH=torch.empty_like(given.h0_BH),
+        dc0_BH=torch.empty_like(given.c0_BH),
+    )
 
 
-def _autograd_backward(ctx, dh_TBH, dcT_BH, dc_TBH, da_TBG):
-    # c_TBH and a_TBG are returned for this pass alone; `lstm` hides them, so they have no derivative.
-    a_TBG, h_TBH, *rest = ctx.saved_tensors
-    dh_TBH = torch.zeros_like(h_TBH) if dh_TBH is None else dh_TBH.contiguous()
-    dz, dw, dpeephole, dh0, dc0 = _lstm_backward(dh_TBH, dcT_BH, a_TBG, h_TBH, *rest, ctx.clip)
-    return dz, dw, dpeephole if ctx.needs_input_grad[2] else None, dh0, dc0, None
+def _keep(given: LSTMInputs, made: LSTMTrace) -> LSTMBackwardInputs:
+    """What the backward pass needs; the gradients come later."""
+    return LSTMBackwardInputs(
+        dh_TBH=None,  # type: ignore[arg-type]
+        dcT_BH=None,
+        a_TBG=made.a_TBG,
+        h_TBH=made.h_TBH,
+        c_TBH=made.c_TBH,
+        w_GH=given.w_GH,
+        peephole_3H=given.peephole_3H,
+        h0_BH=given.h0_BH,
+        c0_BH=given.c0_BH,
+        clip=given.clip,
+    )
 
 
-_lstm.register_autograd(_autograd_backward, setup_context=_save_for_backward)
+def _backward(kept: LSTMBackwardInputs, gradients: LSTMTrace) -> LSTMInputs:
+    # c_TBH and a_TBG are returned for this pass alone; `lstm` hides them, so they have no gradient.
+    dh_TBH: Tensor | None = gradients.h_TBH
+    dh_TBH = torch.zeros_like(kept.h_TBH) if dh_TBH is None else dh_TBH.contiguous()
+    made = _lstm_backward(kept._replace(dh_TBH=dh_TBH, dcT_BH=gradients.cT_BH))
+    return LSTMInputs(
+        z_TBG=made.dz_TBG,
+        w_GH=made.dw_GH,
+        peephole_3H=None if kept.peephole_3H is None else made.dpeephole_3H,
+        h0_BH=made.dh0_BH,
+        c0_BH=made.dc0_BH,
+        clip=None,  # type: ignore[arg-type]
+    )
+
+
+_lstm = Operator("lstm", LSTMInputs, LSTMTrace, lstm_by_steps)
+_lstm.on("cpu", _on_cpu)
+_lstm.on("cuda", by_kernels("lstm", lstm_by_steps))
+_lstm.fake(_room)
+_lstm_backward = Operator("lstm_backward", LSTMBackwardInputs, LSTMGradients, lstm_backward_by_steps)
+_lstm_backward.on("cpu", _backward_on_cpu)
+_lstm_backward.on("cuda", by_kernels("lstm_backward", lstm_backward_by_steps))
+_lstm_backward.fake(_fake_gradients)
+_lstm.differentiable(_keep, _backward)
 
 
 def lstm(
@@ -178,10 +218,17 @@ def lstm(
     if torch.is_autocast_enabled(z_TBG.device.type):
         w_GH = w_GH.to(torch.get_autocast_dtype(z_TBG.device.type))
     bound = math.inf if clip is None else float(clip)
-    h_TBH, c_BH, _, _ = _lstm(
-        z_TBG.to(w_GH.dtype).contiguous(), w_GH, peephole_3H, state.h_BH, state.c_BH, bound
+    made = _lstm(
+        LSTMInputs(
+            z_TBG=z_TBG.to(w_GH.dtype).contiguous(),
+            w_GH=w_GH,
+            peephole_3H=peephole_3H,
+            h0_BH=state.h_BH,
+            c0_BH=state.c_BH,
+            clip=bound,
+        )
     )
-    return h_TBH, LSTMState(h_TBH[-1], c_BH)
+    return made.h_TBH, LSTMState(made.h_TBH[-1], made.cT_BH)
 
 
 class LSTMRecurrence(nn.Module):

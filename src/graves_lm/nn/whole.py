@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from graves_lm.nn import native
-from graves_lm.nn.gates import diagonals, kernel
+from graves_lm.nn.gates import BackwardRoom, diagonals, kernel
+from graves_lm.nn.operands import LSTMBackwardInputs, LSTMInputs, LSTMTrace
 
 WIDTH = 16
 """Units side by side in `native/lstm.c`."""
@@ -22,50 +23,31 @@ MOST_ROWS, MOST_WEIGHTS = 64, 2**20
 """Batch rows, and weights (4 MiB of them), up to which this is the faster way (docs/performance.md)."""
 
 
-def lstm_forward(
-    z_TBG: Tensor,
-    w_GH: Tensor,
-    peephole_3H: Tensor | None,
-    h0_BH: Tensor,
-    c0_BH: Tensor,
-    a_TBG: Tensor,
-    c_TBH: Tensor,
-    h_TBH: Tensor,
-) -> bool:
-    """Fill in a_TBG, c_TBH and h_TBH (all contiguous, as z_TBG is); False where this cannot serve."""
-    run = _kernel("lstm_forward", c0_BH, w_GH)
+def lstm_forward(given: LSTMInputs, made: LSTMTrace) -> bool:
+    """Fill in h_TBH, c_TBH and a_TBG of `made` (all contiguous); False where this cannot serve."""
+    run = _kernel("lstm_forward", given.c0_BH, given.w_GH)
     if run is None:
         return False
-    T, B, H = h_TBH.shape
-    groups = pad(w_GH.view(4, H, H), (0, 0, 0, -H % WIDTH)).unflatten(1, (-1, WIDTH))
+    T, B, H = made.h_TBH.shape
+    groups = pad(given.w_GH.view(4, H, H), (0, 0, 0, -H % WIDTH)).unflatten(1, (-1, WIDTH))
     beside = groups.permute(1, 3, 0, 2).contiguous()  # for each unit group and k: i, f, g, o of its units
-    given = (z_TBG, beside, diagonals(peephole_3H, c0_BH), h0_BH.contiguous(), c0_BH.contiguous())
-    run(*native.arguments(native.threads(), T, B, H, *given, a_TBG, c_TBH, h_TBH))
+    peephole_3H, h0_BH = diagonals(given.peephole_3H, given.c0_BH), given.h0_BH.contiguous()
+    read = (given.z_TBG, beside, peephole_3H, h0_BH, given.c0_BH.contiguous())
+    run(*native.arguments(native.threads(), T, B, H, *read, made.a_TBG, made.c_TBH, made.h_TBH))
     return True
 
 
-def lstm_backward(
-    dh_TBH: Tensor,
-    a_TBG: Tensor,
-    c_TBH: Tensor,
-    w_GH: Tensor,
-    peephole_3H: Tensor | None,
-    clip: float,
-    c0_BH: Tensor,
-    dh_BH: Tensor,
-    dc_BH: Tensor,
-    dz_TBG: Tensor,
-    dpeephole_B3H: Tensor,
-) -> bool:
-    """Fill in dz_TBG and dpeephole_B3H, and make dh_BH and dc_BH, which hold what reaches the last step's h
-    and c from after it, the derivatives by h0 and c0. All are contiguous. False where this cannot serve."""
-    run = _kernel("lstm_backward", c0_BH, w_GH)
+def lstm_backward(given: LSTMBackwardInputs, room: BackwardRoom, dh_BH: Tensor) -> bool:
+    """Fill in `room` and make dh_BH and its dc_BH, which hold what reaches the last step's h and c from after
+    it, the gradients with respect to h0 and c0. All are contiguous. False where this cannot serve."""
+    run = _kernel("lstm_backward", given.c0_BH, given.w_GH)
     if run is None:
         return False
-    T, B, H = c_TBH.shape
-    w_GV = pad(w_GH, (0, -H % WIDTH)).contiguous()
-    given = (dh_TBH, a_TBG, c_TBH, w_GV, w_GV.shape[1], diagonals(peephole_3H, c0_BH), c0_BH.contiguous())
-    run(*native.arguments(native.threads(), T, B, H, clip, *given, dh_BH, dc_BH, dz_TBG, dpeephole_B3H))
+    T, B, H = given.c_TBH.shape
+    w_GV = pad(given.w_GH, (0, -H % WIDTH)).contiguous()
+    peephole_3H, c0_BH = diagonals(given.peephole_3H, given.c0_BH), given.c0_BH.contiguous()
+    read = (given.dh_TBH, given.a_TBG, given.c_TBH, w_GV, w_GV.shape[1], peephole_3H, c0_BH)
+    run(*native.arguments(native.threads(), T, B, H, given.clip, *read, dh_BH, *room))
     return True
 
 

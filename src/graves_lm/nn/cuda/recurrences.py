@@ -1,6 +1,6 @@
 """`graves_lm::lstm`, `graves_lm::window_lstm` and their backward passes on a GPU.
 
-Arguments and results are those of the operators in `nn.lstm` and `nn.window_lstm`.
+Arguments and results are those of `nn.operands`.
 
 The loops keep, for each step, the product with the recurrent weights (cuBLAS) and one or two Triton kernels;
 all that needs no loop is plain torch after it.
@@ -15,6 +15,16 @@ from torch import Tensor
 
 from graves_lm.nn.cuda import gates, window
 from graves_lm.nn.cuda.loop import Loop, loop_for, on
+from graves_lm.nn.operands import (
+    LSTMBackwardInputs,
+    LSTMGradients,
+    LSTMInputs,
+    LSTMTrace,
+    WindowLSTMBackwardInputs,
+    WindowLSTMGradients,
+    WindowLSTMInputs,
+    WindowLSTMTrace,
+)
 from graves_lm.nn.products import recurrent_derivative
 from graves_lm.nn.window import LARGEST_EXPONENT
 
@@ -147,122 +157,96 @@ def _window_constants(H: int, F: int, K: int) -> dict[str, Any]:
     return {"H": H, "F": F, "K": K, "K_PLACES": places, "UNITS": window.UNITS, "CHARACTERS": characters}
 
 
-def lstm(
-    z_TBG: Tensor, w_GH: Tensor, peephole_3H: Tensor | None, h0_BH: Tensor, c0_BH: Tensor, clip: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    T, B, G = z_TBG.shape
+def lstm(given: LSTMInputs) -> LSTMTrace:
+    (T, B, G), w_GH, c0_BH = given.z_TBG.shape, given.w_GH, given.c0_BH
     H = G // 4
     h_TBH, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (H, H, G))
-    z_TBG = z_TBG.to(w_GH.dtype).contiguous()
+    z_TBG = given.z_TBG.to(w_GH.dtype).contiguous()
     with on(z_TBG.device):
-        settings = (B, H, H, peephole_3H is not None, w_GH.dtype)
+        settings = (B, H, H, given.peephole_3H is not None, w_GH.dtype)
         loop = loop_for(_Forward, z_TBG.device, *settings)
         with loop.lock:
-            loop.begin(w_GH, peephole_3H, h0_BH, c0_BH)
+            loop.begin(w_GH, given.peephole_3H, given.h0_BH, c0_BH)
             loop.run(T, B, z_TBG, a_TBG, c_TBH, h_TBH)
-    return h_TBH, c_TBH[-1].clone(), c_TBH, a_TBG
+    return LSTMTrace(h_TBH=h_TBH, cT_BH=c_TBH[-1].clone(), c_TBH=c_TBH, a_TBG=a_TBG)
 
 
-def lstm_backward(
-    dh_TBH: Tensor,
-    dcT_BH: Tensor | None,
-    a_TBG: Tensor,
-    h_TBH: Tensor,
-    c_TBH: Tensor,
-    w_GH: Tensor,
-    peephole_3H: Tensor | None,
-    h0_BH: Tensor,
-    c0_BH: Tensor,
-    clip: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    T, B, H = h_TBH.shape
+def lstm_backward(given: LSTMBackwardInputs) -> LSTMGradients:
+    (T, B, H), a_TBG, w_GH = given.h_TBH.shape, given.a_TBG, given.w_GH
     dz_TBG = torch.empty_like(a_TBG, dtype=w_GH.dtype)
-    dh_TBH, before_BH = dh_TBH.contiguous(), c0_BH.contiguous()
+    dh_TBH, before_BH = given.dh_TBH.contiguous(), given.c0_BH.contiguous()
     with on(a_TBG.device):
-        loop = loop_for(_Backward, a_TBG.device, B, H, H, peephole_3H is not None, w_GH.dtype, clip)
+        settings = (B, H, H, given.peephole_3H is not None, w_GH.dtype, given.clip)
+        loop = loop_for(_Backward, a_TBG.device, *settings)
         with loop.lock:
-            loop.begin(w_GH, peephole_3H, dcT_BH)
-            loop.run(T, B, dh_TBH, a_TBG, c_TBH, before_BH, dz_TBG)
+            loop.begin(w_GH, given.peephole_3H, given.dcT_BH)
+            loop.run(T, B, dh_TBH, a_TBG, given.c_TBH, before_BH, dz_TBG)
             dpeephole_3H = loop.dpeephole_B3H[:B].sum(0)
-            dh_BH, dc_BH = loop.dh_BF[:B].to(h0_BH.dtype, copy=True), loop.dc_BH[:B].clone()
-    dw_GH = recurrent_derivative(dz_TBG, h_TBH, h0_BH)
-    return dz_TBG, dw_GH, dpeephole_3H, dh_BH, dc_BH
+            dh_BH, dc_BH = loop.dh_BF[:B].to(given.h0_BH.dtype, copy=True), loop.dc_BH[:B].clone()
+    return LSTMGradients(
+        dz_TBG=dz_TBG,
+        dw_GH=recurrent_derivative(dz_TBG, given.h_TBH, given.h0_BH),
+        dpeephole_3H=dpeephole_3H,
+        dh0_BH=dh_BH,
+        dc0_BH=dc_BH,
+    )
 
 
-def window_lstm(
-    z_TBG: Tensor,
-    symbol_BU: Tensor,
-    w_GF: Tensor,
-    peephole_3H: Tensor | None,
-    w_PH: Tensor,
-    b_P: Tensor,
-    h0_BH: Tensor,
-    c0_BH: Tensor,
-    kappa0_BK: Tensor,
-    w0_BC: Tensor,
-    clip: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    T, B, G = z_TBG.shape
-    H, F, K = G // 4, w_GF.shape[1], kappa0_BK.shape[1]
+def window_lstm(given: WindowLSTMInputs) -> WindowLSTMTrace:
+    (T, B, G), w_GF, c0_BH = given.z_TBG.shape, given.w_GF, given.c0_BH
+    H, F, K = G // 4, w_GF.shape[1], given.kappa0_BK.shape[1]
     hw_TBF, kappa_TBK, p_TBP, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (F, K, 3 * K, H, G))
-    z_TBG, symbol_BU = z_TBG.to(w_GF.dtype).contiguous(), symbol_BU.long().contiguous()
+    z_TBG, symbol_BU = given.z_TBG.to(w_GF.dtype).contiguous(), given.symbol_BU.long().contiguous()
     with on(z_TBG.device):
-        settings = (B, H, F, peephole_3H is not None, w_GF.dtype, K)
+        settings = (B, H, F, given.peephole_3H is not None, w_GF.dtype, K)
         loop = loop_for(_WindowForward, z_TBG.device, *settings)
         with loop.lock:
-            loop.begin(w_GF, peephole_3H, torch.cat([h0_BH, w0_BC], dim=1), c0_BH)
-            loop.w_PH.copy_(w_PH)
-            loop.b_P.copy_(b_P)
-            loop.kappa_BK[:B].copy_(kappa0_BK)
+            loop.begin(w_GF, given.peephole_3H, torch.cat([given.h0_BH, given.w0_BC], dim=1), c0_BH)
+            loop.w_PH.copy_(given.w_PH)
+            loop.b_P.copy_(given.b_P)
+            loop.kappa_BK[:B].copy_(given.kappa0_BK)
             loop.run(T, B, z_TBG, a_TBG, c_TBH, hw_TBF, symbol_BU, kappa_TBK, p_TBP, symbol_BU.shape[1])
-    return hw_TBF, kappa_TBK, c_TBH[-1].clone(), p_TBP, c_TBH, a_TBG
+    return WindowLSTMTrace(
+        hw_TBF=hw_TBF,
+        kappa_TBK=kappa_TBK,
+        cT_BH=c_TBH[-1].clone(),
+        p_TBP=p_TBP,
+        c_TBH=c_TBH,
+        a_TBG=a_TBG,
+    )
 
 
-def window_lstm_backward(
-    dhw_TBF: Tensor,
-    dkappa_TBK: Tensor | None,
-    dcT_BH: Tensor | None,
-    hw_TBF: Tensor,
-    kappa_TBK: Tensor,
-    p_TBP: Tensor,
-    c_TBH: Tensor,
-    a_TBG: Tensor,
-    symbol_BU: Tensor,
-    w_GF: Tensor,
-    peephole_3H: Tensor | None,
-    w_PH: Tensor,
-    h0_BH: Tensor,
-    c0_BH: Tensor,
-    w0_BC: Tensor,
-    clip: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    (T, B, F), H, K = hw_TBF.shape, c0_BH.shape[1], kappa_TBK.shape[2]
+def window_lstm_backward(given: WindowLSTMBackwardInputs) -> WindowLSTMGradients:
+    hw_TBF, kappa_TBK, p_TBP, a_TBG = given.hw_TBF, given.kappa_TBK, given.p_TBP, given.a_TBG
+    (T, B, F), w_GF, c0_BH = hw_TBF.shape, given.w_GF, given.c0_BH
+    H, K = c0_BH.shape[1], kappa_TBK.shape[2]
     dz_TBG, dp_TBP = torch.empty_like(a_TBG, dtype=w_GF.dtype), torch.empty_like(p_TBP)
-    dkappa_TBK = torch.zeros_like(kappa_TBK) if dkappa_TBK is None else dkappa_TBK.contiguous()
-    dhw_TBF, symbol_BU, before_BH = dhw_TBF.contiguous(), symbol_BU.long().contiguous(), c0_BH.contiguous()
+    dkappa_TBK = torch.zeros_like(kappa_TBK) if given.dkappa_TBK is None else given.dkappa_TBK.contiguous()
+    dhw_TBF, symbol_BU = given.dhw_TBF.contiguous(), given.symbol_BU.long().contiguous()
+    before_BH = c0_BH.contiguous()
     with on(a_TBG.device):
-        settings = (B, H, F, peephole_3H is not None, w_GF.dtype, clip, K)
+        settings = (B, H, F, given.peephole_3H is not None, w_GF.dtype, given.clip, K)
         loop = loop_for(_WindowBackward, a_TBG.device, *settings)
         with loop.lock:
-            loop.begin(w_GF, peephole_3H, dcT_BH)
-            loop.w_PH.copy_(w_PH)
+            loop.begin(w_GF, given.peephole_3H, given.dcT_BH)
+            loop.w_PH.copy_(given.w_PH)
             loop.dkappa_BK.zero_()
-            gates_see = (dhw_TBF, a_TBG, c_TBH, before_BH, dz_TBG)
+            gates_see = (dhw_TBF, a_TBG, given.c_TBH, before_BH, dz_TBG)
             window_sees = (symbol_BU, kappa_TBK, p_TBP, dkappa_TBK, dp_TBP, symbol_BU.shape[1])
             loop.run(T, B, *gates_see, *window_sees)
             dpeephole_3H = loop.dpeephole_B3H[:B].sum(0)
             dh_BH, dw_BC = (d.to(c0_BH.dtype, copy=True) for d in loop.dh_BF[:B].tensor_split([H], dim=1))
             dc_BH, dkappa_BK = loop.dc_BH[:B].clone(), loop.dkappa_BK[:B].clone()
-    return (
-        dz_TBG,
-        recurrent_derivative(dz_TBG, hw_TBF, torch.cat([h0_BH, w0_BC], dim=1)),
-        dpeephole_3H,
-        dp_TBP.flatten(0, 1).t() @ hw_TBF.flatten(0, 1)[:, :H],
-        dp_TBP.sum((0, 1)),
-        dh_BH,
-        dc_BH,
-        dkappa_BK,
-        dw_BC,
+    return WindowLSTMGradients(
+        dz_TBG=dz_TBG,
+        dw_GF=recurrent_derivative(dz_TBG, hw_TBF, torch.cat([given.h0_BH, given.w0_BC], dim=1)),
+        dpeephole_3H=dpeephole_3H,
+        dw_PH=dp_TBP.flatten(0, 1).t() @ hw_TBF.flatten(0, 1)[:, :H],
+        db_P=dp_TBP.sum((0, 1)),
+        dh0_BH=dh_BH,
+        dc0_BH=dc_BH,
+        dkappa0_BK=dkappa_BK,
+        dw0_BC=dw_BC,
     )
 
 
