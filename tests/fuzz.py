@@ -202,8 +202,8 @@ def use(rng: random.Random, made: Material, name: str, file: str) -> tuple[str, 
         [
             ("sample", [f"ckpt={file}", "sampler.length=5"]),
             ("evaluate", [f"ckpt={file}", f"data.source={made.text}", "run_dir=e"]),
-            ("train", ["data=textfile", f"data.source={made.text}", *TINY, f"ckpt={file}", "run_dir=r"]),
-            ("train", ["data=textfile", f"data.source={made.text}", *TINY, f"weights={file}", "run_dir=r"]),
+            ("train", ["data=textfile", f"data.source={made.text}", *TINY, f"resume={file}", "run_dir=r"]),
+            ("train", ["data=textfile", f"data.source={made.text}", *TINY, f"init={file}", "run_dir=r"]),
         ]
     )
 

@@ -164,8 +164,8 @@ def check(task: str, rounds: int, choose: random.Random, folder: Path) -> None:
     for number in range(1, rounds + 1):
         every, by_path = choose.choice([1, 2, 7, 50]), choose.random() < 0.3
         last = run_dir / "checkpoints" / "last.ckpt"
-        ckpt = f"ckpt={last}" if by_path and last.is_file() else "ckpt=last"
-        settings = [*arguments(task, run_dir, source), ckpt, f"checkpoint_every={every}"]
+        resume = f"resume={last}" if by_path and last.is_file() else "resume=last"
+        settings = [*arguments(task, run_dir, source), resume, f"checkpoint_every={every}"]
         step = (
             round(STEPS * number / rounds - choose.uniform(0, STEPS / rounds))
             if number < rounds
@@ -180,7 +180,7 @@ def check(task: str, rounds: int, choose: random.Random, folder: Path) -> None:
         run_dir, way = displace(run_dir, number, choose) if run_dir.exists() else (run_dir, "not begun")
         place = f"{number:3d}  {task:10s} step {step:4d}  {what:22s} {status:4d}  last.ckpt at {reached:4d}"
         print(f"{place}  every={every:<3d} {way}", flush=True)
-    settings = [*arguments(task, run_dir, source), "ckpt=last"]
+    settings = [*arguments(task, run_dir, source), "resume=last"]
     if status_of(start(settings, folder / "run.log"), wait=True):
         raise SystemExit((folder / "run.log").read_text()[-3000:])
     compare(run_dir, whole)

@@ -36,7 +36,7 @@ def command(run_dir: Path, source: Path, processes: int, steps: int) -> list[str
         "+trainer.enable_progress_bar=false",
         "trainer.log_every_n_steps=1",
     ]
-    return [sys.executable, "-m", "graves_lm.train", *settings, "ckpt=last", "noise=fixed"]
+    return [sys.executable, "-m", "graves_lm.train", *settings, "resume=last", "noise=fixed"]
 
 
 def start(arguments: list[str], log: Path) -> "subprocess.Popen[bytes]":

@@ -430,8 +430,9 @@ CHECKPOINTS = {
 def test_checkpoints_that_cannot_be_used(call, ckpt, trained, command, kind):
     damaged(kind, ckpt, call.folder / "it.ckpt")
     more = [*TINY, f"data.source={trained / 'text.txt'}"] if command == "train" else []
-    message = call.refuse(command, "ckpt=it.ckpt", *more)
-    assert message.startswith("ckpt=it.ckpt: ")
+    setting = "resume" if command == "train" else "ckpt"
+    message = call.refuse(command, f"{setting}=it.ckpt", *more)
+    assert message.startswith(f"{setting}=it.ckpt: ")
     assert CHECKPOINTS[kind] in message
 
 
@@ -447,8 +448,12 @@ def test_a_checkpoint_that_asks_for_foreign_code_is_refused(call, ckpt, part):
 
 def test_training_on_from_a_checkpoint_of_another_model_is_refused(call, stroke_ckpt):
     source = write_text(call.folder)
-    message = call.refuse("train", *TINY, f"data.source={source}", f"ckpt={stroke_ckpt}")
-    assert message == f"ckpt={stroke_ckpt}: a checkpoint of model=stroke, and this needs model=character"
+    begin = [*TINY, f"data.source={source}"]
+    resumed = call.refuse("train", *begin, f"resume={stroke_ckpt}")
+    other = "a run of model=stroke, and this is of model=character; give model=stroke"
+    assert resumed == f"resume={stroke_ckpt}: {other}"
+    message = call.refuse("train", *begin, f"init={stroke_ckpt}")
+    assert message == f"init={stroke_ckpt}: of model=stroke, and this run is of model=character"
 
 
 def test_a_checkpoint_is_needed(call):
@@ -467,11 +472,30 @@ def test_the_packages_weights_write_without_a_checkpoint(call, monkeypatch, tmp_
 
 def test_resuming_on_other_data_or_another_network_is_refused(call, ckpt, trained):
     (call.folder / "other.txt").write_text("abc\n" * 300)
-    other = call.refuse("train", *TINY, "data.source=other.txt", f"ckpt={ckpt}")
+    other = call.refuse("train", *TINY, "data.source=other.txt", f"resume={ckpt}")
     assert "its symbols is not that of the data" in other
     same = f"data.source={trained / 'text.txt'}"
-    assert "model settings differ" in call.refuse(
-        "train", *TINY, same, "model.network.layers=2", f"ckpt={ckpt}"
+    differs = call.refuse("train", *TINY, same, "model.network.layers=2", f"resume={ckpt}")
+    assert "model settings differ" in differs
+    noisy = call.refuse("train", *TINY, same, "noise=fixed", f"resume={ckpt}")
+    assert noisy == (
+        f"resume={ckpt}: trained with other weight noise, and a stage of its own is a new run; init={ckpt} "
+        "begins a new run with its weights"
+    )
+
+
+def test_the_two_ways_to_begin_are_told_apart(call, ckpt, trained):
+    begin = [*TINY, f"data.source={trained / 'text.txt'}"]
+    both = call.refuse("train", *begin, f"init={ckpt}", "resume=last")
+    assert both == f"resume=last goes on with a run, init={ckpt} begins a new one: give one of them"
+    alone = call.refuse("train", *begin, "resume=character")
+    assert alone.startswith("resume=character: weights alone, without the state of a run; init=character ")
+    for more in ("ckpt=last", "+ckpt=last"):
+        old = call.refuse("train", *begin, more)
+        assert old.startswith("ckpt: no setting of train any more: resume= goes on with a run, init= begins")
+    assert (
+        call.refuse("train", *begin, f"weights={ckpt}")
+        == "weights: no setting of train any more: it is init="
     )
 
 

@@ -388,7 +388,7 @@ def test_training_with_each_experiment(option, tmp_path):
     if option.endswith("_adaptive"):
         first = f"experiment={option.removesuffix('_adaptive')}"
         record = train(tmp_path, first, *source, model=model, run_name="first")
-        before = [f"ckpt={record['checkpoint']}"]
+        before = [f"init={record['checkpoint']}"]
     assert train(tmp_path, f"experiment={option}", *source, *before, model=model)["steps"] == 2
 
 

@@ -139,6 +139,6 @@ def test_sigterm_reaches_the_training_which_saves_and_goes_on(image):
     reached = re.search(r"stopped by SIGTERM after step (\d+); saved", said)
     assert reached, said
 
-    again = image.run("sh", "-c", command.format(steps=int(reached[1]) + 2) + " ckpt=last")
+    again = image.run("sh", "-c", command.format(steps=int(reached[1]) + 2) + " resume=last")
     assert again.returncode == 0, again.stderr
     assert json.loads((run / "metrics.json").read_text())["steps"] > 0

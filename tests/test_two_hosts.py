@@ -99,7 +99,7 @@ def test_two_hosts_train_as_one_and_end_when_one_is_lost(tmp_path, hosts, how):
     one, two = tmp_path / "one", tmp_path / "two"
     command = [sys.executable, "-m", "graves_lm.train", *settings, f"run_dir={one}"]
     subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True)
-    over_two = [*settings, "trainer.devices=1", "trainer.num_nodes=2", f"run_dir={two}", "ckpt=last"]
+    over_two = [*settings, "trainer.devices=1", "trainer.num_nodes=2", f"run_dir={two}", "resume=last"]
 
     logs = [tmp_path / f"host-{n}.log" for n in range(2)]
     first, second = (hosts.start(n, logs[n], *over_two) for n in range(2))
@@ -119,7 +119,7 @@ def test_two_hosts_train_as_one_and_end_when_one_is_lost(tmp_path, hosts, how):
     expected = "lost the connection to another process" if how == "killed" else "no sign of life from rank 1"
     assert len(told) == 1, logs[0].read_text()
     assert expected in told[0]
-    assert "ckpt=last" in told[0]
+    assert "resume=last" in told[0]
     step = torch.load(last, weights_only=True)["global_step"]
     assert 5 <= step < 400
 

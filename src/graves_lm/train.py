@@ -39,7 +39,7 @@ def train(cfg: DictConfig) -> float | None:
     failure, made = run_dir / FAILED, not of_sweep and is_empty(run_dir)
     if place()[0] == 0 and os.environ.get("NODE_RANK", "0") == "0":
         with locked(run_dir):  # what the first rank will do, before the others are started
-            refuse_to_replace(run_dir, cfg.ckpt)
+            refuse_to_replace(run_dir, cfg.resume)
     begun = holds_run(run_dir)
     try:
         figure: float | None = ddp.run("graves_lm.learning.training.run", cfg)

@@ -14,7 +14,7 @@ def rows(path):
 
 def test_a_resumed_run_has_each_step_once(tmp_path):
     source = write_text(tmp_path)
-    for steps, more in ((2, []), (3, ["ckpt=last"]), (5, ["ckpt=last"])):
+    for steps, more in ((2, []), (3, ["resume=last"]), (5, ["resume=last"])):
         train(tmp_path / "run", source, "logger=csv", f"trainer.max_steps={steps}", *more)
     found = rows(tmp_path / "run" / "csv" / "metrics.csv")
     assert [int(row["step"]) for row in found] == [0, 1, 2, 3, 4, 5]

@@ -42,25 +42,25 @@ def test_a_run_that_is_refused_leaves_the_folder_as_it_was(call):  # noqa: F811
     assert (run_dir / "train.log").read_text()
     before = tree(run_dir)
     with locked(run_dir):
-        assert "another run is writing there" in call.refuse("train", *TINY, data, "ckpt=last", "seed=2")
+        assert "another run is writing there" in call.refuse("train", *TINY, data, "resume=last", "seed=2")
     refusal = call.refuse("train", *TINY, data, "seed=2")
     assert refusal.startswith(
         "run_dir=run: a run is there already (checkpoints, csv, metrics.json); go on with"
     )
-    assert "by ckpt=last, or begin anew in another run_dir" in refusal
+    assert "by resume=last, or begin anew in another run_dir" in refusal
     multirun = ["-m", "hydra.sweep.dir=.", "hydra.sweep.subdir=run", "seed=2,3"]
     assert call("train", *TINY, data, *multirun).status == 2
     stranger = shutil.copy(run_dir / "checkpoints" / "last.ckpt", call.folder / "other.ckpt")
-    assert "a run is there already" in call.refuse("train", *TINY, data, f"ckpt={stranger}")
+    assert "a run is there already" in call.refuse("train", *TINY, data, f"resume={stranger}")
     checkpoint = f"ckpt={run_dir / 'checkpoints' / 'best.ckpt'}"
     refusal = call.refuse("evaluate", checkpoint, "run_dir=run")
     assert refusal.startswith("run_dir=run: a training run is there; give another")
     assert tree(run_dir) == before
-    assert call("train", *TINY, data, "ckpt=last", "trainer.max_steps=3").status == 0
+    assert call("train", *TINY, data, "resume=last", "trainer.max_steps=3").status == 0
     (run_dir / "checkpoints" / "last.ckpt").unlink()
     before = tree(run_dir)
-    refusal = call.refuse("train", *TINY, data, "ckpt=last")
-    assert refusal.startswith("ckpt=last: no last.ckpt in run/checkpoints, though")
+    refusal = call.refuse("train", *TINY, data, "resume=last")
+    assert refusal.startswith("resume=last: no last.ckpt in run/checkpoints, though")
     assert tree(run_dir) == before
 
 
@@ -161,7 +161,7 @@ def test_a_disk_that_fills_up_leaves_the_last_good_checkpoint(tmp_path, small_di
     settings = [
         "trainer.max_steps=8",
         "callbacks.samples=null",
-        "ckpt=last",
+        "resume=last",
         f"data.cache_dir={tmp_path / 'cache'}",
     ]
     with monkeypatch.context() as patch:

@@ -152,7 +152,8 @@ def test_a_run_takes_no_foreign_state(run, real, tmp_path, name, change):
     _, source = run
     foreign = tmp_path / "foreign.ckpt"
     torch.save(changed(real, change), foreign)
-    refused(train, tmp_path / "run", source, f"ckpt={foreign}", "trainer.max_steps=5", "trainer.max_epochs=1")
+    more = ("trainer.max_steps=5", "trainer.max_epochs=1")
+    refused(train, tmp_path / "run", source, f"resume={foreign}", *more)
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
@@ -175,7 +176,7 @@ def test_no_place_that_a_checkpoint_names_is_touched(run, real, tmp_path):
         }
     torch.save(foreign, tmp_path / "foreign.ckpt")
     with suppress(UserError):
-        train(tmp_path / "run", source, f"ckpt={tmp_path / 'foreign.ckpt'}", "trainer.max_steps=5")
+        train(tmp_path / "run", source, f"resume={tmp_path / 'foreign.ckpt'}", "trainer.max_steps=5")
     assert (victim / "best.ckpt").read_text() == "precious"
     assert sorted(p.name for p in victim.iterdir()) == ["best.ckpt"]
 
@@ -231,8 +232,8 @@ def test_handwriting_too(tmp_path):
 ROUTES = {
     "sample": ("ckpt=foreign.ckpt", "output=out.txt", "sampler.length=3"),
     "evaluate": ("ckpt=foreign.ckpt", "run_dir=out"),
-    "train ckpt": ("run_dir=new/run", "ckpt=foreign.ckpt"),
-    "train weights": ("run_dir=new/run", "weights=foreign.ckpt"),
+    "train resume": ("run_dir=new/run", "resume=foreign.ckpt"),
+    "train init": ("run_dir=new/run", "init=foreign.ckpt"),
 }
 
 

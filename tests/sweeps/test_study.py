@@ -397,11 +397,10 @@ def test_a_launcher_that_fails_takes_its_trials_along_only(tune, monkeypatch, ca
     assert any(m.startswith("trial 1: failed: a worker was killed; 1 of 3") for m in caplog.messages)
 
 
-def test_an_interrupted_trial_resumes_from_its_checkpoint(tune, tmp_path, caplog):
+def test_an_interrupted_trial_goes_on_with_its_run(tune, tmp_path, caplog):
     def stopped(number, settings):
         if number == 2:
-            (tmp_path / "2" / "checkpoints").mkdir()
-            (tmp_path / "2" / "checkpoints" / "last.ckpt").touch()
+            (tmp_path / "2" / "config.yaml").write_text("init: weights.ckpt\n")
             raise KeyboardInterrupt
         return rate_error(number, settings)
 
@@ -410,7 +409,7 @@ def test_an_interrupted_trial_resumes_from_its_checkpoint(tune, tmp_path, caplog
     assert caplog.messages[-1] == f"interrupted; the same command goes on with the study in {tmp_path}"
     jobs = tune(rate_error, RATE, n_trials=5)
     assert jobs.numbers == [[2], [3], [4]]
-    assert [batch[0].get("ckpt") for batch in jobs.batches] == ["last", None, None]
+    assert [batch[0].get("resume") for batch in jobs.batches] == ["last", None, None]
 
 
 def test_an_interrupted_trial_whose_run_had_ended_is_not_run_again(tune, tmp_path):

@@ -40,7 +40,7 @@ def test_the_network_comes_back_in_half_precision(ckpt, tmp_path):
 def test_training_begins_with_exported_weights(ckpt, tmp_path):
     path = tmp_path / "w.safetensors"
     export(read_checkpoint(ckpt), path)
-    frozen = ("trainer.max_steps=1", "optimizer.lr=1e-12", f"weights={path}")
+    frozen = ("trainer.max_steps=1", "optimizer.lr=1e-12", f"init={path}")
     train(tmp_path / "run", write_waves(tmp_path), *frozen)
     first, second = (
         load_task(read_checkpoint(p)).network.state_dict()
@@ -91,7 +91,7 @@ def test_the_command_refuses(ckpt, tmp_path):
 
 
 def test_the_mean_of_several_networks(ckpt, tmp_path):
-    train(tmp_path / "run", write_waves(tmp_path), "trainer.max_steps=3", f"weights={ckpt}")
+    train(tmp_path / "run", write_waves(tmp_path), "trainer.max_steps=3", f"init={ckpt}")
     second, third = tmp_path / "run" / "checkpoints" / "best.ckpt", tmp_path / "third.safetensors"
     export(read_checkpoint(ckpt), third)
     target, evaluated = tmp_path / "w.safetensors", tmp_path / "metrics.json"

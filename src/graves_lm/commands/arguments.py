@@ -30,7 +30,7 @@ from graves_lm.runtime.errors import UserError
 TEXTS = frozenset({"prompt", "text", "sampler.prime_text"})
 PATHS = frozenset(
     {
-        *("run_dir", "ckpt", "weights", "text_file", "output", "dir"),
+        *("run_dir", "ckpt", "resume", "init", "text_file", "output", "dir"),
         *("data.source", "data.cache_dir", "data.val_source", "data.test_source", "sampler.prime"),
         *("callbacks.checkpoints.folder", "callbacks.samples.folder"),
         *("logger.csv.save_dir", "logger.tensorboard.save_dir", "logger.wandb.save_dir"),

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.runtime.errors import UserError
 from graves_lm.settings.check import check_settings, check_value, settings_of
-from graves_lm.settings.others import COMMANDS, GROUPS, NEEDED, OTHERS
+from graves_lm.settings.others import COMMANDS, GROUPS, NEEDED, OTHERS, RENAMED
 from graves_lm.settings.stored import SAMPLERS
 
 PROCESSES_PER_CORE = 4
@@ -20,6 +20,9 @@ def check_configuration(cfg: DictConfig, command: str) -> None:
     if missing := sorted(OmegaConf.missing_keys(cfg), key=len):
         raise UserError(f"{missing[0]} is needed: give it")
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    for name, instead in RENAMED.get(command, {}).items():
+        if name in plain:  # of a run that is repeated by its own settings, or by +name=
+            raise UserError(f"{name}: no setting of {command} any more: {instead}")
     own = settings_of(COMMANDS[command])
     for group in NEEDED.get(command, ()):
         if plain.get(group) is None:

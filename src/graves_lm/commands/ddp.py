@@ -151,7 +151,7 @@ def lost_peer(error: RuntimeError) -> LostPeer | None:
     return LostPeer(
         f"rank {rank} of {world} on {socket.gethostname()}: lost the connection to another process of the "
         "run, which has failed, was killed or cannot be reached; what went wrong is in its own output; "
-        "go on from the last checkpoint with ckpt=last"
+        "go on from the last checkpoint with resume=last"
     )
 
 
@@ -340,7 +340,7 @@ def first_failure(
     errors = {rank: errors.get(rank, {}) for rank in failed}
     saved = [error["message"] for error in errors.values() if error.get("status") == Stopped.status]
     if saved or stopped:
-        return Stopped(saved[0] if saved else "stopped by SIGTERM; go on with ckpt=last")
+        return Stopped(saved[0] if saved else "stopped by SIGTERM; go on with resume=last")
     # Who only lost the connection to another is not who failed.
     rank = min(failed, key=lambda rank: errors[rank].get("lost", False))
     code, error = failed[rank], errors[rank]
@@ -351,7 +351,7 @@ def first_failure(
         what += f" ({error['message']})"
     if rank > 0 and code > 0:
         what += f"; see {log_file(run_dir, rank)}"
-    return RankFailed(f"rank {rank} {what}; the run's other processes were ended; go on with ckpt=last")
+    return RankFailed(f"rank {rank} {what}; the run's other processes were ended; go on with resume=last")
 
 
 # --- a worker -------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from graves_lm.commands.arguments import for_hydra, overrides, quote_literal, re
 from graves_lm.commands.configuration import check_configuration
 from graves_lm.runtime import terminal
 from graves_lm.runtime.errors import Stopped, UserError, brief, first_line, near_misses, refusal, visible
+from graves_lm.settings.others import RENAMED
 
 log = logging.getLogger(__name__)
 
@@ -191,6 +192,8 @@ def _message(error: BaseException, config_name: str) -> str:
     key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     if key and ("struct" in str(error) or "Could not override" in str(error)):
+        if instead := RENAMED.get(config_name, {}).get(key):
+            return f"{key}: no setting of {config_name} any more: {instead}"
         parent, _, name = key.rpartition(".")
         known = _keys_under(parent, config_name)
         return (

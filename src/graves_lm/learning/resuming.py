@@ -125,7 +125,7 @@ def refuse_other_optimizer(
         if theirs[name] != value:
             raise UserError(
                 f"the checkpoint's optimiser has {name}={theirs[name]}, this run's {value}: resume with the "
-                "same optimizer settings, or begin a new run with weights="
+                "same optimizer settings, or begin a new run with init="
             )
     if not 0 <= theirs["lr"] <= 1e3:
         raise UserError(f"the checkpoint's optimiser is damaged: lr={theirs['lr']}")

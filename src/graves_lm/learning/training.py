@@ -16,6 +16,7 @@ from lightning.pytorch.loops import _FitLoop
 from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.data.opening import prepare
+from graves_lm.learning.beginning import begin_with, read_run, settle
 from graves_lm.learning.callbacks.checkpoint_file import callback_states
 from graves_lm.learning.callbacks.checkpoints import Checkpoints
 from graves_lm.learning.callbacks.heartbeat import Heartbeat
@@ -23,13 +24,11 @@ from graves_lm.learning.run_record import environment, log_kept, record_settings
 from graves_lm.learning.tasks.base import SequenceTask
 from graves_lm.learning.tracking import begin_tracking, finish_tracking
 from graves_lm.learning.trainer_data import TrainerData
-from graves_lm.runtime.errors import FolderInUse, Interrupted, UserError, near_misses
+from graves_lm.runtime.errors import Interrupted, UserError, near_misses
 from graves_lm.runtime.files import write, write_json
 from graves_lm.runtime.memory import keep_large_blocks
 from graves_lm.runtime.place import place, started_by
 from graves_lm.runtime.run_folder import FAILED, is_in, locked, refuse_to_replace
-from graves_lm.trained.checkpoint import read_checkpoint
-from graves_lm.trained.format import METADATA
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ def run(cfg: DictConfig) -> float | None:
     with ExitStack() as until_the_end:
         if first:
             until_the_end.enter_context(locked(run_dir))
-            refuse_to_replace(run_dir, cfg.ckpt)
+            refuse_to_replace(run_dir, cfg.resume)
             until_the_end.enter_context(log_kept(run_dir))
         try:
             figure = _run(cfg)
@@ -63,11 +62,12 @@ def interruption(error: BaseException, run_dir: Path) -> BaseException:
         return error
     saved = (run_dir / "checkpoints" / "last.ckpt").is_file()
     return Interrupted(
-        "interrupted; go on with ckpt=last" if saved else "interrupted before anything was saved"
+        "interrupted; go on with resume=last" if saved else "interrupted before anything was saved"
     )
 
 
 def _run(cfg: DictConfig) -> float | None:
+    resume = settle(cfg)
     keep_large_blocks()
     run_dir = Path(cfg.run_dir)
     seed_everything(cfg.seed, workers=True, verbose=False)
@@ -75,25 +75,13 @@ def _run(cfg: DictConfig) -> float | None:
     if not issubclass(kind, SequenceTask):
         raise UserError(f"model._target_={cfg.model._target_}: not a task")
     data = prepare(cfg.data, kind)
-    resume = resume_path(cfg.ckpt, run_dir)
     task = make_task(cfg, data)
     if place()[0] == 0:
         task.fingerprint = data.fingerprint()
     data.read_as(task.facts)
-    weights, begun = cfg.weights, 0
-    checkpoint = read_checkpoint(resume, task.task_name) if resume else {}
-    if resume and is_earlier_stage(checkpoint, task):
-        if is_in(resume, run_dir):
-            raise FolderInUse(
-                f"ckpt={resume}: trained with other weight noise, and a new stage is a new run: give another "
-                f"run_dir, and ckpt={resume}"
-            )
-        log.info(f"ckpt={resume}: trained with other weight noise; a new stage begins with its weights")
-        resume, weights = None, resume
-    if resume:
-        check_resumable(resume, checkpoint[METADATA], task)
-    elif weights is not None:
-        load_network(weights, task)
+    checkpoint = read_run(resume, task, run_dir) if resume else {}
+    if cfg.init:
+        begin_with(cfg.init, task)
     callbacks = [instantiate(c) for c in (cfg.callbacks or {}).values() if c is not None]
     loggers = [instantiate(one) for one in (cfg.logger or {}).values() if one is not None]
     for part, of in [*((c, Callback) for c in callbacks), *((one, Logger) for one in loggers)]:
@@ -110,9 +98,10 @@ def _run(cfg: DictConfig) -> float | None:
     trainer.fit_loop = Training(trainer)
     data.trainer = trainer  # says which part of the data is this process's
     refuse_late_settings(cfg, task, data)
+    begun = 0
     if resume:
         checkpoint["callbacks"] = callback_states(checkpoint)
-        with naming(f"ckpt={resume}"):
+        with naming(f"resume={resume}"):
             task.refuse_unfit(checkpoint, trainer)
         begun = checkpoint["global_step"]
     del checkpoint
@@ -126,7 +115,7 @@ def _run(cfg: DictConfig) -> float | None:
     log.info(f"{task.task_name}: {parameters:,} weights; run directory {run_dir}")
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     resumed = resume is not None and is_in(resume, run_dir)
-    begin_tracking(trainer, task, data, settings, origin=resume or weights, resumed=resumed, step=begun)
+    begin_tracking(trainer, task, data, settings, origin=resume or cfg.init, resumed=resumed, step=begun)
     module = TrainerData(data)
     trainer.fit(task, datamodule=module, ckpt_path=resume, weights_only=True)
     return final_figures(cfg, trainer, task, module, owner)
@@ -226,73 +215,6 @@ def make_task(cfg: DictConfig, data: Any) -> SequenceTask:
     task.config = OmegaConf.to_container(OmegaConf.create(parts), resolve=True)  # type: ignore[assignment]
     task.config["sampler"] = {k: v for k, v in task.config["sampler"].items() if v is not None}
     return task
-
-
-def resume_path(ckpt: str | None, run_dir: Path) -> str | None:
-    """The checkpoint to go on from. `last` is the run directory's own, if it got that far."""
-    if ckpt is None:
-        return None
-    if ckpt != "last":
-        return str(ckpt)
-    last = run_dir / "checkpoints" / "last.ckpt"
-    if not last.is_file():
-        log.info(f"ckpt=last: none in {last.parent} yet, starting from the beginning")
-        return None
-    return str(last)
-
-
-def is_earlier_stage(checkpoint: dict[str, Any], task: SequenceTask) -> bool:
-    """Whether a checkpoint is of the same model under other weight noise.
-
-    The paper trains in stages: no noise, then noise, then adaptive noise.
-    """
-    theirs, own = (dict(config["model"]) for config in (checkpoint[METADATA]["config"], task.config))
-    return theirs.pop("noise", None) != own.pop("noise", None) and theirs == own
-
-
-def check_resumable(path: str, card: dict[str, Any], task: SequenceTask) -> None:
-    """Raises UserError, before any work, where a checkpoint's card is not that of this task and its data."""
-    for name, fact in task.metadata()["facts"].items():
-        if card["facts"][name] != fact:
-            raise UserError(f"ckpt={path}: its {name} is not that of the data; resume on the same data")
-    if card["config"]["model"] != task.config["model"]:
-        raise UserError(
-            f"ckpt={path}: its model settings differ from this run's; resume with the same model settings"
-        )
-    if task.fingerprint and card.get("data", task.fingerprint) != task.fingerprint:
-        raise UserError(
-            f"ckpt={path}: the data are not those it was trained on (their checksums differ): give the same "
-            "data; where they are the same, the prepared ones are damaged: delete their folder in "
-            f"data.cache_dir={task.config['data']['cache_dir']}; or begin a new run with weights={path}"
-        )
-
-
-def load_network(path: str, task: SequenceTask) -> None:
-    """Begin with the network weights of another run, as the paper retrains: no noise, noise, adaptive.
-
-    Synthesis can also begin with stroke prediction's, whose network is its own without the window, and the
-    other way round.
-    Optimiser, schedule and noise widths begin anew. Raises UserError when the networks differ.
-    """
-    checkpoint = read_checkpoint(path)
-    origin = checkpoint[METADATA]["task"]
-    if origin not in (task.task_name, *task.also_from):
-        raise UserError(f"weights={path}: of model={origin}, and this run is of model={task.task_name}")
-    for name, fact in task.metadata()["facts"].items():
-        # Normalised offsets are of one size whatever the pen, so a network can go on with another's.
-        if name != "normalisation" and checkpoint[METADATA]["facts"].get(name, fact) != fact:
-            raise UserError(f"weights={path}: its {name} is not that of the data; give the same data")
-    prefix = "network."
-    found = checkpoint["state_dict"]
-    found = {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)}
-    try:
-        missing, _ = task.network.load_state_dict(found, strict=origin == task.task_name)
-    except RuntimeError as error:
-        raise UserError(
-            f"weights={path}: the networks differ in shape; give the same model.network settings"
-        ) from error
-    if any(name.startswith("stack.") for name in missing):
-        raise UserError(f"weights={path}: the networks differ; give the same model.network settings")
 
 
 def final_figures(

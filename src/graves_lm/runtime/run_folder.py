@@ -38,30 +38,30 @@ def locked(run_dir: Path) -> Iterator[None]:
         lock.release()
 
 
-def refuse_to_replace(run_dir: Path, ckpt: str | None) -> None:
+def refuse_to_replace(run_dir: Path, resume: str | None) -> None:
     """Raises FolderInUse where a run would begin over the work of another: only the run itself goes on in
-    its folder, from `ckpt`, "last" or a checkpoint in it."""
+    its folder, with `resume`, "last" or a checkpoint in it."""
     checkpoints = run_dir / "checkpoints"
     found = [name for name in _WORK if (run_dir / name).exists()]
-    if ckpt == "last":
+    if resume == "last":
         # A run that was ended before it had saved anything begins anew.
         lost = (run_dir / "metrics.json").exists() or (checkpoints / "best.ckpt").exists()
         if (checkpoints / "last.ckpt").exists() or not lost:
             return
         raise FolderInUse(
-            f"ckpt=last: no last.ckpt in {checkpoints}, though the run that was there left its results; name "
-            "another checkpoint, or give another run_dir"
+            f"resume=last: no last.ckpt in {checkpoints}, though the run that was there left its results; "
+            "name another checkpoint, or give another run_dir"
         )
-    if found and not (ckpt is not None and is_in(ckpt, run_dir)):
+    if found and not (resume is not None and is_in(resume, run_dir)):
         raise FolderInUse(
-            f"run_dir={run_dir}: a run is there already ({', '.join(found)}); go on with it by ckpt=last, or "
-            "begin anew in another run_dir or after deleting that one"
+            f"run_dir={run_dir}: a run is there already ({', '.join(found)}); go on with it by resume=last, "
+            "or begin anew in another run_dir or after deleting that one"
         )
 
 
-def is_in(ckpt: str, run_dir: Path) -> bool:
+def is_in(checkpoint: str, run_dir: Path) -> bool:
     """Whether a checkpoint lies in the run's folder."""
-    return Path(os.path.expanduser(ckpt)).resolve().is_relative_to(run_dir.resolve())
+    return Path(os.path.expanduser(checkpoint)).resolve().is_relative_to(run_dir.resolve())
 
 
 def is_empty(run_dir: Path) -> bool:

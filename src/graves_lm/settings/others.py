@@ -141,8 +141,8 @@ def train(
     run_dir: Place,
     name: Name,
     monitor: Name,
-    ckpt: Place | None,
-    weights: Place | None,
+    resume: Place | None,
+    init: Place | None,
     checkpoint_every: Count,
 ) -> None: ...
 
@@ -187,6 +187,14 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     command.__name__: command for command in (train, evaluate, sample, prepare, compare, dashboard)
 }
 """The settings of each command that stand in no group."""
+
+RENAMED: dict[str, dict[str, str]] = {
+    "train": {
+        "ckpt": "resume= goes on with a run, init= begins a new one with a checkpoint's weights",
+        "weights": "it is init=",
+    }
+}
+"""Settings that a command no longer has, and what to give instead."""
 
 GROUPS: dict[str, Callable[..., Any]] = {"dynamic": dynamic}
 """The settings of groups that name no class."""

@@ -19,7 +19,7 @@ from graves_lm.runtime.run_folder import FAILED, PRUNED
 SETTINGS = 1 << 20  # characters of the settings of a run, which take a hundredth
 LARGEST = 64 << 20  # bytes of its curves, after years
 LARGEST_FIGURE = 1e300
-_NOT_COMPARED = ("run_dir", "ckpt", "sweep", "launcher", "experiment")
+_NOT_COMPARED = ("run_dir", "resume", "sweep", "launcher", "experiment")
 """Overrides that say where and how a run was made; what they amount to is in its configuration."""
 
 

@@ -124,9 +124,11 @@ def launch_group(
     """`launch` for trials with consecutive numbers; the outcomes by number."""
     assert sweeper.launcher is not None
     batch = []
-    for _, params, interrupted in trials:
-        resume = ["ckpt=last"] if interrupted else []  # from the beginning, where nothing had been saved
-        batch.append([*fixed, *(f"{key}={value}" for key, value in params.items()), *resume])
+    for number, params, interrupted in trials:
+        given = [*fixed, *(f"{key}={value}" for key, value in params.items())]
+        if interrupted and (folder / str(number) / "config.yaml").is_file():  # which says what it began with
+            given = [one for one in given if not one.startswith("init=")] + ["resume=last"]
+        batch.append(given)
     try:
         jobs = sweeper.launcher.launch(batch, initial_job_idx=trials[0].number)
         ends = [judge(job, folder / str(t.number), monitor) for t, job in zip(trials, jobs, strict=True)]

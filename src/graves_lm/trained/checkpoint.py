@@ -29,13 +29,14 @@ _FACTS_OF = {
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 
 
-def read_checkpoint(path: str | Path, task: str | None = None) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, task: str | None = None, setting: str = "ckpt") -> dict[str, Any]:
     """All of a checkpoint, as plain containers and tensors, its metadata after checks.
 
     Args:
         path: the .ckpt file, a .safetensors file that `graves_lm.export` wrote, or the name of weights
             that come with the package ("synthesis"). A checksum beside exported weights guards them.
         task: the task it must belong to; None: any.
+        setting: the one that named it, for messages.
 
     Raises UserError for a missing, damaged or foreign file, for one that asks for anything but the settings
     of this package's own classes, and for a checkpoint of another task.
@@ -45,28 +46,30 @@ def read_checkpoint(path: str | Path, task: str | None = None) -> dict[str, Any]
         file = PRETRAINED / f"{path}.safetensors"
     if not file.exists():
         names = ", ".join(sorted(p.stem for p in PRETRAINED.glob("*.safetensors")))
-        raise UserError(f"ckpt={path}: no such file (weights that come with the package: {names})")
-    regular_file(file, "ckpt")
+        raise UserError(f"{setting}={path}: no such file (weights that come with the package: {names})")
+    regular_file(file, setting)
     exported = file.suffix == ".safetensors"
     try:
         if exported:
-            check(file)
-        checkpoint = read_exported(file) if exported else read_torch_file(file)
+            check(file, setting)
+        checkpoint = read_exported(file, setting) if exported else read_torch_file(file)
     except UserError:
         raise
     except Exception as error:  # whatever a parser says of bytes that are no checkpoint
         reason = first_line(error)[:120]
-        raise UserError(f"ckpt={path}: not a readable checkpoint, perhaps truncated ({reason})") from error
+        raise UserError(
+            f"{setting}={path}: not a readable checkpoint, perhaps truncated ({reason})"
+        ) from error
     if not isinstance(checkpoint, dict) or METADATA not in checkpoint:
-        raise UserError(f"ckpt={path}: a file of torch, but not a checkpoint of graves_lm")
+        raise UserError(f"{setting}={path}: a file of torch, but not a checkpoint of graves_lm")
     found = checkpoint[METADATA].get("task") if isinstance(checkpoint[METADATA], dict) else None
     if isinstance(found, str) and found in _FACTS_OF and task not in (None, found):
-        raise UserError(f"ckpt={path}: a checkpoint of model={found}, and this needs model={task}")
-    checkpoint[METADATA] = read_metadata(checkpoint[METADATA], f"ckpt={path}")
+        raise UserError(f"{setting}={path}: a checkpoint of model={found}, and this needs model={task}")
+    checkpoint[METADATA] = read_metadata(checkpoint[METADATA], f"{setting}={path}")
     try:
         refuse_unfit_weights(checkpoint)
     except UserError as error:
-        raise UserError(f"ckpt={path}: refused: {error}") from error
+        raise UserError(f"{setting}={path}: refused: {error}") from error
     return checkpoint
 
 

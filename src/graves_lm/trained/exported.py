@@ -91,37 +91,37 @@ def describe(card: dict[str, Any], content: bytes, weights: int, about: dict[str
     return json.dumps(described | {"sha256": checksum}, indent=1, ensure_ascii=False) + "\n"
 
 
-def check(path: Path) -> None:
+def check(path: Path, setting: str = "ckpt") -> None:
     """Raises UserError where the file is not the one that the .json beside it, if any, was written for."""
     card = path.with_suffix(".json")
     if not card.is_file():
         return
-    if regular_file(card, "ckpt") > HEADER:
-        raise UserError(f"ckpt={path}: its card {card.name} is larger than any that graves_lm writes")
+    if regular_file(card, setting) > HEADER:
+        raise UserError(f"{setting}={path}: its card {card.name} is larger than any that graves_lm writes")
     try:
         expected = json.loads(card.read_text(encoding="utf-8"))["sha256"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"ckpt={path}: its card {card.name} is damaged; get both files again") from error
+        raise UserError(f"{setting}={path}: its card {card.name} is damaged; get both files again") from error
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected:
         raise UserError(
-            f"ckpt={path}: damaged, or not the file of its card: the checksum is not that in {card.name}; "
-            "get both files again"
+            f"{setting}={path}: damaged, or not the file of its card: the checksum is not that in "
+            f"{card.name}; get both files again"
         )
 
 
-def read_exported(path: Path) -> dict[str, Any]:
+def read_exported(path: Path, setting: str = "ckpt") -> dict[str, Any]:
     """The `state_dict` (float32) and card of an exported file. Raises UserError for one of another kind."""
     with open(path, "rb") as file:
         if int.from_bytes(file.read(8), "little") > HEADER:
-            raise UserError(f"ckpt={path}: damaged: its header is larger than any that graves_lm writes")
+            raise UserError(f"{setting}={path}: damaged: its header is larger than any that graves_lm writes")
     with safe_open(path, "pt") as tensors:
         metadata = tensors.metadata() or {}
         if METADATA not in metadata:
-            raise UserError(f"ckpt={path}: a file of safetensors, but not of graves_lm")
+            raise UserError(f"{setting}={path}: a file of safetensors, but not of graves_lm")
         weights = {key: tensors.get_tensor(key) for key in tensors.keys()}  # noqa: SIM118
     if not all(weight.dtype in (torch.float16, torch.float32) for weight in weights.values()):
-        raise UserError(f"ckpt={path}: its weights are not float16 or float32 numbers")
+        raise UserError(f"{setting}={path}: its weights are not float16 or float32 numbers")
     weights = {key: weight.float() for key, weight in weights.items()}
     return {"state_dict": weights, METADATA: json.loads(metadata[METADATA])}

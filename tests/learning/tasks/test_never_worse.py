@@ -57,7 +57,9 @@ def test_other_settings_of_saving_and_other_places_change_nothing(tmp_path, monk
     train(run_dir, source, *QUIET, "trainer.max_steps=6")
     for steps, every in ((8, 3), (12, 1000), (13, 2)):
         run_dir = run_dir.rename(tmp_path / f"run-{steps}")
-        train(run_dir, source, *QUIET, f"trainer.max_steps={steps}", f"checkpoint_every={every}", "ckpt=last")
+        train(
+            run_dir, source, *QUIET, f"trainer.max_steps={steps}", f"checkpoint_every={every}", "resume=last"
+        )
         assert load(run_dir)["global_step"] == steps
         assert load(run_dir, "best")["global_step"] == 5
         assert names(run_dir) == ["best.ckpt", "last.ckpt"]
@@ -65,7 +67,7 @@ def test_other_settings_of_saving_and_other_places_change_nothing(tmp_path, monk
     assert state["Checkpoints"] == {"monitor": "val/bpc", "best": 0.5, "best_step": 5, "owed": False}
     assert state["EarlyStopping"] == {"monitor": "val/bpc", "best": 0.5, "waited": 1}
     assert str(tmp_path) not in str(state)
-    train(run_dir, source, *QUIET, "trainer.max_steps=15", "ckpt=last")
+    train(run_dir, source, *QUIET, "trainer.max_steps=15", "resume=last")
     assert load(run_dir, "best")["global_step"] == 15
 
 
@@ -74,10 +76,10 @@ def test_the_best_weights_come_along_into_another_folder(tmp_path, monkeypatch):
     forced(monkeypatch, {5: 0.5})
     train(tmp_path / "run", source, *QUIET, "trainer.max_steps=6")
     origin = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    train(tmp_path / "other", source, *QUIET, "trainer.max_steps=12", f"ckpt={origin}")
+    train(tmp_path / "other", source, *QUIET, "trainer.max_steps=12", f"resume={origin}")
     assert load(tmp_path / "other", "best")["global_step"] == 5
     lonely = shutil.copy(origin, tmp_path / "lonely.ckpt")
-    train(tmp_path / "third", source, *QUIET, "trainer.max_steps=12", f"ckpt={lonely}")
+    train(tmp_path / "third", source, *QUIET, "trainer.max_steps=12", f"resume={lonely}")
     assert load(tmp_path / "third", "best")["global_step"] == 12
 
 
@@ -87,10 +89,10 @@ def test_better_weights_than_the_checkpoint_knows_of_stay(tmp_path, monkeypatch)
     forced(monkeypatch, {5: 0.75, 10: 0.25, 20: 0.5})
     train(run_dir, source, *QUIET, "trainer.max_steps=6")
     older = (run_dir / "checkpoints" / "last.ckpt").read_bytes()
-    train(run_dir, source, *QUIET, "trainer.max_steps=12", "ckpt=last")
+    train(run_dir, source, *QUIET, "trainer.max_steps=12", "resume=last")
     (run_dir / "checkpoints" / "last.ckpt").write_bytes(older)
     forced(monkeypatch, {20: 0.5})
-    train(run_dir, source, *QUIET, "trainer.max_steps=22", "ckpt=last")
+    train(run_dir, source, *QUIET, "trainer.max_steps=22", "resume=last")
     assert load(run_dir, "best")["global_step"] == 10
 
 
@@ -109,7 +111,7 @@ def test_best_weights_that_cannot_be_read_cost_nothing_else(tmp_path, monkeypatc
     else:
         watched(monkeypatch, on_train_end=damage)
     caplog.clear()
-    record = train(run_dir, source, *QUIET, "trainer.max_steps=12", "ckpt=last")
+    record = train(run_dir, source, *QUIET, "trainer.max_steps=12", "resume=last")
     assert record["val/bpc"] > 0
     assert load(run_dir, "best")["global_step"] == (10 if moment == "before" else 12)
     assert names(run_dir) == ["best.ckpt", "best.ckpt.unreadable", "last.ckpt"]
@@ -140,7 +142,7 @@ def test_a_checkpoint_of_version_0_1_resumes(tmp_path, monkeypatch):
             },
         }
         torch.save(old, run_dir / "checkpoints" / f"{name}.ckpt")
-    train(run_dir, source, *QUIET, "trainer.max_steps=17", "ckpt=last")
+    train(run_dir, source, *QUIET, "trainer.max_steps=17", "resume=last")
     state = load(run_dir)["callbacks"]
     assert state["Checkpoints"]["best"] == state["EarlyStopping"]["best"] == 0.5
     assert state["EarlyStopping"]["waited"] == 2
@@ -153,7 +155,7 @@ def test_another_patience_goes_on_with_the_count(tmp_path, monkeypatch):
     forced(monkeypatch, {5: 0.5})
     train(run_dir, source, *QUIET, "trainer.max_steps=17")  # no better at 10 and 15
     patience = "callbacks.early_stopping.patience=3"
-    assert train(run_dir, source, *QUIET, patience, "trainer.max_steps=40", "ckpt=last")["steps"] == 20
+    assert train(run_dir, source, *QUIET, patience, "trainer.max_steps=40", "resume=last")["steps"] == 20
 
 
 def test_other_data_and_damaged_data_are_refused(tmp_path):
@@ -163,24 +165,24 @@ def test_other_data_and_damaged_data_are_refused(tmp_path):
     text = (cache / "train.npy").read_bytes()
     (cache / "train.npy").write_bytes(text[:-1] + bytes([text[-1] ^ 1]))
     with pytest.raises(UserError, match=r"train\.npy: its content is not what was written"):
-        train(run_dir, source, *QUIET, "trainer.max_steps=4", "ckpt=last")
+        train(run_dir, source, *QUIET, "trainer.max_steps=4", "resume=last")
     (cache / "train.npy").write_bytes(text)
     other = tmp_path / "elsewhere" / "other.txt"
     other.parent.mkdir()
     other.write_text(source.read_text())
-    train(run_dir, other, *QUIET, "trainer.max_steps=4", "ckpt=last")  # the same text in another place
+    train(run_dir, other, *QUIET, "trainer.max_steps=4", "resume=last")  # the same text in another place
     other.write_text("".join(f"{9 - i % 10} {TEXT}" for i in range(60)))
     with pytest.raises(UserError, match="the data are not those it was trained on"):
-        train(run_dir, other, *QUIET, "trainer.max_steps=6", "ckpt=last")
-    weights = f"weights={run_dir / 'checkpoints' / 'last.ckpt'}"
+        train(run_dir, other, *QUIET, "trainer.max_steps=6", "resume=last")
+    weights = f"init={run_dir / 'checkpoints' / 'last.ckpt'}"
     assert train(tmp_path / "new", other, *QUIET, "trainer.max_steps=2", weights)["steps"] == 2
 
 
 def test_a_new_stage_needs_a_folder_of_its_own(tmp_path):
     source, run_dir = write_text(tmp_path), tmp_path / "run"
     train(run_dir, source, *QUIET, "trainer.max_steps=2")
-    with pytest.raises(FolderInUse, match="a new stage is a new run"):
-        train(run_dir, source, *QUIET, "trainer.max_steps=4", "ckpt=last", "noise=fixed")
+    with pytest.raises(FolderInUse, match=r"a stage of its own is a new run; init=.*, in another run_dir"):
+        train(run_dir, source, *QUIET, "trainer.max_steps=4", "resume=last", "noise=fixed")
 
 
 @pytest.mark.parametrize(
@@ -270,7 +272,7 @@ def test_the_last_validation_comes_when_it_was_cut_short(tmp_path, monkeypatch, 
         with pytest.raises(Killed if end == "kill" else Stopped):
             train(tmp_path / "run", source, *settings)
     assert not (tmp_path / "run" / "samples" / "step-0000010-sample.txt").exists()
-    train(tmp_path / "run", source, *settings, "ckpt=last")
+    train(tmp_path / "run", source, *settings, "resume=last")
     found = []
     for name in ("run", "unbroken"):
         run_dir = tmp_path / name

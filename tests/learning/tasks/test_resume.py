@@ -114,7 +114,7 @@ def test_more_epochs_than_at_first_are_those_of_one_long_run(tmp_path, monkeypat
     unbroken = losses_of(monkeypatch, tmp_path / "unbroken", source, *recipe, "trainer.max_epochs=3")
     losses = {}
     for epochs in (1, 2, 3):
-        more = (f"trainer.max_epochs={epochs}", "ckpt=last")
+        more = (f"trainer.max_epochs={epochs}", "resume=last")
         losses |= losses_of(monkeypatch, tmp_path / "broken", source, *recipe, *more)
     assert losses == unbroken
     ours, theirs = weights(tmp_path / "broken"), weights(tmp_path / "unbroken")
@@ -143,7 +143,7 @@ def test_the_bar_of_a_resumed_run_begins_where_the_run_does(tmp_path, monkeypatc
     ]
     bar += ["+callbacks.progress.refresh_rate=1", "trainer.enable_progress_bar=true"]
     for steps in (20, 40):  # an epoch is 26 batches
-        train(tmp_path / "run", source, f"trainer.max_steps={steps}", "ckpt=last", *bar)
+        train(tmp_path / "run", source, f"trainer.max_steps={steps}", "resume=last", *bar)
     assert shown[:2] == [("Epoch 0: ", 0, 0, 26), ("Epoch 0: ", 0, 1, 26)]
     assert shown[20:22] == [("Epoch 0: ", 20, 20, 26), ("Epoch 0: ", 20, 21, 26)]
     assert shown[26:28] == [("Epoch 1: ", 0, 0, 26), ("Epoch 1: ", 0, 1, 26)]
@@ -154,7 +154,7 @@ def compare_with_unbroken(tmp_path, monkeypatch, source, recipe, steps, kill_at)
     overrides = [f"trainer.max_steps={steps}", "trainer.max_epochs=100", *recipe]
     unbroken = losses_of(monkeypatch, tmp_path / "unbroken", source, *overrides)
     first = losses_of(monkeypatch, tmp_path / "broken", source, *overrides, kill_at=kill_at)
-    rest = losses_of(monkeypatch, tmp_path / "broken", source, *overrides, "ckpt=last")
+    rest = losses_of(monkeypatch, tmp_path / "broken", source, *overrides, "resume=last")
     assert len(unbroken) >= steps
     assert max(first) == kill_at
     # Only what came after the last saved step is done again: with accumulation that may be two batches.
@@ -177,7 +177,7 @@ def test_sigterm_saves_at_the_end_of_the_step_and_ends(tmp_path, monkeypatch, re
     assert signal.getsignal(signal.SIGTERM) == handler
     # With accumulation over two batches the step ends with the eighth.
     assert max(first) == (7 if recipe == "plain" else 8)
-    rest = losses_of(monkeypatch, tmp_path / "run", source, *overrides, "ckpt=last")
+    rest = losses_of(monkeypatch, tmp_path / "run", source, *overrides, "resume=last")
     assert min(rest) == max(first) + 1
     assert first | rest == unbroken
     for name, weight in weights(tmp_path / "unbroken").items():
@@ -248,7 +248,7 @@ def test_no_validation_is_lost_nor_what_it_decided(tmp_path, monkeypatch, interv
     kill = False
     before = dict(found)
     found.clear()
-    train(tmp_path / "broken", source, *overrides, "ckpt=last")
+    train(tmp_path / "broken", source, *overrides, "resume=last")
     rest = dict(found)
     found.clear()
     train(tmp_path / "unbroken", source, *overrides)
@@ -260,7 +260,7 @@ def test_no_validation_is_lost_nor_what_it_decided(tmp_path, monkeypatch, interv
 
 def test_ckpt_last_without_a_checkpoint_starts_at_the_beginning(tmp_path, monkeypatch):
     source = write_text(tmp_path)
-    losses = losses_of(monkeypatch, tmp_path / "run", source, "trainer.max_steps=3", "ckpt=last")
+    losses = losses_of(monkeypatch, tmp_path / "run", source, "trainer.max_steps=3", "resume=last")
     assert sorted(losses) == [1, 2, 3]
 
 
@@ -272,7 +272,7 @@ def test_kill_9_at_random_moments_never_leaves_an_unreadable_checkpoint(tmp_path
     train(tmp_path / "unbroken", source, *overrides)
     cfg = compose_run(tmp_path / "killed", source, *overrides)
     command = [sys.executable, "-m", "graves_lm.train", "name=test", "data=textfile", "logger=none"]
-    command += [f"data.source={source}", f"run_dir={tmp_path / 'killed'}", "ckpt=last", *overrides]
+    command += [f"data.source={source}", f"run_dir={tmp_path / 'killed'}", "resume=last", *overrides]
     command += [f"data.{k}={cfg.data[k]}" for k in ("cache_dir", "length", "warm_up", "eval_batch_size")]
     command += ["model.network.hidden_size=12", "sampler.length=20", "trainer.log_every_n_steps=1"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -87,7 +87,7 @@ def test_it_begins_with_the_weights_of_stroke_prediction_and_gives_them_back(tmp
     train(tmp_path / "stroke", generated, layers, "trainer.max_steps=1")
     weights = tmp_path / "stroke" / "checkpoints" / "best.ckpt"
     frozen = ("trainer.max_steps=1", "optimizer.lr=1e-12")
-    train(tmp_path / "synthesis", generated, *SYNTHESIS, f"weights={weights}", *frozen)
+    train(tmp_path / "synthesis", generated, *SYNTHESIS, f"init={weights}", *frozen)
     first, second = (
         torch.load(tmp_path / name / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
         for name in ("stroke", "synthesis")
@@ -98,7 +98,7 @@ def test_it_begins_with_the_weights_of_stroke_prediction_and_gives_them_back(tmp
         assert torch.allclose(first[key], second[key], atol=1e-6), key
     # And the other way round: the window stays behind.
     weights = tmp_path / "synthesis" / "checkpoints" / "best.ckpt"
-    train(tmp_path / "back", generated, layers, f"weights={weights}", *frozen)
+    train(tmp_path / "back", generated, layers, f"init={weights}", *frozen)
     third = torch.load(tmp_path / "back" / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
     assert third.keys() == first.keys()
     for key in shared:

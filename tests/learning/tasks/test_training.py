@@ -94,7 +94,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "score", poisoned)
         with pytest.raises(TrainingDiverged, match=r"last good checkpoint is .*last\.ckpt.*optimizer\.lr"):
-            train(run, source, "trainer.max_steps=12", "ckpt=last")
+            train(run, source, "trainer.max_steps=12", "resume=last")
     assert (run / "checkpoints" / "last.ckpt").read_bytes() == good
 
 
@@ -123,13 +123,13 @@ def test_retraining_begins_with_the_weights_of_another_run(tmp_path):
     train(tmp_path / "first", source, "trainer.max_steps=3")
     first = tmp_path / "first" / "checkpoints" / "last.ckpt"
     rate = ["optimizer.lr=1e-12", "optimizer.warmup_steps=0"]
-    train(tmp_path / "second", source, "trainer.max_steps=1", "noise=adaptive", f"weights={first}", *rate)
+    train(tmp_path / "second", source, "trainer.max_steps=1", "noise=adaptive", f"init={first}", *rate)
     second = tmp_path / "second" / "checkpoints" / "last.ckpt"
     before, after = (torch.load(p, weights_only=True)["state_dict"] for p in (first, second))
     for name in (k for k in before if k.startswith("network.")):
         torch.testing.assert_close(after[name], before[name], rtol=0, atol=1e-8)
     with pytest.raises(UserError, match="networks differ"):
-        train(tmp_path / "third", source, f"weights={first}", "model.network.hidden_size=7")
+        train(tmp_path / "third", source, f"init={first}", "model.network.hidden_size=7")
 
 
 def test_the_last_weights_are_the_best_ones_when_no_validation_came_after_them(tmp_path):
@@ -155,12 +155,15 @@ def steps_and_weights(path):
     return checkpoint["global_step"], weights
 
 
-def test_a_checkpoint_of_another_noise_begins_a_new_stage(tmp_path):
-    """Its weights are taken, its steps are not; `ckpt=last` then goes on within the new stage."""
+def test_a_network_of_another_noise_begins_a_new_stage(tmp_path):
+    """Its weights are taken, its steps are not; `resume=last` then goes on within the new stage, and once
+    begun with the same weights where nothing had been saved."""
     source = write_waves(tmp_path)
     train(tmp_path / "first", source, "trainer.max_steps=5", "callbacks.samples=null")
     first, second = last_of(tmp_path / "first"), last_of(tmp_path / "second")
-    stage = ["noise=adaptive", f"ckpt={first}", *STILL]
+    stage = ["noise=adaptive", f"init={first}", *STILL]
+    with pytest.raises(UserError, match=rf"trained with other weight noise.*; init={first} begins a new run"):
+        train(tmp_path / "second", source, "noise=adaptive", f"resume={first}", *STILL)
     assert train(tmp_path / "second", source, "trainer.max_steps=3", *stage)["steps"] == 3
     (_, before), (steps, after) = steps_and_weights(first), steps_and_weights(second)
     assert steps == 3
@@ -168,10 +171,10 @@ def test_a_checkpoint_of_another_noise_begins_a_new_stage(tmp_path):
     for name, weight in before.items():
         torch.testing.assert_close(after[name], weight, rtol=0, atol=1e-8)
     assert any(k.startswith("noise.") for k in torch.load(second, weights_only=True)["state_dict"])
-    more = ["trainer.max_steps=5", "noise=adaptive", "ckpt=last", *STILL]
+    more = ["trainer.max_steps=5", "noise=adaptive", "resume=last", *STILL]
     assert train(tmp_path / "second", source, *more)["steps"] == 5
     # Naming the stage's own checkpoint goes on with it too.
-    more = ["trainer.max_steps=6", "noise=adaptive", f"ckpt={second}", *STILL]
+    more = ["trainer.max_steps=6", "noise=adaptive", f"resume={second}", *STILL]
     assert train(tmp_path / "third", source, *more)["steps"] == 6
 
 
@@ -180,7 +183,7 @@ def test_a_new_stage_on_lines_of_another_size(tmp_path):
     train(tmp_path / "first", write_waves(tmp_path), "trainer.max_steps=2", "callbacks.samples=null")
     (tmp_path / "other").mkdir()
     other = write_ink(tmp_path / "other" / "ink.json", [make_line(f"l{i}", 20) for i in range(10)])
-    begin = f"weights={last_of(tmp_path / 'first')}"
+    begin = f"init={last_of(tmp_path / 'first')}"
     record = train(tmp_path / "second", other, "trainer.max_steps=1", begin, *STILL)
     (_, before), (_, after) = (steps_and_weights(last_of(tmp_path / name)) for name in ("first", "second"))
     assert all(torch.allclose(after[k], before[k], rtol=0, atol=1e-8) for k in before)
@@ -191,7 +194,7 @@ def test_a_new_stage_on_lines_of_another_size(tmp_path):
     assert units[0] != units[1]
     # Resuming is another matter: its figures would be of two units.
     with pytest.raises(UserError, match="its normalisation is not that of the data"):
-        train(tmp_path / "third", other, f"ckpt={last_of(tmp_path / 'first')}", *STILL)
+        train(tmp_path / "third", other, f"resume={last_of(tmp_path / 'first')}", *STILL)
 
 
 def test_weights_with_other_symbols_are_refused(tmp_path):
@@ -199,13 +202,13 @@ def test_weights_with_other_symbols_are_refused(tmp_path):
     other = tmp_path / "text2.txt"
     other.write_text("abc\n" * 200)
     with pytest.raises(UserError, match="its symbols is not that of the data"):
-        train(tmp_path / "second", other, f"weights={last_of(tmp_path / 'first')}")
+        train(tmp_path / "second", other, f"init={last_of(tmp_path / 'first')}")
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     source = write_waves(tmp_path)
     train(tmp_path / "text", write_text(tmp_path), "trainer.max_steps=1")
-    for key in ("ckpt", "weights"):
+    for key in ("resume", "init"):
         with pytest.raises(UserError, match="of model=character"):
             train(tmp_path / "ink", source, f"{key}={last_of(tmp_path / 'text')}")
 

@@ -39,8 +39,8 @@ def places(tmp_path_factory) -> Path:
         )
         settings = ["logger.wandb.group=size", "logger.wandb.tags=[mine]", "model.network.clip=1e-3"]
         train(folder / "first", source, *QUICK, *settings, "trainer.max_steps=4")
-        train(folder / "first", source, *QUICK, *settings, "trainer.max_steps=6", "ckpt=last")
-        weights = f"weights={folder / 'first' / 'checkpoints' / 'best.ckpt'}"
+        train(folder / "first", source, *QUICK, *settings, "trainer.max_steps=6", "resume=last")
+        weights = f"init={folder / 'first' / 'checkpoints' / 'best.ckpt'}"
         train(folder / "second", source, *QUICK, weights, "trainer.max_steps=2")
     return folder
 

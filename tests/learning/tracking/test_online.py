@@ -99,7 +99,7 @@ def test_everything_reaches_a_healthy_server_and_resuming_goes_on(tmp_path, serv
     (data,) = [i for i, a in enumerate(server.artifacts) if a["artifactTypeName"] == "dataset"]
     assert f'"artifact-{data}"' in json.dumps(server.used)
 
-    start(tmp_path, server.environment(), "trainer.max_steps=6", "ckpt=last")
+    start(tmp_path, server.environment(), "trainer.max_steps=6", "resume=last")
     assert list(server.runs) == [name]
     rows = server.history(name)
     assert [row["trainer/global_step"] for row in rows if "train/bpc" in row] == [0, 1, 2, 3, 4, 5]

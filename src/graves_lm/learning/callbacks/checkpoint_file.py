@@ -27,7 +27,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         except (OSError, RuntimeError) as error:
             raise UserError(
                 f"{target}: the checkpoint could not be written ({first_line(error)}); make room or choose "
-                "another run_dir; the previous checkpoint is intact: go on with ckpt=last"
+                "another run_dir; the previous checkpoint is intact: go on with resume=last"
             ) from error
 
     def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:

@@ -259,7 +259,7 @@ class Checkpoints(Checkpoint):
 
     def _stopped(self) -> Stopped:
         where = f"saved in {self.last_path}" if self.last_path.is_file() else "nothing had been saved"
-        rest = f"after step {self._step}; {where}; go on with ckpt=last"
+        rest = f"after step {self._step}; {where}; go on with resume=last"
         if self._asked == signal.SIGINT:
             return Interrupted(f"interrupted {rest}")
         if self._asked == signal.SIGHUP:

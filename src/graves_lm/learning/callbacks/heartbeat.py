@@ -71,7 +71,7 @@ class Heartbeat(Callback):
         print(
             f"graves_lm train: {self._who}: no sign of life from rank {silent} for "
             f"{self.every * self.misses:.0f} s: its host is down or cut off, and the run ends; go on with "
-            "ckpt=last when it is back",
+            "resume=last when it is back",
             file=sys.stderr,
             flush=True,
         )

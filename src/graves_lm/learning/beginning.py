@@ -1,0 +1,122 @@
+"""What a run begins with: new weights, those of a network (`init=`), or where it was left (`resume=`).
+
+`resume=` goes on with the very run, to the bit, so its settings and data must be the run's own. `init=` is a
+new run that takes a network's weights and nothing else: the optimiser, the schedule and the widths of noise
+begin anew.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from omegaconf import DictConfig
+
+from graves_lm.learning.tasks.base import SequenceTask
+from graves_lm.runtime.errors import FolderInUse, UserError
+from graves_lm.runtime.run_folder import is_in
+from graves_lm.trained.checkpoint import read_checkpoint, weights_of
+from graves_lm.trained.format import METADATA
+
+log = logging.getLogger(__name__)
+
+
+def settle(cfg: DictConfig) -> str | None:
+    """The checkpoint to resume from, if any; `cfg.init` is then null.
+
+    A run that was ended before it had saved anything is resumed from its very beginning: `cfg.init` becomes
+    what its own record says. Raises UserError where both settings are given.
+    """
+    if cfg.resume is None:
+        return None
+    if cfg.init is not None:
+        raise UserError(
+            f"resume={cfg.resume} goes on with a run, init={cfg.init} begins a new one: give one of them"
+        )
+    if cfg.resume != "last":
+        return str(cfg.resume)
+    last = Path(cfg.run_dir) / "checkpoints" / "last.ckpt"
+    if last.is_file():
+        return str(last)
+    cfg.init = _recorded_init(Path(cfg.run_dir))
+    again = f", with init={cfg.init} as before" if cfg.init else ""
+    log.info(f"resume=last: none in {last.parent} yet, starting from the beginning{again}")
+    return None
+
+
+def _recorded_init(run_dir: Path) -> str | None:
+    """What the run of this folder began with, by its own record."""
+    try:
+        recorded = yaml.safe_load((run_dir / "config.yaml").read_text(encoding="utf-8"))["init"]
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
+        return None
+    return recorded if isinstance(recorded, str) else None
+
+
+def read_run(path: str, task: SequenceTask, run_dir: Path) -> dict[str, Any]:
+    """The checkpoint that a run of `task` goes on from.
+
+    Raises UserError, before any work, where it is not of the very run: of another model, with other noise or
+    on other data.
+    """
+    checkpoint = read_checkpoint(path, setting="resume")
+    card = checkpoint[METADATA]
+    within = is_in(path, run_dir)
+    begin_anew = f"init={path} begins a new run with its weights" + (", in another run_dir" if within else "")
+
+    def refuse(why: str, advice: str = begin_anew) -> NoReturn:
+        # The run of this folder, if it is that one, has not failed.
+        raise (FolderInUse if within else UserError)(f"resume={path}: {why}; {advice}")
+
+    if card["task"] != task.task_name:
+        usable = card["task"] in task.also_from
+        refuse(
+            f"a run of model={card['task']}, and this is of model={task.task_name}",
+            begin_anew if usable else f"give model={card['task']}",
+        )
+    if "loops" not in checkpoint and "optimizer_states" not in checkpoint:
+        refuse("weights alone, without the state of a run")
+    for name, fact in task.metadata()["facts"].items():
+        if card["facts"][name] != fact:
+            refuse(f"its {name} is not that of the data", "resume on the same data")
+    theirs, own = (dict(config["model"]) for config in (card["config"], task.config))
+    noises = theirs.pop("noise", None), own.pop("noise", None)
+    if theirs != own:
+        refuse(
+            "its model settings differ from this run's",
+            f"resume with the same; where the networks are the same, {begin_anew}",
+        )
+    if noises[0] != noises[1]:
+        refuse("trained with other weight noise, and a stage of its own is a new run")
+    if task.fingerprint and card.get("data", task.fingerprint) != task.fingerprint:
+        refuse(
+            "the data are not those it was trained on (their checksums differ): give the same data; where "
+            "they are the same, the prepared ones are damaged: delete their folder in "
+            f"data.cache_dir={task.config['data']['cache_dir']}",
+        )
+    return checkpoint
+
+
+def begin_with(path: str, task: SequenceTask) -> None:
+    """Give `task` the weights of a network: of any checkpoint, exported file or name that comes with the
+    package, as the paper retrains: no noise, noise, adaptive noise.
+
+    Synthesis can also begin with stroke prediction's, whose network is its own without the window, and the
+    other way round. Raises UserError when the networks differ.
+    """
+    checkpoint = read_checkpoint(path, setting="init")
+    origin = checkpoint[METADATA]["task"]
+    if origin not in (task.task_name, *task.also_from):
+        raise UserError(f"init={path}: of model={origin}, and this run is of model={task.task_name}")
+    for name, fact in task.metadata()["facts"].items():
+        # Normalised offsets are of one size whatever the pen, so a network can go on with another's.
+        if name != "normalisation" and checkpoint[METADATA]["facts"].get(name, fact) != fact:
+            raise UserError(f"init={path}: its {name} is not that of the data; give the same data")
+    try:
+        missing, _ = task.network.load_state_dict(weights_of(checkpoint), strict=origin == task.task_name)
+    except RuntimeError as error:
+        raise UserError(
+            f"init={path}: the networks differ in shape; give the same model.network settings"
+        ) from error
+    if any(name.startswith("stack.") for name in missing):
+        raise UserError(f"init={path}: the networks differ; give the same model.network settings")
