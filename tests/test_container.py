@@ -86,7 +86,7 @@ def image(tmp_path_factory) -> Iterator[Image]:
 
 def test_runs_as_its_user_and_finds_all_it_needs(image):
     assert image.config["User"] == str(USER)
-    assert image.config["Healthcheck"]["Test"] == ["CMD", "python", "-m", "graves_lm.commands.doctor"]
+    assert image.config["Healthcheck"]["Test"] == ["CMD", "graves-lm", "doctor"]
     assert set(image.config["Volumes"]) == {"/runs/data", "/runs/logs"}
     shell = image.run("sh", "-c", "id -u; pwd; test ! -w /opt/graves_lm && echo safe")
     assert shell.stdout.split() == [str(USER), "/runs", "safe"]

@@ -44,7 +44,7 @@ def test_it_needs_to_know_whose_it_is(call: Commands, monkeypatch):  # noqa: F81
 def test_the_view_survives_its_own_file_format():
     import wandb_workspaces.workspaces as ws
 
-    from graves_lm.dashboard import summary, workspace
+    from graves_lm.learning.dashboard import summary, workspace
 
     view = workspace("team", "pens", "Ours")
     stored = view._to_model()

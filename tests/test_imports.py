@@ -28,7 +28,16 @@ def test_the_package_itself_imports_nothing_heavy(tmp_path):
     assert imported("import graves_lm", tmp_path) == set()
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "sample", "prepare"])
+def test_the_list_of_verbs_needs_not_even_hydra(tmp_path):
+    code = "import sys; from graves_lm.__main__ import main; main(); assert 'hydra' not in sys.modules"
+    assert imported(code, tmp_path, "--help") == set()
+
+
+def test_the_help_of_export_needs_no_torch(tmp_path):
+    assert imported(command("export"), tmp_path, "--help") == set()
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "sample", "prepare", "compare", "dashboard"])
 @pytest.mark.parametrize("asked", ["--help", "--cfg"])
 def test_help_and_settings_are_shown_without_them(tmp_path, name, asked):
     assert imported(command(name), tmp_path, asked, *(["job"] if asked == "--cfg" else [])) == set()

@@ -1,4 +1,4 @@
-"""`python -m graves_lm.commands.doctor`: what this machine has for training and writing, and what to mend.
+"""The doctor command: what this machine has for training and writing, and what to mend.
 
 A line for each thing: `ok`; `--`, what is missing but not needed everywhere; `!!`, what must be mended before
 anything can be trained or drawn. Exit status 1 with a `!!`, else 0. Nothing is written, and the network is
@@ -183,7 +183,3 @@ def main() -> int:
         wrong = sum(f.mark == "!!" for f in findings)
         print(f"\n{wrong} thing(s) to mend" if wrong else "\nready: python -m graves_lm.train")
         return int(wrong > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

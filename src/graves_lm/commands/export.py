@@ -1,0 +1,73 @@
+"""The export command: its arguments, and what it knows of the run that the checkpoint is of."""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from graves_lm.commands.launch import is_mistake, one_line
+from graves_lm.runtime import terminal
+from graves_lm.runtime.errors import UserError
+
+
+def metrics_of(checkpoints: Sequence[str]) -> Path | None:
+    """metrics.json of the run that a single checkpoint lies in, if it lies in one."""
+    folder = Path(checkpoints[0]).absolute().parent
+    file = folder.parent / "metrics.json"
+    return file if len(checkpoints) == 1 and folder.name == "checkpoints" and file.is_file() else None
+
+
+def read_figures(file: Path | None) -> dict[str, Any]:
+    """The figures of a metrics.json; none without one. Raises UserError where it cannot be read."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8")) if file else {}
+        return {key: value for key, value in found.items() if "/" in key or key in ("steps", "seed")}
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"--figures {file}: not a metrics.json that can be read ({error})") from error
+
+
+def commit() -> str:
+    """The commit of the clone that this is part of; "" where it is none."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="graves_lm export", description="weights as a small file, and a card"
+    )
+    parser.add_argument("checkpoint", nargs="+", help="of graves_lm.train, or exported before")
+    parser.add_argument("file", help="FILE.safetensors; the card is FILE.json")
+    parser.add_argument("--data", required=True, help="what the weights were learned from")
+    parser.add_argument("--licence", required=True, help="what they may be used for")
+    parser.add_argument("--command", required=True, help="that made them")
+    parser.add_argument("--figures", type=Path, help="metrics.json of evaluate, in place of that of the run")
+    parser.add_argument("--sampler", nargs="*", default=[], metavar="KEY=VALUE", help="how they write best")
+    with terminal.command("export"):
+        given = parser.parse_args()
+        from graves_lm.trained.checkpoint import read_checkpoint  # torch, which --help does without
+        from graves_lm.trained.exported import export, mean
+
+        try:
+            export(
+                mean([read_checkpoint(path) for path in given.checkpoint]),
+                given.file,
+                given.sampler,
+                data=given.data,
+                licence=given.licence,
+                figures=read_figures(given.figures or metrics_of(given.checkpoint)),
+                command=given.command,
+                commit=commit(),
+            )
+        except Exception as error:
+            if not is_mistake(error):
+                raise
+            terminal.say("export", one_line(error, "export"))
+            sys.exit(2)
