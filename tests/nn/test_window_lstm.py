@@ -13,6 +13,11 @@ SYMBOL_BU = torch.tensor([[0, 3, 3, 1], [4, 2, -1, -1], [1, 1, 1, -1]])
 FLOAT64 = torch.float64
 
 
+def bounded(exponent):
+    """At most 20; the gradient is passed on as if there were no bound."""
+    return exponent - (exponent.detach() - 20).clamp_min(0)
+
+
 def by_the_paper(x, h, c, kappa, w, symbol_BU, p, clip=None):
     """(46)–(52) with (7)–(11) as printed, one named weight per term; `clip` by a hook on every step's
     pre-activations. Returns h, w and κ of all steps and the last c."""
@@ -41,7 +46,7 @@ def by_the_paper(x, h, c, kappa, w, symbol_BU, p, clip=None):
         if hook:
             a_o.register_hook(hook)
         h = torch.sigmoid(a_o) * torch.tanh(c)
-        alpha, beta, kappa_hat = (h @ p["W_p" + n].T + p["b_p" + n] for n in "abk")  # (48)
+        alpha, beta, kappa_hat = (bounded(h @ p["W_p" + n].T + p["b_p" + n]) for n in "abk")  # (48)
         kappa = kappa + kappa_hat.exp()  # (51)
         bumps = torch.exp(-beta.exp()[:, :, None] * (kappa[:, :, None] - u) ** 2)
         phi = (alpha.exp()[:, :, None] * bumps).sum(1)  # (46)

@@ -9,6 +9,9 @@ Equations (7)–(11) of A. Graves, "Generating Sequences With Recurrent Neural N
     o = σ(W_xo x + W_ho h' + W_co c + b_o)                                                   (10)
     h = o∘tanh(c)                                                                            (11)
 
+These lines stand in several forms: in plain torch, compiled for a CPU, for a GPU, for drawing samples.
+`nn.forms` lists all places where (7)–(11) stand.
+
 Everything that does not depend on h' is one matrix product over the whole sequence and happens
 outside: the recurrence takes z = W_x x + b for all steps, and its loop keeps only W_h h' and the gates.
 
@@ -64,7 +67,8 @@ def lstm_by_steps(given: LSTMInputs) -> LSTMTrace:
     return made
 
 
-def _on_cpu(given: LSTMInputs) -> LSTMTrace:
+def lstm_on_cpu(given: LSTMInputs) -> LSTMTrace:
+    """The same in one compiled call where that can be (`nn.whole`)."""
     made = _room(given)
     if lstm_forward(given, made):
         made.cT_BH.copy_(made.c_TBH[-1])
@@ -103,7 +107,8 @@ def lstm_backward_by_steps(given: LSTMBackwardInputs) -> LSTMGradients:
     return _gradients(given, room, _back_by_steps(given, room, dh_BH))
 
 
-def _backward_on_cpu(given: LSTMBackwardInputs) -> LSTMGradients:
+def lstm_backward_on_cpu(given: LSTMBackwardInputs) -> LSTMGradients:
+    """The same in one compiled call where that can be (`nn.whole`)."""
     room, dh_BH = _backward_room(given)
     if not lstm_backward(given, room, dh_BH):
         dh_BH = _back_by_steps(given, room, dh_BH)
@@ -185,11 +190,11 @@ def _backward(kept: LSTMBackwardInputs, gradients: LSTMTrace) -> LSTMInputs:
 
 
 _lstm = Operator("lstm", LSTMInputs, LSTMTrace, lstm_by_steps)
-_lstm.on("cpu", _on_cpu)
+_lstm.on("cpu", lstm_on_cpu)
 _lstm.on("cuda", by_kernels("lstm", lstm_by_steps))
 _lstm.fake(_room)
 _lstm_backward = Operator("lstm_backward", LSTMBackwardInputs, LSTMGradients, lstm_backward_by_steps)
-_lstm_backward.on("cpu", _backward_on_cpu)
+_lstm_backward.on("cpu", lstm_backward_on_cpu)
 _lstm_backward.on("cuda", by_kernels("lstm_backward", lstm_backward_by_steps))
 _lstm_backward.fake(_fake_gradients)
 _lstm.differentiable(_keep, _backward)

@@ -10,6 +10,8 @@ text is a sequence of one-hot vectors c_1 … c_U; h¹_t is the first hidden lay
     β_t = exp β̂_t                                                                            (50)
     κ_t = κ_{t−1} + exp κ̂_t                                                                  (51)
 
+`nn.forms` lists all places where these equations stand.
+
 Everything here is float32 at least, whatever the precision around it: κ is a sum over a whole line.
 
 Shape legend: (...) any batch, B batch rows, H hidden units, K window components, P = 3K window outputs in

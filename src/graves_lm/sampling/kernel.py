@@ -5,7 +5,6 @@ Shapes as in `sampling.packed`, with B = 1.
 
 import ctypes
 from collections.abc import Callable
-from ctypes import c_float, c_int64, c_void_p
 from typing import TYPE_CHECKING, Optional
 
 import torch
@@ -13,52 +12,18 @@ from torch import Tensor
 
 from graves_lm.models.synthesis import Text
 from graves_lm.nn.native import arguments, kernel, threads
+from graves_lm.nn.native.step import CLayer, CMatrix, CNetwork, address, c_matrix
 from graves_lm.nn.window import LARGEST_EXPONENT
 from graves_lm.sampling.weights import Matrix
 
 if TYPE_CHECKING:
     from graves_lm.sampling.packed import Noise, PackedNetwork
 
-_TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.int8: 2}
 _WORTH_A_THREAD = 200_000  # weights; below, threads would wait for each other longer than they read
 
 
-class _Matrix(ctypes.Structure):
-    _fields_ = (
-        ("weight", c_void_p),
-        ("scale", c_void_p),
-        ("bias", c_void_p),
-        ("columns", c_int64),
-        ("type", c_int64),
-    )
-
-
-class _Layer(ctypes.Structure):
-    _fields_ = (("matrix", _Matrix), ("peephole", c_void_p), ("one_hot", c_void_p), ("inputs", c_int64))
-
-
-class _Network(ctypes.Structure):
-    _fields_ = (
-        ("layers", c_int64),
-        ("hidden", c_int64),
-        ("outputs", c_int64),
-        ("first_output", c_int64),
-        ("symbols", c_int64),
-        ("components", c_int64),
-        ("largest_exponent", c_float),
-        ("layer", ctypes.POINTER(_Layer)),
-        ("window", _Matrix),
-        ("output", _Matrix),
-    )
-
-
-def _address(tensor: Tensor | None) -> int | None:
-    return None if tensor is None else tensor.data_ptr()
-
-
-def _matrix(m: Matrix) -> _Matrix:
-    columns, kind = m.stored_GI.shape[1], _TYPES[m.stored_GI.dtype]
-    return _Matrix(_address(m.stored_GI), _address(m.scale_G), _address(m.bias_G), columns, kind)
+def _matrix(m: Matrix) -> CMatrix:
+    return c_matrix(m.stored_GI, m.scale_G, m.bias_G)
 
 
 class Kernel:
@@ -76,12 +41,10 @@ class Kernel:
         self._step, self._point = step, point
         self._outputs, self._mixtures = len(packed.output.bias_G), packed.mixtures
         layers = [
-            _Layer(
-                _matrix(layer.matrix), _address(layer.peephole_3H), _address(layer.one_hot_KG), layer.inputs
-            )
+            CLayer(_matrix(layer.matrix), address(layer.peephole_3H), address(layer.one_hot_KG), layer.inputs)
             for layer in packed.layers
         ]
-        self._network = _Network(
+        self._network = CNetwork(
             len(layers),
             packed.hidden,
             self._outputs,
@@ -89,8 +52,8 @@ class Kernel:
             packed.symbols,
             packed.components,
             LARGEST_EXPONENT,
-            (_Layer * len(layers))(*layers),
-            _Matrix() if packed.window is None else _matrix(packed.window),
+            (CLayer * len(layers))(*layers),
+            CMatrix() if packed.window is None else _matrix(packed.window),
             _matrix(packed.output),
         )
         weights = sum(m.stored_GI.numel() for m in (packed.output, *(x.matrix for x in packed.layers)))

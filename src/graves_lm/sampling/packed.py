@@ -1,10 +1,9 @@
 """A network put together for drawing one step after another: few calls, the weights read once.
 
 A step at batch 1 is little more than reading the weights; what it costs beyond that are calls. So here
-each layer is one product with [W_x W_w W_{h^{n−1}hⁿ} W_{hⁿhⁿ}], laid out as it is read, and the cell input
-of (9) is tanh a = 2σ(2a) − 1 with the first 2 in its weights, so that three gates are one sigmoid. At
-batch 1 a compiled kernel does all of a step (`sampling.kernel`), where there is one. Same equations, same
-results, no gradients.
+each layer is one product with [W_x W_w W_{h^{n−1}hⁿ} W_{hⁿhⁿ}], laid out as it is read, with the rows of g
+doubled, as the gates take them (`nn.packed`). At batch 1 a compiled kernel does all of a step
+(`sampling.kernel`), where there is one. Same equations, same results, no gradients.
 
 Shape legend: B batch rows, 3 the pen's (x1, x2, x3), H hidden units, N layers, G = 4H, C symbols of the
 window, K its components, U characters, V = U + 1, Y outputs, I the inputs of a layer side by side,
@@ -23,9 +22,10 @@ from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.models.synthesis import SynthesisNetwork, SynthesisState, Text, past_the_end
 from graves_lm.nn.lstm import LSTMRecurrence, LSTMState
 from graves_lm.nn.mixture import stroke_distribution
+from graves_lm.nn.packed import packed_gates, packed_window
 from graves_lm.nn.products import linear
 from graves_lm.nn.stack import OneHotProjection, SkipStack, StackState
-from graves_lm.nn.window import LARGEST_EXPONENT, WindowParameters, window_vector, window_weights
+from graves_lm.nn.window import window_vector
 from graves_lm.sampling.kernel import Kernel
 from graves_lm.sampling.weights import Matrix, matrix
 
@@ -124,10 +124,7 @@ class PackedNetwork:
     def _look(self, h_BH: Tensor, kappa_BK: Tensor, text: Text) -> tuple[Tensor, Tensor]:
         """(46), (48)–(51): κ and φ."""
         p_BP = _product(cast(Matrix, self.window), [h_BH])
-        alpha_BK, beta_BK, advance_BK = p_BP.clamp_max_(LARGEST_EXPONENT).exp_().chunk(3, dim=1)
-        kappa_BK = kappa_BK + advance_BK
-        parameters = WindowParameters(alpha_BK, beta_BK, kappa_BK)
-        return kappa_BK, window_weights(parameters, text.symbol_BU.shape[1] + 1)
+        return packed_window(p_BP, kappa_BK, text.symbol_BU.shape[1] + 1)
 
     @torch.inference_mode()
     def point(
@@ -194,10 +191,4 @@ def _layer_step(layer: PackedLayer, x: Tensor, inputs: Sequence[Tensor], c_BH: T
     more_BG = None
     if layer.one_hot_KG is not None:
         more_BG = embedding(x.clamp_min(0), layer.one_hot_KG) * (x >= 0).unsqueeze(-1)
-    a_B4H = _product(layer.matrix, inputs, more_BG).unflatten(1, (4, -1))
-    a_B4H[:, :2].addcmul_(c_BH.unsqueeze(1), layer.peephole_3H[:2])
-    a_B4H[:, :3].sigmoid_()
-    i_BH, f_BH, s_BH, o_BH = a_B4H.unbind(1)
-    c_BH = torch.addcmul(f_BH * c_BH, i_BH, s_BH, value=2).sub_(i_BH)
-    o_BH.addcmul_(c_BH, layer.peephole_3H[2])
-    return LSTMState(torch.tanh(c_BH).mul_(o_BH.sigmoid_()), c_BH)
+    return packed_gates(_product(layer.matrix, inputs, more_BG), c_BH, layer.peephole_3H)
