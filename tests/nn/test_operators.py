@@ -95,3 +95,10 @@ def test_z_is_not_kept_for_the_backward_pass():
         lstm(z_TBG, LSTMState(zeros, zeros), w_GH)
     # the activations, h and c of all steps, the weights and the first state
     assert sorted(kept) == sorted([(T, B, 4 * H), (T, B, H), (T, B, H), (4 * H, H), (B, H), (B, H)])
+
+
+def test_the_clip_is_found_on_the_graphs_node():
+    """Figures of training count by it how many gradients are clipped."""
+    z_TBG, w_GH = torch.randn(2, 1, 8, requires_grad=True), torch.randn(8, 2)
+    h_TBH, _ = lstm(z_TBG, LSTMState(torch.zeros(1, 2), torch.zeros(1, 2)), w_GH, clip=0.25)
+    assert h_TBH.grad_fn.clip == 0.25

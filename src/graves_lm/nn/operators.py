@@ -66,7 +66,8 @@ class Operator(Generic[Given, Made]):
         keep: Callable[[Given, Made], NamedTuple],
         backward: Callable[[Any, Made], Given],
     ) -> None:
-        """Register the backward pass.
+        """Register the backward pass. Numbers that are kept are attributes of the graph's node,
+        by their names.
 
         Args:
             keep: what the backward pass needs, a NamedTuple of tensors, None and numbers.
@@ -77,14 +78,15 @@ class Operator(Generic[Given, Made]):
         def setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
             kept = keep(self._takes(*inputs), self._gives(*output))
             ctx.set_materialize_grads(False)
-            ctx.numbers = kept._replace(
-                **{n: None for n, v in kept._asdict().items() if isinstance(v, Tensor)}
-            )
+            ctx.kind = type(kept)
+            for name, value in kept._asdict().items():
+                if not isinstance(value, Tensor):
+                    setattr(ctx, name, value)
             ctx.save_for_backward(*(v if isinstance(v, Tensor) else None for v in kept))
 
         def flat_backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-            pairs = zip(ctx.saved_tensors, ctx.numbers, strict=True)
-            kept = type(ctx.numbers)(*(n if tensor is None else tensor for tensor, n in pairs))
+            fields = zip(ctx.kind._fields, ctx.saved_tensors, strict=True)
+            kept = ctx.kind(*(getattr(ctx, name) if tensor is None else tensor for name, tensor in fields))
             return tuple(backward(kept, self._gives(*gradients)))
 
         self._operator.register_autograd(flat_backward, setup_context=setup)
