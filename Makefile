@@ -10,10 +10,10 @@ JOBS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check bench clean
+.PHONY: help install demo test test-all check bench lock wheel wheel-without-weights clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{ printf "  make %-22s %s\n", $$1, $$2 }'
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -25,8 +25,13 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+# With the tools: version by version as in requirements/dev.lock, and no other file than those of its hashes; but
+# for PyTorch, whose build is the machine's.
+$(VENV)/.installed-dev: pyproject.toml requirements/dev.lock requirements/torch.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps --requirement requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --requirement requirements/torch.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
 	@touch $(VENV)/.installed $@
 
 install: $(VENV)/.installed-dev  ## the environment with all tools of development
@@ -70,6 +75,24 @@ bench: $(VENV)/.installed  ## time the LSTM, training and drawing against the ba
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/startup.py
+
+# UPGRADE=--upgrade takes the newest releases; without it, those of the locks stay where pyproject.toml allows them.
+UPGRADE ?=
+COMPILE = build/uv/bin/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 --generate-hashes \
+    --no-header --constraint requirements/torch.txt --no-emit-package torch --excludes requirements/of_torch.txt
+
+lock:  ## resolve the dependencies anew, into requirements/*.lock
+	$(PYTHON) -m venv build/uv
+	build/uv/bin/pip install --quiet 'uv>=0.9'
+	$(COMPILE) --extra dev --output-file requirements/dev.lock pyproject.toml
+	$(COMPILE) --constraint requirements/dev.lock --no-emit-package triton \
+	    --output-file requirements/run.lock pyproject.toml
+
+wheel: $(VENV)/.installed-dev  ## the package as a wheel, with the trained weights, in dist/
+	$(BIN)/python -m build --no-isolation --wheel --outdir dist
+
+wheel-without-weights: $(VENV)/.installed-dev  ## the same without them, under the MIT licence alone, in dist/without-weights/
+	GRAVES_LM_WITHOUT_WEIGHTS=1 $(BIN)/python -m build --no-isolation --wheel --outdir dist/without-weights
 
 clean:  ## remove the environment, builds and tool caches; data/ and logs/ stay
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache src/*.egg-info

@@ -39,9 +39,11 @@ if ! buildah inspect --type image "$base" > /dev/null 2>&1; then
     buildah commit --quiet "$container" "$base"
 fi
 
-# pip in the build reads these wheels and nothing else. hatchling builds the package's own.
-"$python" -m pip wheel --quiet --wheel-dir "$scratch/wheels" . 'hatchling>=1.27'
-rm "$scratch"/wheels/graves_lm-*.whl
+# pip in the build reads these files and nothing else: those of the lock, PyTorch as this machine's pip finds it, and
+# what packages are built with, the package itself among them.
+files="$scratch/wheels"
+"$python" -m pip download --quiet --require-hashes --no-deps --dest "$files" --requirement requirements/run.lock
+"$python" -m pip wheel --quiet --wheel-dir "$files" --requirement requirements/torch.txt 'hatchling>=1.27' setuptools wheel
 printf '[global]\nno-index = true\nfind-links = /mnt/wheels\n' > "$scratch/pip.conf"
 
 # Isolation by chroot needs nothing of the kernel; health checks are of Docker's format alone.

@@ -142,7 +142,7 @@ def own_files() -> Iterator[Finding]:
             "--",
             "weights that come along",
             "none",
-            "not needed for training; install graves_lm again to draw with them",
+            "not needed for training; to draw without ckpt=, install a package with them",
         )
     )
 

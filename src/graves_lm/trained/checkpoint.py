@@ -45,8 +45,13 @@ def read_checkpoint(path: str | Path, task: str | None = None, setting: str = "c
     if not file.is_file() and (PRETRAINED / f"{path}.safetensors").is_file():
         file = PRETRAINED / f"{path}.safetensors"
     if not file.exists():
-        names = ", ".join(sorted(p.stem for p in PRETRAINED.glob("*.safetensors")))
-        raise UserError(f"{setting}={path}: no such file (weights that come with the package: {names})")
+        names = sorted(p.stem for p in PRETRAINED.glob("*.safetensors"))
+        if not names:
+            raise UserError(
+                f"{setting}={path}: no such file, and this package was built without trained weights; give a "
+                "checkpoint of graves_lm.train, or install a package with them"
+            )
+        raise UserError(f"{setting}={path}: no such file (weights that come with the package: {', '.join(names)})")
     regular_file(file, setting)
     exported = file.suffix == ".safetensors"
     try:

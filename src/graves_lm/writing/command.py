@@ -56,7 +56,8 @@ def packaged(task: str) -> str:
     """The name of the package's weights for a task."""
     if not (PRETRAINED / f"{task}.safetensors").is_file():
         raise UserError(
-            f"the package has no weights for model={task}: give ckpt=PATH, a checkpoint of graves_lm.train"
+            f"the package has no weights for model={task}: give ckpt=PATH, a checkpoint of graves_lm.train, "
+            "or install a package with them"
         )
     return task
 
