@@ -10,7 +10,7 @@ JOBS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check bench lock wheel wheel-without-weights clean
+.PHONY: help install demo test test-all check docs bench lock wheel wheel-without-weights clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{ printf "  make %-22s %s\n", $$1, $$2 }'
@@ -65,6 +65,10 @@ check: $(VENV)/.installed-dev  ## lint, format and types
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+
+# Runs the notebook and imports the package; reaches no network. Any warning, and so any broken link, is an error.
+docs: $(VENV)/.installed-dev  ## the documentation as a site, in build/docs/index.html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 
 bench: $(VENV)/.installed  ## time the LSTM, training and drawing against the bare matrix products; growth
 	$(BIN)/python benchmarks/lstm.py

@@ -162,7 +162,7 @@ class StrokeDistribution(Distribution):
             return log_offset - binary_cross_entropy_with_logits(e_logit, x3, reduction="none")
 
     def draw(self, generator: Generator | None = None, sample_shape: Shape = ()) -> Tensor:
-        """Points drawn from the distribution, (*sample_shape, ..., 3).
+        """Points sampled from the distribution, `(*sample_shape, ..., 3)`.
 
         `generator` lives on the parameters' device; the same one in the same state gives the same points.
         """

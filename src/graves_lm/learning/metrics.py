@@ -8,14 +8,15 @@ from torchmetrics import Metric
 
 
 class StrokeMetrics(Metric):
-    """Figures of pen point predictions, as in sections 4.2 and 5.2 of the paper, in normalised units.
+    """Metrics of pen point predictions, as in sections 4.2 and 5.2 of the paper, in normalised units.
 
     `compute` returns
-        nll_per_line: nats, the sum over a line's points (26), mean over lines; the paper's "log-loss";
-        nll_per_point: nats, mean over all points;
-        sse: the squared distance of the offset (x1, x2) from the mean of its predicted density, summed
-            over both axes, mean over all points. The paper names it without a formula. Two units is the
-            figure of predicting the mean offset; the pen bit has no part in it.
+
+    - nll_per_line: nats, the sum over a line's points (26), mean over lines; the paper's "log-loss";
+    - nll_per_point: nats, mean over all points;
+    - sse: the squared distance of the offset (x1, x2) from the mean of its predicted density, summed over
+      both axes, mean over all points. The paper names it without a formula. Always predicting the mean
+      offset gives 2; the pen bit has no part in it.
     """
 
     full_state_update = False
@@ -50,9 +51,10 @@ class SynthesisMetrics(StrokeMetrics):
     """`StrokeMetrics`, and whether the window reads the text.
 
     `compute` returns also
-        read_to_end: the share of lines at whose last point the window looks at the last character, or past
-            the end;
-        advance: characters a point, how fast the window moves, mean over all points and components.
+
+    - read_to_end: the share of lines at whose last point the window looks at the last character, or past
+      the end;
+    - advance: characters per point, how fast the window moves, mean over all points and components.
     """
 
     read: Tensor
@@ -79,9 +81,10 @@ class SymbolMetrics(Metric):
     """Bits per character, perplexity and error rate of symbol predictions (Table 1 of the paper).
 
     `compute` returns
-        bpc: mean nats / ln 2;
-        perplexity: exp of the mean nats (a word model's figure);
-        error_rate: share of symbols that were not the likeliest one.
+
+    - bpc: mean nats / ln 2;
+    - perplexity: exp of the mean nats (the metric of models of words);
+    - error_rate: share of symbols that were not the likeliest one.
     """
 
     full_state_update = False

@@ -51,7 +51,9 @@ def read_checkpoint(path: str | Path, task: str | None = None, setting: str = "c
                 f"{setting}={path}: no such file, and this package was built without trained weights; give a "
                 "checkpoint of graves_lm.train, or install a package with them"
             )
-        raise UserError(f"{setting}={path}: no such file (weights that come with the package: {', '.join(names)})")
+        raise UserError(
+            f"{setting}={path}: no such file (weights that come with the package: {', '.join(names)})"
+        )
     regular_file(file, setting)
     exported = file.suffix == ".safetensors"
     try:
