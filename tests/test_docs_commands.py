@@ -1,8 +1,8 @@
 """Every command of the documentation is run, or a rule here says why it is not.
 
 The commands of a page are run in their order, in a folder of their own in which the runs of the README lie,
-with settings that make them tiny. A command that no rule mentions is run like any other of its verb: what cannot
-be run on a machine with nothing but the package needs a rule.
+with settings that make them tiny. A command that no rule mentions is run like any other of its verb: what
+cannot be run on a machine with nothing but the package needs a rule.
 """
 
 import re
