@@ -7,9 +7,10 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.runtime.errors import UserError
+from graves_lm.settings import extensions
 from graves_lm.settings.check import check_settings, check_value, settings_of
 from graves_lm.settings.others import COMMANDS, GROUPS, NEEDED, OTHERS, RENAMED
-from graves_lm.settings.stored import SAMPLERS
+from graves_lm.settings.stored import EXTENDED, SAMPLERS
 
 PROCESSES_PER_CORE = 4
 SETS = ("callbacks", "logger")  # groups of parts by names of their own
@@ -58,6 +59,8 @@ def check_node(node: Any, where: str) -> None:
         if target in SAMPLERS.values():  # null: as the checkpoint says, or the default
             settings = {name: value for name, value in settings.items() if value is not None}
         check_target(target, settings, where)
+    elif where.rpartition(".")[2] in EXTENDED:
+        check_extension(node, settings, where)
     for name, value in settings.items():
         check_node(value, f"{where}.{name}")
 
@@ -83,6 +86,21 @@ def check_target(target: str, settings: dict[str, Any], where: str) -> None:
         if name in settings:
             check_value(settings[name], kind, f"{where}.{name}")
     check_settings(cls, {name: value for name, value in settings.items() if name not in said}, where)
+
+
+def check_extension(node: dict[str, Any], settings: dict[str, Any], where: str) -> None:
+    """The settings of a class from outside, which must be registered: else no checkpoint could be read."""
+    target = node.get("_target_")
+    if not isinstance(target, str) or node.get("_partial_") is not True:
+        raise UserError(f"{where}: a _target_ and _partial_: true are needed (docs/extending.md)")
+    check_target(target, settings, where)
+    cls, kind = get_object(target), where.rpartition(".")[2]
+    if extensions.registered(kind, target) is not cls:
+        own = extensions.name_of(cls) if isinstance(cls, type) else target
+        raise UserError(
+            f"{where}._target_={target}: not registered under this name"
+            + (f"; it is {own}" if own != target else f"; decorate the class with graves_lm's @{kind}")
+        )
 
 
 def refuse_crowds(trainer: dict[str, Any]) -> None:

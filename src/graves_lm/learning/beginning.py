@@ -79,7 +79,7 @@ def read_run(path: str, task: SequenceTask, run_dir: Path) -> dict[str, Any]:
     for name, fact in task.metadata()["facts"].items():
         if card["facts"][name] != fact:
             refuse(f"its {name} is not that of the data", "resume on the same data")
-    theirs, own = (dict(config["model"]) for config in (card["config"], task.config))
+    theirs, own = (_model(config) for config in (card["config"], task.config))
     noises = theirs.pop("noise", None), own.pop("noise", None)
     if theirs != own:
         refuse(
@@ -95,6 +95,13 @@ def read_run(path: str, task: SequenceTask, run_dir: Path) -> dict[str, Any]:
             f"data.cache_dir={task.config['data']['cache_dir']}",
         )
     return checkpoint
+
+
+def _model(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a model; without a cell of its own it is the same whether that is said or not."""
+    model = dict(config["model"])
+    model["network"] = {k: v for k, v in model["network"].items() if k != "cell" or v is not None}
+    return model
 
 
 def begin_with(path: str, task: SequenceTask) -> None:

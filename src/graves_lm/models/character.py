@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from graves_lm.nn.cell import CellMaker, detached, flat, unflat
 from graves_lm.nn.stack import SkipStack, StackState
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import Count, Layers, Number, Positive, RecurrentInit, Size
@@ -23,16 +24,15 @@ class CharacterState(NamedTuple):
     last_B: Tensor
 
     def detach(self) -> "CharacterState":
-        return CharacterState(tuple(s.detach() for s in self.layers), self.last_B)
+        return CharacterState(tuple(detached(s) for s in self.layers), self.last_B)
 
     def tensors(self) -> list[Tensor]:
         """All tensors in one flat list, for a checkpoint."""
-        return [t for layer in self.layers for t in layer] + [self.last_B]
+        return [*flat(self.layers), self.last_B]
 
     def from_tensors(self, tensors: list[Tensor]) -> "CharacterState":
         """The inverse of `tensors`, for a state of this one's shape."""
-        pairs = zip(tensors[0:-1:2], tensors[1:-1:2], strict=True)
-        return CharacterState(tuple(type(self.layers[0])(h, c) for h, c in pairs), tensors[-1])
+        return CharacterState(unflat(tensors[:-1], self.layers), tensors[-1])
 
 
 @declared("model.network")
@@ -41,7 +41,7 @@ class CharacterNetwork(nn.Module):
 
     Args:
         symbols: K, the size of the symbol set.
-        layers, hidden_size, skips, peepholes, clip, recurrent_init, forget_bias: see `SkipStack`.
+        layers, hidden_size, skips, peepholes, clip, recurrent_init, forget_bias, cell: see `SkipStack`.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class CharacterNetwork(nn.Module):
         clip: Positive | None = None,
         recurrent_init: RecurrentInit = "orthogonal",
         forget_bias: Number = 1.0,
+        cell: CellMaker | None = None,
     ):
         super().__init__()
         self.symbols = symbols
@@ -69,6 +70,7 @@ class CharacterNetwork(nn.Module):
             clip=clip,
             recurrent_init=recurrent_init,
             forget_bias=forget_bias,
+            cell=cell,
         )
 
     def initial_state(self, batch_size: int) -> CharacterState:

@@ -6,6 +6,7 @@ Shape legend: T steps, B batch rows; a point is (dx, dy, end of stroke), in norm
 from torch import Tensor, nn
 
 from graves_lm.distributions import StrokeDistribution
+from graves_lm.nn.cell import CellMaker
 from graves_lm.nn.mixture import MixtureHead
 from graves_lm.nn.stack import SkipStack, StackState
 from graves_lm.settings import declared
@@ -20,7 +21,7 @@ class StrokeNetwork(nn.Module):
         layers, hidden_size: the paper's 3×400 or 1×900.
         mixtures: M, the components of the mixture; the paper's 20.
         clip, output_clip: bounds on the derivatives of the pre-activations and of ŷ (paper: 10, 100).
-        skips, peepholes, recurrent_init, forget_bias: see `SkipStack`.
+        skips, peepholes, recurrent_init, forget_bias, cell: see `SkipStack`.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class StrokeNetwork(nn.Module):
         peepholes: bool = True,
         recurrent_init: RecurrentInit = "orthogonal",
         forget_bias: Number = 1.0,
+        cell: CellMaker | None = None,
     ):
         super().__init__()
         self.head = MixtureHead(mixtures)
@@ -49,6 +51,7 @@ class StrokeNetwork(nn.Module):
             output_clip=output_clip,
             recurrent_init=recurrent_init,
             forget_bias=forget_bias,
+            cell=cell,
         )
 
     def initial_state(self, batch_size: int) -> StackState:

@@ -19,12 +19,14 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from graves_lm.distributions import StrokeDistribution
+from graves_lm.nn.cell import CellMaker
 from graves_lm.nn.clip import clip_derivative
 from graves_lm.nn.lstm import LSTMRecurrence
 from graves_lm.nn.mixture import MixtureHead
 from graves_lm.nn.products import linear
 from graves_lm.nn.stack import SkipStack, StackState
 from graves_lm.nn.window import SoftWindow, WindowParameters, WindowState, window_weights
+from graves_lm.nn.window_cell import window_cell, window_cell_step
 from graves_lm.nn.window_lstm import window_lstm, window_lstm_step
 from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
@@ -105,7 +107,7 @@ class SynthesisNetwork(nn.Module):
 
     Args:
         symbols: C, the size of the symbol set.
-        layers, hidden_size, peepholes, clip, output_clip, recurrent_init, forget_bias: see `SkipStack`.
+        layers, hidden_size, peepholes, clip, output_clip, recurrent_init, forget_bias, cell: see `SkipStack`.
         mixtures: M of the mixture density.
         window_components: K.
         points_per_character, log_sharpness, window_scale: how the window starts, see `SoftWindow`.
@@ -126,6 +128,7 @@ class SynthesisNetwork(nn.Module):
         peepholes: bool = True,
         recurrent_init: RecurrentInit = "orthogonal",
         forget_bias: Number = 1.0,
+        cell: CellMaker | None = None,
         points_per_character: Positive = 25.0,
         log_sharpness: Annotated[float, Meta(ge=-50, le=50)] = 0.0,
         window_scale: NonNegative = 0.1,
@@ -143,21 +146,20 @@ class SynthesisNetwork(nn.Module):
             output_clip=output_clip,
             recurrent_init=recurrent_init,
             forget_bias=forget_bias,
+            cell=cell,
         )
         self.window = SoftWindow(
             hidden_size, window_components, points_per_character, log_sharpness, window_scale
         )
+        G = self.stack.cell(0).preactivations
         self.from_window = nn.ParameterList(
-            nn.Parameter(torch.empty(4 * hidden_size, symbols).uniform_(-1, 1)) for _ in range(layers)
+            nn.Parameter(torch.empty(G, symbols).uniform_(-1, 1)) for _ in range(layers)
         )
 
     def initial_state(self, batch_size: int) -> SynthesisState:
         """Zeros, as the paper's sequences start."""
         seen = self.window.initial_state(batch_size, self.symbols)
         return SynthesisState(self.stack.initial_state(batch_size), *seen)
-
-    def _recurrence(self, n: int) -> LSTMRecurrence:
-        return cast(LSTMRecurrence, self.stack.recurrences[n])
 
     def _preactivation(self, n: int, x: Tensor, below: Tensor, w: Tensor) -> Tensor:
         """W_x x + W_below h^{n−1} + W_w w + b of layer n > 0, for one step or all, as one product."""
@@ -170,22 +172,26 @@ class SynthesisNetwork(nn.Module):
     ) -> tuple[StrokeDistribution, SynthesisState, Attention]:
         """A whole sequence: the distribution of the point after each of x_TB3, batch (T, B), the state
         after the last, and where the window was."""
-        stack, bottom = self.stack, self._recurrence(0)
-        first = window_lstm(
-            linear(x_TB3, _weight(stack.from_input[0]), stack.bias[0]),
-            text.symbol_BU,
-            state.layers[0],
-            WindowState(state.kappa_BK, state.w_BC),
-            bottom.weight,
-            self.from_window[0],
-            bottom.peephole,
-            self.window,
-            bottom.clip,
-        )
+        stack, bottom = self.stack, self.stack.cell(0)
+        z_TBG = linear(x_TB3, _weight(stack.from_input[0]), stack.bias[0])
+        before = (state.layers[0], WindowState(state.kappa_BK, state.w_BC))
+        if isinstance(bottom, LSTMRecurrence):
+            first = window_lstm(
+                z_TBG,
+                text.symbol_BU,
+                *before,
+                bottom.weight,
+                self.from_window[0],
+                bottom.peephole,
+                self.window,
+                bottom.clip,
+            )
+        else:
+            first = window_cell(z_TBG, text.symbol_BU, *before, self.from_window[0], bottom, self.window)
         hs, last = [first.h_TBH], [first.state]
         for n in range(1, len(state.layers)):
             z_TBG = self._preactivation(n, x_TB3, hs[-1], first.w_TBC)
-            h_TBH, after = self._recurrence(n)(z_TBG, state.layers[n])
+            h_TBH, after = stack.recurrences[n](z_TBG, state.layers[n])
             hs.append(h_TBH)
             last.append(after)
         y_TBY = clip_derivative(stack.to_output(torch.cat(hs, dim=-1)), stack.output_clip)
@@ -195,21 +201,34 @@ class SynthesisNetwork(nn.Module):
         self, x_B3: Tensor, text: Text, state: SynthesisState
     ) -> tuple[StrokeDistribution, SynthesisState, Tensor]:
         """One point: the distribution of the next, batch (B,), the state, and phi_BV, the window's weights
-        at u = 1 … U+1 for `past_the_end`. Equal to `forward`; no derivative is clipped."""
-        stack, bottom = self.stack, self._recurrence(0)
-        after, seen, phi_BV = window_lstm_step(
-            linear(x_B3, _weight(stack.from_input[0]), stack.bias[0]),
-            text.symbol_BU,
-            state.layers[0],
-            WindowState(state.kappa_BK, state.w_BC),
-            bottom.weight,
-            self.from_window[0],
-            bottom.peephole,
-            self.window,
-        )
+        at u = 1 … U+1 for `past_the_end`. Equal to `forward`; no gradient of the LSTM is clipped."""
+        y_BY, after, phi_BV = self.output_step(x_B3, text, state)
+        return self.head(y_BY), after, phi_BV
+
+    def output_step(
+        self, x_B3: Tensor, text: Text, state: SynthesisState
+    ) -> tuple[Tensor, SynthesisState, Tensor]:
+        """`step` with ŷ in place of the distribution."""
+        stack, bottom = self.stack, self.stack.cell(0)
+        z_BG = linear(x_B3, _weight(stack.from_input[0]), stack.bias[0])
+        before = (state.layers[0], WindowState(state.kappa_BK, state.w_BC))
+        if isinstance(bottom, LSTMRecurrence):
+            after, seen, phi_BV = window_lstm_step(
+                z_BG,
+                text.symbol_BU,
+                *before,
+                bottom.weight,
+                self.from_window[0],
+                bottom.peephole,
+                self.window,
+            )
+        else:
+            after, seen, phi_BV = window_cell_step(
+                z_BG, text.symbol_BU, *before, self.from_window[0], bottom, self.window
+            )
         last = [after]
         for n in range(1, len(state.layers)):
             z_BG = self._preactivation(n, x_B3, last[-1].h_BH, seen.w_BC)
-            last.append(self._recurrence(n).step(z_BG, state.layers[n]))
+            last.append(stack.cell(n).step(z_BG, state.layers[n]))
         y_BY = stack.to_output(torch.cat([s.h_BH for s in last], dim=-1))
-        return self.head(y_BY), SynthesisState(tuple(last), *seen), phi_BV
+        return y_BY, SynthesisState(tuple(last), *seen), phi_BV

@@ -1,7 +1,9 @@
 """The identity, with its derivative clipped (section 2.1 and 4.2 of the paper).
 
-The paper bounds the derivative of the loss with respect to the network outputs (±100 for pen strokes)
-and the LSTM pre-activations; the latter clip lives inside the LSTM's own backward pass (`nn.lstm`).
+The paper bounds the gradient of the loss with respect to the network outputs (±100 for pen strokes) and
+the LSTM pre-activations, at every step; the latter clip lives inside the LSTM's own backward pass
+(`nn.lstm`). A cell that autograd differentiates (`nn.cell`) puts `clip_derivative` around its pre-activations
+in each step.
 """
 
 from typing import Any

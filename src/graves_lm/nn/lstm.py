@@ -237,11 +237,12 @@ def lstm(
 
 
 class LSTMRecurrence(nn.Module):
-    """The recurrent half of one layer: W_h, the peepholes and the loop; its input is W_x x + b.
+    """The recurrent half of one layer, a `Cell`: W_h, the peepholes and the loop; its input is W_x x + b.
 
     Where the paper is silent: W_h starts as four orthogonal H×H blocks (`recurrent_init="orthogonal"`),
     which carries state over hundreds of steps from the first update on, or uniform in ±1/√H; the
-    peepholes start at zero, so that training begins from an LSTM without them.
+    peepholes start at zero, so that training begins from an LSTM without them; b_f starts at
+    `forget_bias`, with 1 state lives from the start.
     """
 
     def __init__(
@@ -250,9 +251,11 @@ class LSTMRecurrence(nn.Module):
         peepholes: bool = True,
         clip: float | None = None,
         recurrent_init: str = "orthogonal",
+        forget_bias: float = 1.0,
     ):
         super().__init__()
-        self.hidden_size = hidden_size
+        self.hidden_size, self.preactivations = hidden_size, 4 * hidden_size
+        self.forget_bias = forget_bias
         self.clip = clip
         self.weight = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
         self.peephole = nn.Parameter(torch.zeros(3, hidden_size)) if peepholes else None
@@ -263,6 +266,12 @@ class LSTMRecurrence(nn.Module):
                 nn.init.uniform_(block, -(hidden_size**-0.5), hidden_size**-0.5)
             else:
                 raise ValueError(f"recurrent_init={recurrent_init!r}: 'orthogonal' or 'uniform'")
+
+    def initial_bias(self) -> Tensor:
+        """Zero, and `forget_bias` for the forget gate."""
+        bias_G = self.weight.new_zeros(self.preactivations)
+        bias_G[self.hidden_size : 2 * self.hidden_size] = self.forget_bias
+        return bias_G
 
     def initial_state(self, batch_size: int) -> LSTMState:
         """Zeros, as the paper's sequences start."""

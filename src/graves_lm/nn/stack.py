@@ -8,19 +8,20 @@ x_t reaches every layer and every layer reaches the output; both kinds of skip c
 together. Shape legend: T steps, B batch rows, K one-hot symbols, I input size, H hidden units, Y outputs.
 """
 
-from collections.abc import Iterator
-from typing import cast
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
+from graves_lm.nn.cell import CellMaker, State, make_cell
 from graves_lm.nn.clip import clip_derivative
-from graves_lm.nn.lstm import LSTMRecurrence, LSTMState
+from graves_lm.nn.lstm import LSTMRecurrence
 from graves_lm.nn.products import Linear
 
-StackState = tuple[LSTMState, ...]
-"""One `LSTMState` a layer, bottom first."""
+StackState = tuple[State, ...]
+"""One state a layer, bottom first: `LSTMState`, or that of another cell."""
 
 
 class OneHotProjection(nn.Module):
@@ -57,8 +58,9 @@ class SkipStack(nn.Module):
         peepholes: the diagonal W_c· of (7), (8), (10).
         clip: per-step bound on the LSTM's pre-activation derivatives (paper: 1 text, 10 pen).
         output_clip: bound on the derivative with respect to ŷ (paper: 100 for pen); None: not clipped.
-        recurrent_init: see `LSTMRecurrence`.
-        forget_bias: initial b_f. The paper is silent; 1 lets state live from the start.
+        recurrent_init, forget_bias: see `LSTMRecurrence`.
+        cell: makes another cell than the LSTM for a number of hidden units, see `nn.cell`; `peepholes`,
+            `clip`, `recurrent_init` and `forget_bias` are the LSTM's and do not reach it.
 
     The derivatives that both clips see are those of the loss in nats *summed* over the sequence, as in
     the paper; a training task that averages its loss must scale afterwards (see `tasks.base`).
@@ -79,32 +81,37 @@ class SkipStack(nn.Module):
         output_clip: float | None = None,
         recurrent_init: str = "orthogonal",
         forget_bias: float = 1.0,
+        cell: CellMaker | None = None,
     ):
         super().__init__()
         if layers < 1 or hidden_size < 1:
             raise ValueError(f"layers={layers}, hidden_size={hidden_size}: both must be at least 1")
         self.skips, self.output_clip = skips, output_clip
-        H, G = hidden_size, 4 * hidden_size
-        self.recurrences = nn.ModuleList(
-            LSTMRecurrence(H, peepholes, clip, recurrent_init) for _ in range(layers)
+        make = cell or partial(
+            LSTMRecurrence,
+            peepholes=peepholes,
+            clip=clip,
+            recurrent_init=recurrent_init,
+            forget_bias=forget_bias,
         )
+        self.recurrences = nn.ModuleList(make_cell(make, hidden_size) for _ in range(layers))
+        H, G = hidden_size, self.cell(0).preactivations
         from_x = range(layers if skips else 1)
         self.from_input = nn.ModuleList(
             OneHotProjection(inputs, G) if one_hot else Linear(inputs, G, bias=False) for _ in from_x
         )
         self.from_below = nn.ModuleList(Linear(H, G, bias=False) for _ in range(layers - 1))
-        self.bias = nn.ParameterList(nn.Parameter(torch.zeros(G)) for _ in range(layers))
-        for bias in self.bias:
-            bias.data[H : 2 * H] = forget_bias
+        self.bias = nn.ParameterList(nn.Parameter(self.cell(n).initial_bias()) for n in range(layers))
         to_output = layers if skips else 1
         self.to_output = Linear(to_output * H, outputs)  # [W_{h^1 y} … W_{h^N y}] side by side
         nn.init.zeros_(self.to_output.bias)
 
-    def _layers(self) -> Iterator[LSTMRecurrence]:
-        return cast("Iterator[LSTMRecurrence]", iter(self.recurrences))
+    def cell(self, n: int) -> Any:
+        """The `Cell` of layer n (from 0)."""
+        return self.recurrences[n]
 
     def initial_state(self, batch_size: int) -> StackState:
-        return tuple(layer.initial_state(batch_size) for layer in self._layers())
+        return tuple(self.cell(n).initial_state(batch_size) for n in range(len(self.recurrences)))
 
     def _preactivation(self, n: int, x: Tensor, below: Tensor | None) -> Tensor:
         """W_x x + W_below h^{n−1} + b^n of layer n (from 0), for one step or all."""
@@ -121,8 +128,8 @@ class SkipStack(nn.Module):
     def forward(self, x: Tensor, state: StackState) -> tuple[Tensor, StackState]:
         """x: (T, B, I) or one-hot indices (T, B). Returns ŷ_TBY and the state after step T."""
         hs: list[Tensor] = []
-        last: list[LSTMState] = []
-        for n, (layer, before) in enumerate(zip(self._layers(), state, strict=True)):
+        last: list[State] = []
+        for n, (layer, before) in enumerate(zip(self.recurrences, state, strict=True)):
             h_TBH, after = layer(self._preactivation(n, x, hs[-1] if hs else None), before)
             hs.append(h_TBH)
             last.append(after)
@@ -131,9 +138,9 @@ class SkipStack(nn.Module):
     def step(self, x: Tensor, state: StackState) -> tuple[Tensor, StackState]:
         """One step: x (B, I) or indices (B,). Returns ŷ_BY and the next state; equals `forward`."""
         hs: list[Tensor] = []
-        last: list[LSTMState] = []
-        for n, (layer, before) in enumerate(zip(self._layers(), state, strict=True)):
-            after = layer.step(self._preactivation(n, x, hs[-1] if hs else None), before)
+        last: list[State] = []
+        for n, before in enumerate(state):
+            after = self.cell(n).step(self._preactivation(n, x, hs[-1] if hs else None), before)
             hs.append(after.h_BH)
             last.append(after)
         return self._output(hs), tuple(last)

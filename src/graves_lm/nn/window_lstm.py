@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from graves_lm.nn.cell import State
 from graves_lm.nn.cuda import by_kernels
 from graves_lm.nn.gates import BackwardRoom, gates_backward, gates_forward
 from graves_lm.nn.lstm import LSTMState, lstm_step
@@ -53,11 +54,18 @@ def window_lstm_step(
     longest text, where the stop rule of section 5.3 looks. No derivative is clipped here.
     """
     state = lstm_step(z_BG + linear(seen.w_BC, w_GC), state, w_GH, peephole_3H)
-    U = symbol_BU.shape[1]
-    components = window.step(state.h_BH, seen.kappa_BK)
-    phi_BV = window_weights(components, U + 1)
-    w_BC = window_vector(phi_BV[:, :U], symbol_BU, w_GC.shape[1])
+    components, w_BC, phi_BV = look(state.h_BH, symbol_BU, seen.kappa_BK, w_GC.shape[1], window)
     return state, WindowState(components.kappa, w_BC), phi_BV
+
+
+def look(
+    h_BH: Tensor, symbol_BU: Tensor, kappa_BK: Tensor, symbols: int, window: SoftWindow
+) -> tuple[WindowParameters, Tensor, Tensor]:
+    """(46)–(51) for one step: the components, w_BC and phi_BV, from h¹_t and κ of the step before."""
+    U = symbol_BU.shape[1]
+    components = window.step(h_BH, kappa_BK)
+    phi_BV = window_weights(components, U + 1)
+    return components, window_vector(phi_BV[:, :U], symbol_BU, symbols), phi_BV
 
 
 def window_lstm_by_steps(given: WindowLSTMInputs) -> WindowLSTMTrace:
@@ -208,7 +216,7 @@ class WindowLSTMOutput(NamedTuple):
 
     h_TBH: Tensor
     w_TBC: Tensor
-    state: LSTMState
+    state: State  # of the LSTM, or of another cell (`nn.window_cell`)
     seen: WindowState
     components: WindowParameters
 

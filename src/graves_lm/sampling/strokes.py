@@ -14,7 +14,8 @@ from torch import Tensor
 from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.noise import line_seed, point_noise
-from graves_lm.sampling.packed import Noise, PackedNetwork
+from graves_lm.sampling.packed import Noise
+from graves_lm.sampling.plain import for_drawing
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import Bias, Weights
 
@@ -50,7 +51,7 @@ class StrokeSampler:
     @torch.inference_mode()
     def stream(self, network: StrokeNetwork, seed: int) -> Iterator[Tensor]:
         """The points (L, 3) one after another. Line i has random numbers of its own, from (seed, i)."""
-        packed = PackedNetwork(network, self.weights)
+        packed = for_drawing(network, self.weights)
         state_LS = packed.pack(network.initial_state(self.lines))
         x_L3 = state_LS.new_zeros(self.lines, 3)
         seeds = [line_seed(seed, i) for i in range(self.lines)]

@@ -27,6 +27,7 @@ from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.legibility import legibility
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import Noise, PackedNetwork
+from graves_lm.sampling.plain import for_drawing
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import Bias, Name, Weights
 
@@ -222,7 +223,7 @@ class SynthesisSampler:
     def _pack(self, network: SynthesisNetwork, texts: Sequence[Sequence[int]]) -> PackedNetwork:
         if any(len(text) == 0 for text in texts):
             raise UserError("the text is empty: give at least one character")
-        return PackedNetwork(network, self.weights)
+        return for_drawing(network, self.weights)
 
     def _draw(
         self,

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from graves_lm.models.character import CharacterNetwork
 from graves_lm.runtime.errors import UserError
-from graves_lm.sampling.packed import PackedNetwork
+from graves_lm.sampling.plain import for_drawing
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import Weights
 
@@ -45,7 +45,7 @@ class TextSampler:
         if len(prompt):
             prompt_TB = torch.tensor([[int(index)] for index in prompt], device=state.last_B.device)
             _, state = network(prompt_TB, state)
-        packed = PackedNetwork(network, self.weights)
+        packed = for_drawing(network, self.weights)
         state_1S, last_1 = packed.pack(state.layers), state.last_B
         for _ in range(self.length):
             logits_1K, state_1S, _ = packed.step(last_1, state_1S)

@@ -1,7 +1,8 @@
 """Settings that a file carries: which classes they may name, and nothing else.
 
-What a stranger's file says is looked up in a table of exact names. No name is imported because a file has
-it, no text is taken as an interpolation, and a key or a value that the class does not declare is refused.
+What a stranger's file says is looked up in a table of exact names, and in that of the classes which the
+person's own extensions have registered (`settings.extensions`). No name is imported because a file has it, no
+text is taken as an interpolation, and a key or a value that the class does not declare is refused.
 Paths are left out: a file has nothing to say about places on this machine.
 """
 
@@ -11,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from graves_lm.runtime.errors import UserError
+from graves_lm.settings import extensions
 from graves_lm.settings.check import check_settings, parameters_of
 from graves_lm.settings.others import OTHERS, task
 
@@ -34,8 +36,15 @@ NESTED: dict[str, dict[str, tuple[str, ...]]] = {
         "noise": NOISES,
     },
     "graves_lm.learning.optim.Optimization": {"algorithm": ALGORITHMS},
+    **{
+        f"graves_lm.models.{network}": {"cell": ()}
+        for network in ("character.CharacterNetwork", "stroke.StrokeNetwork", "synthesis.SynthesisNetwork")
+    },
 }
 """The settings of a class that are classes themselves, and which."""
+
+EXTENDED = ("cell",)
+"""Those of them that are classes from outside (`settings.extensions`)."""
 
 TASKS = {
     "character": "graves_lm.learning.tasks.character.CharacterTask",
@@ -82,9 +91,16 @@ def read_config(config: Any, name: str) -> dict[str, Any]:
 
 
 def read_node(node: Any, allowed: tuple[str, ...], where: str) -> dict[str, Any]:
-    """The settings of a class that is one of `allowed`, with its `_target_`, checked through and through."""
-    target = node.get("_target_") if isinstance(node, dict) else None
-    if target not in allowed:
+    """The settings of a class that is one of `allowed`, or that an extension has registered for this place,
+    with its `_target_`, checked through and through."""
+    target: Any = node.get("_target_") if isinstance(node, dict) else None
+    kind = where.rpartition(".")[2]
+    if kind in EXTENDED and extensions.registered(kind, target) is None:
+        raise UserError(
+            f"its {where} is {target!r}, which is none of this package's: where you trust it, import the "
+            f"module that registers it, in Python or by {extensions.VARIABLE}=MODULE"
+        )
+    if kind not in EXTENDED and target not in allowed:
         raise UserError(f"its {where} asks for {target!r}; this version reads {' or '.join(allowed)}")
     settings = {
         name: value
@@ -94,7 +110,7 @@ def read_node(node: Any, allowed: tuple[str, ...], where: str) -> dict[str, Any]
     nested = NESTED.get(target, {})
     own = {name: value for name, value in settings.items() if name not in nested}
     # A task is Lightning's, and is not imported for the little that a file says of it.
-    check_settings(task if target in TASKS.values() else _class_of(target), own, where)
+    check_settings(task if target in TASKS.values() else _class_of(target, kind), own, where)
     check_settings(OTHERS.get(target, _nothing_more), own, where)
     if unchecked := [name for name, value in own.items() if isinstance(value, dict)]:
         raise UserError(f"its {where}.{unchecked[0]} is no plain setting")
@@ -115,14 +131,15 @@ def without_places(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def build(node: Mapping[str, Any]) -> partial[Any]:
-    """What makes the object of a node that `read_node` gave, and takes what no setting can say."""
+def build(node: Mapping[str, Any], kind: str = "") -> partial[Any]:
+    """What makes the object of a node that `read_node` gave, and takes what no setting can say. `kind` is the
+    name of the setting that it is."""
     settings = {
-        name: build(value) if isinstance(value, dict) else value
+        name: build(value, name) if isinstance(value, dict) else value
         for name, value in node.items()
         if name not in ("_target_", "_partial_")
     }
-    return partial(_class_of(node["_target_"]), **settings)
+    return partial(_class_of(node["_target_"], kind), **settings)
 
 
 def known_settings(target: str) -> frozenset[str]:
@@ -130,7 +147,9 @@ def known_settings(target: str) -> frozenset[str]:
     return parameters_of(_class_of(target)) or frozenset()
 
 
-def _class_of(target: str) -> Any:
+def _class_of(target: str, kind: str = "") -> Any:
+    if kind in EXTENDED and (cls := extensions.registered(kind, target)) is not None:
+        return cls
     module, _, name = target.rpartition(".")
     return getattr(import_module(module), name)
 
