@@ -148,7 +148,7 @@ def test_a_checkpoint_imports_nothing_by_its_name(call, gru, monkeypatch):
     assert "gru" not in sys.modules
 
 
-@pytest.mark.parametrize("kind", ["stroke", "synthesis"])
+@pytest.mark.parametrize("kind", ["stroke", pytest.param("synthesis", marks=pytest.mark.slow)])
 def test_strokes_are_learned_and_drawn(call, gru, kind):
     if kind == "stroke":
         write_waves(call.folder)
