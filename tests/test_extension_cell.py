@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from graves_lm.learning.beginning import _model
 from graves_lm.models.cells import cell
 from graves_lm.models.character import CharacterNetwork
 from graves_lm.models.stroke import StrokeNetwork
@@ -16,6 +17,7 @@ from graves_lm.models.synthesis import SynthesisNetwork, Text
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.plain import PlainNetwork, for_drawing
 from graves_lm.settings import extensions
+from graves_lm.settings.stored import read_node
 from graves_lm.trained.checkpoint import read_checkpoint
 from tests.runs import HERSHEY, PEN_RUN, QUICK, STROKE_RUN, TEXT_RUN, write_text, write_waves
 from tests.test_commands import Commands, run_process
@@ -43,7 +45,7 @@ def call(tmp_path, monkeypatch, capsys) -> Commands:
 
 
 def test_it_is_the_gru_of_torch(gru):
-    """Which has its update gate as a second bias's sum: the same where that bias is zero."""
+    """Which has a second bias, that of W_h h: zero here."""
     torch.manual_seed(0)
     mine, theirs = gru(5), nn.GRU(4, 5)
     with torch.no_grad():
@@ -55,6 +57,11 @@ def test_it_is_the_gru_of_torch(gru):
     expected, last = theirs(x_TBI, h0_BH[None])
     torch.testing.assert_close(h_TBH, expected)
     torch.testing.assert_close(state.h_BH, last[0])
+
+
+def test_the_documentation_shows_it():
+    page = (EXTENSION.parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+    assert f"```python\n{(EXTENSION / 'gru.py').read_text(encoding='utf-8')}```" in page
 
 
 def test_its_gradients_are_clipped_at_every_step(gru):
@@ -146,6 +153,35 @@ def test_a_checkpoint_imports_nothing_by_its_name(call, gru, monkeypatch):
     with pytest.raises(UserError, match=r"gru\.GRU"):
         read_checkpoint(ckpt)
     assert "gru" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"_target_": "os.system"},
+        {"_target_": "gru.Other"},
+        {"_target_": ["gru.GRU"]},
+        {"clip": 1.0},
+        "gru.GRU",
+        5,
+    ],
+)
+def test_a_file_may_name_registered_classes_alone(gru, asked):
+    network = {"_target_": "graves_lm.models.stroke.StrokeNetwork", "layers": 1, "hidden_size": 4}
+    allowed = (network["_target_"],)
+    own = {"_target_": "gru.GRU", "_partial_": True, "clip": 0.5}
+    assert read_node(network | {"cell": own}, allowed, "model.network")["cell"] == own
+    with pytest.raises(UserError, match=r"its model\.network\.cell is .*none of this package's"):
+        read_node(network | {"cell": asked}, allowed, "model.network")
+    with pytest.raises(UserError, match=r"model\.network\.cell\.clip=0: a number above 0"):
+        read_node(network | {"cell": own | {"clip": 0}}, allowed, "model.network")
+
+
+def test_a_network_without_a_cell_of_its_own_is_that_of_older_checkpoints():
+    network = {"_target_": "graves_lm.models.stroke.StrokeNetwork", "layers": 1}
+    older, newer = ({"model": {"network": n}} for n in (network, network | {"cell": None}))
+    assert _model(older) == _model(newer)
+    assert _model(older) != _model({"model": {"network": network | {"cell": {"_target_": "gru.GRU"}}}})
 
 
 @pytest.mark.parametrize("kind", ["stroke", pytest.param("synthesis", marks=pytest.mark.slow)])

@@ -9,7 +9,7 @@ Shape legend: T steps, B batch rows, H hidden units, G numbers of z. A name's su
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,6 @@ State = Any
 """What a cell carries from step to step: a NamedTuple of tensors (B, …) whose first field is `h_BH`."""
 
 
-@runtime_checkable
 class Cell(Protocol):
     """A module made for a number of hidden units, as `cell(hidden_size)`.
 
