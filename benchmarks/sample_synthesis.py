@@ -21,7 +21,7 @@ from report import report
 
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
 from graves_lm.sampling.noise import point_noise
-from graves_lm.sampling.packed import Noise, PackedNetwork
+from graves_lm.sampling.packed import PackedNetwork
 from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
 from graves_lm.sampling.weights import KINDS
 
@@ -30,7 +30,10 @@ SYMBOLS, LAYERS, H, K, MIXTURES, CHARACTERS = 57, 3, 400, 10, 20, 29
 
 def floors(network: SynthesisNetwork, B: int) -> dict[str, Callable[[], object]]:
     packed = PackedNetwork(network)
-    matrices = [layer.matrix for layer in packed.layers] + [packed.window, packed.output]
+    matrices = [layer.matrix for layer in packed.weights.layers] + [
+        packed.weights.window,
+        packed.weights.output,
+    ]
     weights = [m.value_GI.t().contiguous() for m in matrices if m is not None]
     inputs = [torch.randn(B, len(w)) for w in weights]
     outputs = [torch.empty(B, w.shape[1]) for w in weights]
@@ -58,7 +61,7 @@ def packed_points(network: SynthesisNetwork, texts: list[list[int]]) -> Iterator
     text, packed = Text.of(texts), PackedNetwork(network)
     state_BS, x_B3 = packed.pack(*network.initial_state(len(texts))), torch.zeros(len(texts), 3)
     for noise in point_noise(MIXTURES, list(range(len(texts)))):
-        x_B3, state_BS, *_ = packed.point(x_B3, state_BS, Noise(*noise), text=text)
+        x_B3, state_BS, *_ = packed.point(x_B3, state_BS, noise, text=text)
         yield
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 
 import graves_lm
-from graves_lm.learning.tasks.synthesis import SynthesisTask
+from graves_lm.trained.handwriting import TrainedHandwriting
 from graves_lm.writing import writer as module
 from graves_lm.writing.writer import Writer
 
@@ -58,13 +58,13 @@ def soak(writer: Writer, way: str, lines: int) -> bool:
 
 
 def main(by_write: int = 300, by_stream: int = 100) -> int:
-    writer, hands, write = graves_lm.load(), [], SynthesisTask.write
+    writer, hands, events = graves_lm.load(), [], TrainedHandwriting.events
 
-    def counted(self: SynthesisTask, sampler, texts, *arguments):
-        hands.extend(text for text in texts if text == module.TRIED_PEN)
-        return write(self, sampler, texts, *arguments)
+    def counted(self: TrainedHandwriting, sampler, passage):
+        hands.extend(text for text in passage.texts if text == module.TRIED_PEN)
+        return events(self, sampler, passage)
 
-    SynthesisTask.write = counted
+    TrainedHandwriting.events = counted
     print("    way  lines       MB       s")
     steady = [soak(writer, "write", by_write), soak(writer, "stream", by_stream)]
     print(f"the hand was drawn {len(hands)} time(s)")

@@ -1,24 +1,35 @@
 """graves_lm: generating sequences with recurrent networks, after A. Graves, arXiv:1308.0850 (2013).
 
-Importing the package stays cheap: nothing heavy is loaded until a submodule or `load` is asked for.
+    graves_lm.load().write("Dear reader,").save("letter.svg")
+
+Importing the package stays cheap: what it offers is loaded when it is first asked for.
 """
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from graves_lm.writing.writer import Writer
+    from graves_lm.runtime.errors import UserError
+    from graves_lm.writing.handwriting import Handwriting
+    from graves_lm.writing.writer import Writer, load
 
 __version__ = "0.1.0"
+__all__ = ["Handwriting", "UserError", "Writer", "load"]
+
+_MODULES = {
+    "Handwriting": "graves_lm.writing.handwriting",
+    "UserError": "graves_lm.runtime.errors",
+    "Writer": "graves_lm.writing.writer",
+    "load": "graves_lm.writing.writer",
+}
 
 
-def load(path: "str | Path" = "synthesis") -> "Writer":
-    """A trained synthesis network, to write with: `graves_lm.load().write("Dear reader,")`.
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return found
 
-    `path` is a checkpoint, exported weights, or the name of weights that come with the package.
-    Raises UserError for a missing or damaged file and a checkpoint of another task.
-    """
-    from graves_lm.writing.writer import load
 
-    return load(path)
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

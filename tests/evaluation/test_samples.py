@@ -16,12 +16,12 @@ from graves_lm.data.strokes import Normalisation
 from graves_lm.evaluation import run
 from graves_lm.evaluation.features import features
 from graves_lm.evaluation.samples import Measured, choose, compare, diversity, primed_pairs, read
-from graves_lm.learning.loading import load_task
 from graves_lm.learning.tasks.synthesis import SynthesisTask
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.synthesis import SynthesisSampler
-from graves_lm.trained.checkpoint import read_checkpoint
+from graves_lm.trained.handwriting import TextPassage
+from graves_lm.trained.loading import load_trained
 from tests.data.lines import make_line, make_store
 from tests.runs import train
 
@@ -138,19 +138,19 @@ def test_the_command(ckpt, tmp_path, capsys):
 
 
 def test_primed_pairs_are_of_different_writers_below_their_own_lines(ckpt):
-    task = load_task(read_checkpoint(ckpt))
+    trained = load_trained(ckpt)
     names = ["ann", "ann", "bob", "dot", "cyd"]
-    text = next(c for c in task.alphabet.characters if c != " ")
+    text = next(c for c in trained.alphabet.characters if c != " ")
     lines = [make_line(f"line-{i}", 30 + i, text * 3) for i in range(5)]
     lines = [line._replace(writer=name) for line, name in zip(lines, names, strict=True)]
     lines[3] = lines[3]._replace(strokes=lines[3].strokes[:3])  # too short to show a style
-    task.normalisation = Normalisation.fit([line.strokes for line in lines])
+    trained.normalisation = Normalisation.fit([line.strokes for line in lines])
     sampler = SynthesisSampler(points_per_character=2)
-    page = primed_pairs(task.trained(), sampler, lines, [4, 3, 0, 1, 2], [text], seed=1)
+    page = primed_pairs(trained, sampler, lines, [4, 3, 0, 1, 2], [text], seed=1)
     assert len(page) == 6
     for real, i in zip(page[::2], (4, 0, 2), strict=True):
         np.testing.assert_array_equal(real, lines[i].strokes)
-    ((alone, _),) = task.trained().write(sampler, [text], 1, prime=lines[4])
+    ((alone, _),) = trained.write(sampler, TextPassage([text], 1, lines[4]))
     np.testing.assert_array_equal(page[1], alone.strokes)
 
 

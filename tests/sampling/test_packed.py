@@ -13,11 +13,12 @@ from graves_lm.nn.mixture import stroke_distribution
 from graves_lm.nn.native import kernel
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.noise import point_noise
-from graves_lm.sampling.packed import Noise, PackedNetwork
+from graves_lm.sampling.packed import PackedNetwork
 from graves_lm.sampling.strokes import StrokeSampler
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.sampling.text import TextSampler
 from graves_lm.sampling.weights import KINDS, matrix
+from tests.sampling.lines import drawn
 
 H, K, C, M = 21, 3, 6, 4  # no number of units or inputs that fits the kernel's blocks
 TEXT = Text.of([[0, 3, 3, 1], [5, 2], [4, 4, 1]])
@@ -102,7 +103,7 @@ def test_a_drawn_point_is_the_distributions(path, read):
     packed, state, x = PackedNetwork(network), network.initial_state(1), torch.zeros(1, 3)
     mine, noise, places = packed.pack(*state), point_noise(M, [3]), set()
     for _ in range(100):
-        numbers = Noise(*next(noise))
+        numbers = next(noise)
         with torch.no_grad():
             distribution, state, phi = network.step(x, text, state)
         place = max(0, int(phi[0, :-1].argmax()) - read)
@@ -164,7 +165,7 @@ def test_with_rounded_weights_it_is_the_network_of_those_weights(path, kind, bat
     torch.manual_seed(2)
     network = spread(SynthesisNetwork(C, 2, H, M, K))
     packed, exact = PackedNetwork(network, kind), PackedNetwork(network)
-    for n, layer in enumerate(packed.layers):
+    for n, layer in enumerate(packed.weights.layers):
         half = layer.matrix.value_GI.clone()
         half[2 * H : 3 * H] /= 2
         sizes = [3, C, *([H] if n else []), H]
@@ -174,7 +175,7 @@ def test_with_rounded_weights_it_is_the_network_of_those_weights(path, kind, bat
         network.stack.recurrences[n].weight.data.copy_(own)
         if below:
             network.stack.from_below[n - 1].weight.data.copy_(below[0])
-    network.stack.to_output.weight.data.copy_(packed.output.value_GI[:, : 2 * H])
+    network.stack.to_output.weight.data.copy_(packed.weights.output.value_GI[:, : 2 * H])
     text = TEXT.rows(torch.arange(batch))
     state = network.initial_state(batch)
     mine = unrounded = packed.pack(*state)
@@ -199,11 +200,11 @@ def test_samples_do_not_depend_on_the_path(monkeypatch, kind):
     strokes, characters = spread(StrokeNetwork(2, 10, mixtures=3)), spread(CharacterNetwork(5, 2, 10))
 
     def draw():
-        lines = SynthesisSampler(weights=kind).write(synthesis, [[0, 1, 2], [3, 1]], seed=7)
-        alone = SynthesisSampler(weights=kind).write(synthesis, [[3, 1]], seed=7, first_line=1)
-        pen = torch.stack(list(StrokeSampler(1, 60, weights=kind).stream(strokes, 1)))
+        lines = drawn(SynthesisSampler(weights=kind), synthesis, [[0, 1, 2], [3, 1]], seed=7)
+        alone = drawn(SynthesisSampler(weights=kind), synthesis, [[3, 1]], seed=7, first_line=1)
+        pen = torch.stack(list(StrokeSampler(1, 60, weights=kind).points(strokes, 1)))
         sampler, generator = TextSampler(length=60, weights=kind), torch.Generator().manual_seed(4)
-        return lines, alone, pen, list(sampler.stream(characters, [1, 2], generator))
+        return lines, alone, pen, list(sampler.symbols(characters, [1, 2], generator))
 
     monkeypatch.setenv("GRAVES_LM_NATIVE", "0")
     lines, _, pen, symbols = draw()
@@ -269,4 +270,4 @@ def test_a_nan_of_the_window_stays_one(path):
 def test_symbols_that_do_not_exist_are_refused_before_they_are_read(path):
     for wrong in ([1, C], [1, 10**8], [-1, 2]):
         with pytest.raises(IndexError, match="of a text: there are"):
-            SynthesisSampler().write(SynthesisNetwork(C, 1, H, M, K), [wrong])
+            drawn(SynthesisSampler(), SynthesisNetwork(C, 1, H, M, K), [wrong])

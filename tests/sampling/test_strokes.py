@@ -24,7 +24,7 @@ def make_network(seed: int = 0) -> StrokeNetwork:
 
 def draw(network: StrokeNetwork, seed: int = 0, **settings) -> torch.Tensor:
     """(T, L, 3)"""
-    return torch.stack(list(StrokeSampler(**settings).stream(network, seed)))
+    return torch.stack(list(StrokeSampler(**settings).points(network, seed)))
 
 
 def densities(network: StrokeNetwork, x_TL3: torch.Tensor):
@@ -130,7 +130,7 @@ def test_bias_keeps_to_the_likelier_parts():
 def test_sampling_leaves_everything_else_alone():
     network = make_network().train()
     before = torch.get_rng_state()
-    points = StrokeSampler(lines=1, length=3).stream(network, 0)
+    points = StrokeSampler(lines=1, length=3).points(network, 0)
     next(points)
     assert not torch.is_inference_mode_enabled()  # though the stream is not at its end
     list(points)

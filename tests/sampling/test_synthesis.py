@@ -1,6 +1,7 @@
 """Handwriting drawn for texts: each line by itself, ended by the window, told when it went wrong."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,9 +9,12 @@ import torch
 from graves_lm.distributions import StrokeDistribution
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
 from graves_lm.runtime.errors import UserError
+from graves_lm.sampling.events import LineDone, PenPoint, Report, WholeLine
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import PackedNetwork
-from graves_lm.sampling.synthesis import DrawnLine, Prime, SynthesisSampler, _beginning, _Row, least_faulty
+from graves_lm.sampling.passage import Passage, Prime
+from graves_lm.sampling.synthesis import SynthesisSampler, least_faulty
+from tests.sampling.lines import drawn
 
 TEXTS = [[0, 1, 2], [3, 1], [2, 2, 0, 1, 3, 3, 1], [0], [1, 2, 3, 0, 1]]
 
@@ -23,7 +27,7 @@ def network() -> SynthesisNetwork:
 
 
 def test_lines_end_by_the_window_and_take_as_long_as_it_moves(network):
-    lines = SynthesisSampler().write(network, TEXTS, seed=1)
+    lines = drawn(SynthesisSampler(), network, TEXTS, seed=1)
     assert all(line.stopped for line in lines)
     assert all(line.point_T3.isfinite().all() for line in lines)
     for line, text in zip(lines, TEXTS, strict=True):
@@ -33,10 +37,10 @@ def test_lines_end_by_the_window_and_take_as_long_as_it_moves(network):
 
 
 def test_a_line_is_the_same_alone_and_among_others(network):
-    together = SynthesisSampler().write(network, TEXTS, seed=7)
-    small = SynthesisSampler(batch_size=2).write(network, TEXTS, seed=7)
+    together = drawn(SynthesisSampler(), network, TEXTS, seed=7)
+    small = drawn(SynthesisSampler(batch_size=2), network, TEXTS, seed=7)
     for i, text in enumerate(TEXTS):
-        alone = SynthesisSampler().write(network, [text], seed=7, first_line=i)[0]
+        alone = drawn(SynthesisSampler(), network, [text], seed=7, first_line=i)[0]
         for other in (alone, small[i]):
             assert torch.allclose(together[i].point_T3, other.point_T3, atol=1e-3)
             assert torch.equal(together[i].point_T3[:, 2], other.point_T3[:, 2])
@@ -52,15 +56,15 @@ def test_the_longest_text_may_end_first():
         network.from_window[0][:, 0] = 8.0
     texts = [[0] * 9, [1, 2, 3, 4, 5, 1, 2]]
     sampler = SynthesisSampler(points_per_character=1)
-    alone = [sampler.write(network, [text], seed=2, first_line=i)[0] for i, text in enumerate(texts)]
+    alone = [drawn(sampler, network, [text], seed=2, first_line=i)[0] for i, text in enumerate(texts)]
     assert len(alone[0].point_T3) < len(alone[1].point_T3)
-    for line, other in zip(sampler.write(network, texts, seed=2), alone, strict=True):
+    for line, other in zip(drawn(sampler, network, texts, seed=2), alone, strict=True):
         assert torch.allclose(line.point_T3, other.point_T3, atol=1e-3)
         assert torch.allclose(line.coverage_U, other.coverage_U, atol=1e-2)
 
 
 def test_the_seed_decides(network):
-    one, same, other = (SynthesisSampler().write(network, TEXTS[:1], seed=s)[0] for s in (1, 1, 2))
+    one, same, other = (drawn(SynthesisSampler(), network, TEXTS[:1], seed=s)[0] for s in (1, 1, 2))
     assert torch.equal(one.point_T3, same.point_T3)
     assert not torch.equal(one.point_T3, other.point_T3)
 
@@ -71,45 +75,61 @@ def test_streamed_points_are_those_of_the_whole_lines(network, batch_size, prime
     sampler = SynthesisSampler(batch_size=batch_size, bias=0.5)
     torch.manual_seed(1)
     prime = Prime(torch.randn(12, 3).clamp(-1, 1), [3, 0]) if primed else None
-    whole = sampler.write(network, TEXTS, seed=3, prime=prime, first_line=2)
+    whole = drawn(sampler, network, TEXTS, seed=3, prime=prime, first_line=2)
     points, ended = [[] for _ in TEXTS], []
-    for line, part in sampler.stream(network, TEXTS, seed=3, prime=prime, first_line=2):
-        if isinstance(part, DrawnLine):
+    passage = Passage(TEXTS, 3, prime, first_line=2, live=True)
+    for event in SynthesisSampler(batch_size=batch_size, bias=0.5, candidates=4).events(network, passage):
+        line = event.line
+        assert line not in ended
+        if isinstance(event, LineDone):
             ended.append(line)
-            assert torch.equal(part.point_T3, torch.stack(points[line]))
-            assert torch.equal(part.coverage_U, whole[line].coverage_U)
-            assert (part.stopped, part.nats) == (whole[line].stopped, whole[line].nats)
+            assert event.report.points == len(points[line])
+            assert torch.equal(event.report.coverage_U, whole[line].coverage_U)
+            assert (event.report.stopped, event.report.nats) == (whole[line].stopped, whole[line].nats)
         else:
-            assert line not in ended
             assert batch_size > 1 or len(ended) == line
-            points[line].append(part)
-    for line, drawn in zip(points, whole, strict=True):
-        assert torch.equal(torch.stack(line), drawn.point_T3)
+            points[line].append(event.point)
+    for line, alone in zip(points, whole, strict=True):
+        assert torch.equal(torch.tensor(line), alone.point_T3)
     assert sorted(ended) == list(range(len(TEXTS)))
     assert (ended == sorted(ended)) == (batch_size == 1)  # side by side, short lines end first
+
+
+def test_of_several_candidates_no_point_is_shown_before_one_is_chosen(network):
+    """Events are final: the points of a line that may yet be drawn again are none."""
+    lines = drawn(SynthesisSampler(candidates=3, retries=1), network, TEXTS, seed=2)
+    events = list(SynthesisSampler(candidates=3, retries=1).events(network, Passage(TEXTS, 2)))
+    ends = [i for i, event in enumerate(events) if isinstance(event, LineDone)]
+    for begin, end in zip([0, *(i + 1 for i in ends)], ends, strict=False):
+        line = events[end].line
+        shown = events[begin:end]
+        assert all(isinstance(event, PenPoint) and event.line == line for event in shown)
+        assert torch.equal(torch.tensor([event.point for event in shown]), lines[line].point_T3)
+    assert len(ends) == len(TEXTS)
 
 
 def test_a_stream_draws_no_more_than_is_asked_for(network, monkeypatch):
     calls, original = [], PackedNetwork.point
     monkeypatch.setattr(PackedNetwork, "point", lambda *a, **k: calls.append(1) or original(*a, **k))
-    stream = SynthesisSampler(candidates=3, retries=2).stream(network, TEXTS[:1], seed=0)
+    sampler = SynthesisSampler(candidates=3, retries=2)
+    stream = sampler.events(network, Passage(TEXTS[:1], live=True))
     assert calls == []
     for n in range(1, 6):
         next(stream)
         assert len(calls) == n
         assert not torch.is_inference_mode_enabled()
-    assert sum(isinstance(part, DrawnLine) for _, part in stream) == 1
+    assert sum(isinstance(event, LineDone) for event in stream) == 1
     with pytest.raises(UserError, match="the text is empty"):
-        SynthesisSampler().stream(network, [[0], []], seed=0)
+        sampler.events(network, Passage([[0], []]))
 
 
 def test_a_window_that_does_not_move_ends_the_line_and_is_told(network):
     slow = SynthesisNetwork(4, 1, 8, 2, points_per_character=1e6)
-    line = SynthesisSampler(longest_dwell=30).write(slow, [[0, 1, 2, 3]], seed=0)[0]
+    line = drawn(SynthesisSampler(longest_dwell=30), slow, [[0, 1, 2, 3]], seed=0)[0]
     assert (line.stopped, line.stuck) == (False, 0)
     assert len(line.point_T3) == 31
     patient = SynthesisSampler(points_per_character=3.0, longest_dwell=10_000)
-    capped = patient.write(slow, [[0, 1, 2, 3]], seed=0)[0]
+    capped = drawn(patient, slow, [[0, 1, 2, 3]], seed=0)[0]
     assert (capped.stopped, capped.stuck) == (False, None)
     assert len(capped.point_T3) == 200 + 4 * 3
     assert capped.skipped == [2, 3]  # the window looks at where it stands and a little ahead
@@ -121,8 +141,9 @@ def test_a_line_ends_with_the_pen_up_after_the_stop_rule_holds(network, monkeypa
     that the next stroke would begin further right."""
     added = []
     texts = TEXTS * 6
-    monkeypatch.setattr("graves_lm.sampling.synthesis.DOT", 0)  # a line that ends with a dot: below
-    lines = SynthesisSampler(retries=0).write(network, texts, seed=2)
+    undotted = SynthesisSampler()
+    undotted.end = replace(undotted.end, dot=0)  # what a dot ends: test_end_of_line
+    lines = drawn(undotted, network, texts, seed=2)
     original = PackedNetwork.point
 
     def endless(*arguments):
@@ -131,7 +152,8 @@ def test_a_line_ends_with_the_pen_up_after_the_stop_rule_holds(network, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(PackedNetwork, "point", endless)
-        longer = SynthesisSampler(retries=0, longest_dwell=10_000).write(network, texts, seed=2)
+        undotted.end = replace(undotted.end, longest_dwell=10_000)
+        longer = drawn(undotted, network, texts, seed=2)
     for text, line, on in zip(texts, lines, longer, strict=True):
         of, state = Text.of([text]), network.initial_state(1)
         before_T3 = torch.cat([torch.zeros(1, 3), line.point_T3])
@@ -155,82 +177,39 @@ def test_a_line_without_an_end_of_its_last_stroke_ends_all_the_same():
     never = SynthesisNetwork(4, layers=2, hidden_size=12, mixtures=3, points_per_character=10.0)
     with torch.no_grad():
         never.stack.to_output.weight[0], never.stack.to_output.bias[0] = 0.0, 50.0  # ê: the pen stays down
-    (line,) = SynthesisSampler(points_per_character=20.0).write(never, [[1, 2, 0]], seed=0)
+    (line,) = drawn(SynthesisSampler(points_per_character=20.0), never, [[1, 2, 0]], seed=0)
     assert line.stopped
     assert not line.point_T3[:, 2].any()
 
 
 def test_a_line_with_faults_is_drawn_again():
     slow = SynthesisNetwork(4, 1, 8, 2, points_per_character=1e6)
-    drawn = []
+    batches = []
 
     class Counting(SynthesisSampler):
         def _draw_batch(self, network, packed, texts, seeds, prime):
-            drawn.append(list(zip(map(tuple, texts), seeds, strict=True)))
-            text_and_seed = drawn[-1]
-            for i, part in super()._draw_batch(network, packed, texts, seeds, prime):
-                if isinstance(part, DrawnLine):
-                    text, seed = text_and_seed[i]
-                    part.stopped = text == (0,) or seed == line_seed(9, 1, 3)  # the fourth of [1, 2] is good
-                    part.coverage_U = part.coverage_U + 1
-                yield i, part
+            batches.append(list(zip(map(tuple, texts), seeds, strict=True)))
+            text_and_seed = batches[-1]
+            for event in super()._draw_batch(network, packed, texts, seeds, prime):
+                if isinstance(event, LineDone):
+                    text, seed = text_and_seed[event.line]
+                    # The fourth of [1, 2] is good.
+                    good = text == (0,) or seed == line_seed(9, 1, 3)
+                    coverage_U = event.report.coverage_U + 1
+                    event = LineDone(event.line, replace(event.report, stopped=good, coverage_U=coverage_U))
+                yield event
 
-    lines = Counting(candidates=2, retries=4, longest_dwell=20).write(slow, [[0], [1, 2]], seed=9)
-    assert [len(batch) for batch in drawn] == [4, 2]  # all of both texts, two more of the second, no more
+    lines = drawn(Counting(candidates=2, retries=4, longest_dwell=20), slow, [[0], [1, 2]], seed=9)
+    assert [len(batch) for batch in batches] == [4, 2]  # all of both texts, two more of the second, no more
     assert all(line.stopped for line in lines)
-    drawn.clear()
-    (left,) = Counting(retries=2, longest_dwell=20).write(slow, [[1, 2]], seed=1)
-    assert (len(drawn), left.stopped) == (3, False)
-
-
-def test_strokes_that_end_before_the_window_reaches_the_text_belong_to_the_prime():
-    def phi(*looked_at):
-        return torch.eye(6)[list(looked_at)]
-
-    def pen(*lifted):
-        return torch.tensor([[0.0, 0.0, up] for up in lifted])
-
-    two = 2  # characters of the prime
-    assert _beginning(pen(0, 1, 0, 0, 1), phi(0, 1, 1, 2, 3), two) == 2
-    assert _beginning(pen(0, 1, 1, 0, 1), phi(0, 1, 1, 2, 3), two) == 3
-    assert _beginning(pen(0, 0, 0, 0, 1), phi(0, 1, 1, 2, 3), two) == 0  # no stroke ended in time
-    assert _beginning(pen(0, 1, 0, 1, 0), phi(2, 2, 3, 3, 4), two) == 0  # the window was there at once
-    assert _beginning(pen(0, 1, 0, 0, 1), phi(0, 1, 1, 2, 3), 0) == 0  # no prime
-    assert _beginning(pen(1, 1, 1), phi(0, 0, 1), two) == 2  # the window never came: no point is left but one
-
-
-def test_a_line_ends_at_a_dot_when_the_window_has_half_left_its_text():
-    def goes_on(points=5, forth=1.1, after=0.46, begin=0, up=True):
-        row = _Row(0, 2, 99, begin=begin)
-        strokes = [(0.0, False), (0.0, True), *[(0.0, False)] * (points - 1), (after, up)]
-        for phi, lifted in strokes:
-            row.add(torch.zeros(3), torch.zeros(1), torch.tensor([0.2, 1.0, phi]), lifted)
-        going = row.go_on(forth)
-        assert (row.held is None) == going
-        return going
-
-    assert not goes_on()
-    assert not goes_on(points=1)
-    assert goes_on(points=7)  # no dot
-    assert goes_on(forth=0.9)  # such as the other dot of a colon
-    assert goes_on(after=0.44)  # there is text yet
-    assert goes_on(up=False)
-    assert goes_on(begin=None)  # a dot of the prime
-
-
-def test_once_the_stop_rule_has_held_only_strokes_that_go_back_follow():
-    row = _Row(0, 2, 99, begin=0)
-    for past_end, lifted in ((False, False), (True, False), (True, True)):
-        row.look(past_end, at=1)
-        row.add(torch.zeros(3), torch.zeros(1), torch.tensor([0.0, 1.0, 0.0]), lifted)
-        assert row.go_on(0.5) == (not lifted)
-    assert row.held == 1
-    assert row.go_on(-0.5)
+    batches.clear()
+    (left,) = drawn(Counting(retries=2, longest_dwell=20), slow, [[1, 2]], seed=1)
+    assert (len(batches), left.stopped) == (3, False)
 
 
 def test_the_most_legible_of_the_candidates_with_the_fewest_faults_is_kept(network, monkeypatch):
     def line(stopped=True, coverage=(1.0, 1.0)):
-        return DrawnLine(torch.zeros(5, 3), torch.tensor(coverage), stopped, 0.0)
+        return WholeLine(0, [(0.0, 0.0, 0.0)] * 5, Report(5, torch.tensor(coverage), stopped, 0.0))
 
     cut, skipping, good, better = line(stopped=False), line(coverage=(1.0, 0.2)), line(), line()
     assert least_faulty([cut, good, skipping, better]) == [good, better]
@@ -242,16 +221,16 @@ def test_the_most_legible_of_the_candidates_with_the_fewest_faults_is_kept(netwo
         compared.append(len(lines))
         return list(range(len(lines)))
 
-    one = SynthesisSampler().write(network, TEXTS, seed=5)
+    one = drawn(SynthesisSampler(), network, TEXTS, seed=5)
     monkeypatch.setattr("graves_lm.sampling.synthesis.legibility", legibility)
-    best = SynthesisSampler(candidates=6).write(network, TEXTS, seed=5)
+    best = drawn(SynthesisSampler(candidates=6), network, TEXTS, seed=5)
     assert all(kept.faults <= first.faults for kept, first in zip(best, one, strict=True))
     assert any(not torch.equal(k.point_T3, f.point_T3) for k, f in zip(best, one, strict=True))
     assert all(1 < count <= 6 for count in compared)
 
 
 def test_an_unbounded_bias_takes_the_mode_of_the_likeliest_component(network):
-    line = SynthesisSampler(bias=200.0).write(network, [[1, 2]], seed=0)[0]
+    line = drawn(SynthesisSampler(bias=200.0), network, [[1, 2]], seed=0)[0]
     text, state, x_B3 = Text.of([[1, 2]]), network.initial_state(1), torch.zeros(1, 3)
     for point_3 in line.point_T3[:15]:
         with torch.no_grad():
@@ -270,7 +249,7 @@ def test_a_bias_along_the_line_goes_from_one_to_the_other(network, monkeypatch):
 
     monkeypatch.setenv("GRAVES_LM_NATIVE", "0")  # what the kernel does is compared in test_packed
     monkeypatch.setattr(StrokeDistribution, "biased", biased)
-    SynthesisSampler(bias=[0.0, 2.0]).write(network, [[0, 1, 2, 3, 1]], seed=0)
+    drawn(SynthesisSampler(bias=[0.0, 2.0]), network, [[0, 1, 2, 3, 1]], seed=0)
     assert seen[0] == 0
     assert seen[-1] > 1
     assert all(0 <= b <= 2 for b in seen)
@@ -281,20 +260,20 @@ def test_priming_is_feeding_the_prime(network):
     prime = Prime(torch.cat([torch.zeros(1, 3), torch.randn(29, 3)]), [3, 0])
     prime.point_T3[:, 2] = (prime.point_T3[:, 2] > 1).float()
     target = [1, 2]
-    line = SynthesisSampler().write(network, [target], seed=4, prime=prime)[0]
+    line = drawn(SynthesisSampler(), network, [target], seed=4, prime=prime)[0]
     text, state = Text.of([[3, 0, *target]]), network.initial_state(1)
     noise = point_noise(network.head.mixtures, [line_seed(4, 0, 0)])
     with torch.no_grad():
         for point_3 in prime.point_T3:
             distribution, state, _ = network.step(point_3.unsqueeze(0), text, state)
-        drawn = []
+        points = []
         for _ in range(40):
             x_B3 = distribution.point(*next(noise))
-            drawn.append(x_B3[0])
+            points.append(x_B3[0])
             distribution, state, _ = network.step(x_B3, text, state)
-    begin = next(t for t in range(40) if torch.allclose(drawn[t], line.point_T3[0], atol=1e-4))
-    assert torch.allclose(torch.stack(drawn[begin : begin + 8]), line.point_T3[:8], atol=1e-4)
-    assert begin == 0 or drawn[begin - 1][2] == 1  # what went before ended a stroke of the prime
+    begin = next(t for t in range(40) if torch.allclose(points[t], line.point_T3[0], atol=1e-4))
+    assert torch.allclose(torch.stack(points[begin : begin + 8]), line.point_T3[:8], atol=1e-4)
+    assert begin == 0 or points[begin - 1][2] == 1  # what went before ended a stroke of the prime
     assert len(line.coverage_U) == len(target)
 
 
@@ -326,4 +305,4 @@ def test_bad_settings_are_refused(settings, message):
 
 def test_an_empty_text_is_refused(network):
     with pytest.raises(UserError, match="the text is empty"):
-        SynthesisSampler().write(network, [[0], []])
+        drawn(SynthesisSampler(), network, [[0], []])

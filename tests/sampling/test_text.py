@@ -25,7 +25,7 @@ def test_first_symbol_follows_the_networks_distribution_at_the_temperature(tempe
         logits, _ = task.network.step(task.network.initial_state(1))
     expected = torch.softmax(logits[0] / temperature, -1)
     sampler, n = TextSampler(temperature=temperature, length=1), 3000
-    first = [next(sampler.stream(task.network, [], seeded(s))) for s in range(n)]
+    first = [next(sampler.symbols(task.network, [], seeded(s))) for s in range(n)]
     counts = torch.bincount(torch.tensor(first), minlength=4)
     deviation = (counts / n - expected) / (expected * (1 - expected) / n).sqrt()
     assert deviation.abs().max() < 4.5
@@ -34,7 +34,7 @@ def test_first_symbol_follows_the_networks_distribution_at_the_temperature(tempe
 def test_what_was_drawn_is_fed_back():
     """The chance of a whole sample equals the product over its steps: its nats as a sequence agree."""
     task, sampler = make_task(1), TextSampler(length=30)
-    drawn = list(sampler.stream(task.network, [], seeded(3)))
+    drawn = list(sampler.symbols(task.network, [], seeded(3)))
     state, by_steps = task.network.initial_state(1), []
     with torch.no_grad():
         whole, _ = task.network(torch.tensor(drawn)[:, None], task.network.initial_state(1))
@@ -47,7 +47,7 @@ def test_what_was_drawn_is_fed_back():
 
 def test_low_temperature_takes_the_likeliest_symbol_after_the_prompt():
     task = make_task(2)
-    drawn = list(TextSampler(temperature=1e-4, length=10).stream(task.network, [0, 1, 2, 0], seeded(0)))
+    drawn = list(TextSampler(temperature=1e-4, length=10).symbols(task.network, [0, 1, 2, 0], seeded(0)))
     seen = [0, 1, 2, 0]
     for index in drawn:
         with torch.no_grad():
@@ -81,7 +81,7 @@ def test_bytes_are_shown_as_whole_characters():
     torch.manual_seed(4)
     euro = Symbols("byte", sorted("€".encode()))
     task = CharacterTask(lambda symbols: CharacterNetwork(symbols, 1, 4), euro)
-    drawn = list(TextSampler(length=200).stream(task.network, [], seeded(0)))
+    drawn = list(TextSampler(length=200).symbols(task.network, [], seeded(0)))
     pieces = list(task.trained().write(TextSampler(length=200)))
     assert "".join(pieces) == euro.decode(drawn)
     assert "€" in "".join(pieces)

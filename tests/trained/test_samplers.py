@@ -5,6 +5,8 @@ from hydra import compose, initialize_config_dir
 
 from graves_lm.commands.launch import CONF
 from graves_lm.runtime.errors import UserError
+from graves_lm.sampling.protocols import DrawsHandwriting, DrawsStrokes, DrawsText, require
+from graves_lm.sampling.strokes import StrokeSampler
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.sampling.text import TextSampler
 from graves_lm.trained.samplers import make_sampler, whole_sampler
@@ -35,21 +37,42 @@ def given(*arguments):
     ],
 )
 def test_an_option_changes_what_it_names_and_nothing_else(arguments, bias):
-    sampler = make_sampler(TRAINED, given(*arguments), SynthesisSampler)
+    sampler = make_sampler(TRAINED, given(*arguments), DrawsHandwriting)
     assert sampler.bias == (bias, bias)
     assert (sampler.candidates, sampler.retries, sampler.batch_size) == (4, 2, 16)
-    assert sampler.longest_dwell == SynthesisSampler().longest_dwell
+    assert sampler.end == SynthesisSampler().end
     assert sampler.prime == ("a.inkml" if "sampler=primed" in arguments else None)
 
 
 def test_a_primed_sampler_needs_a_prime():
     with pytest.raises(UserError, match=r"sampler\.prime is needed"):
-        make_sampler(TRAINED, given("sampler=primed"), SynthesisSampler)
+        make_sampler(TRAINED, given("sampler=primed"), DrawsHandwriting)
 
 
-def test_another_tasks_sampler_is_refused():
-    with pytest.raises(UserError, match="TextSampler does not draw for this checkpoint"):
-        make_sampler(TRAINED, given("sampler=text"), SynthesisSampler)
+@pytest.mark.parametrize("option", ["text", "strokes"])
+def test_another_tasks_sampler_is_refused(option):
+    with pytest.raises(UserError, match=r"Sampler has no method events\(\), so it does not draw for this"):
+        make_sampler(TRAINED, given(f"sampler={option}"), DrawsHandwriting)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "complete", "members"),
+    [
+        (DrawsText, TextSampler, ["method symbols"]),
+        (DrawsStrokes, StrokeSampler, ["method points", "attribute lines"]),
+        (DrawsHandwriting, SynthesisSampler, ["method events", "attribute batch_size"]),
+    ],
+)
+def test_what_a_sampler_lacks_of_its_protocol_is_named(protocol, complete, members):
+    require(complete(), protocol)
+    for member in members:
+        kind, name = member.split()
+        has = {m.split()[1]: (lambda self: None) for m in members if m != member}
+        with pytest.raises(UserError, match=rf"sampler: Mine has no {kind} {name}"):
+            require(type("Mine", (), has)(), protocol)
+    if "lines" in vars(complete()):
+        with pytest.raises(UserError, match=r"Mine has no method points\(\)"):
+            require(type("Mine", (), {"lines": 3, "points": 5})(), protocol)
 
 
 def test_null_is_the_default_where_nothing_was_trained():
@@ -71,4 +94,4 @@ def test_null_is_the_default_where_nothing_was_trained():
 )
 def test_settings_that_are_none_are_named(settings, message):
     with pytest.raises(UserError, match=message):
-        make_sampler(TRAINED, settings, SynthesisSampler)
+        make_sampler(TRAINED, settings, DrawsHandwriting)

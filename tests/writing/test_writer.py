@@ -15,7 +15,9 @@ from graves_lm.data.ink.reading import read_ink
 from graves_lm.data.strokes import Normalisation, to_pen_strokes
 from graves_lm.models.synthesis import SynthesisNetwork
 from graves_lm.runtime.errors import UserError
-from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
+from graves_lm.sampling.events import Report
+from graves_lm.sampling.packed import PackedNetwork
+from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.trained.handwriting import TrainedHandwriting, prime_of
 from graves_lm.writing.page import PageSettings
 from graves_lm.writing.prime import find_prime
@@ -103,20 +105,21 @@ def test_what_cannot_be_written_is_named(writer):
 def written(monkeypatch):
     """What the network is asked to write: the first line's number, the lines, the text of the prime."""
     asked = []
-    original = TrainedHandwriting.write
+    original = TrainedHandwriting.events
 
-    def write(self, sampler, texts, seed=0, prime=None, first_line=0):
-        asked.append((first_line, list(texts), prime.text if prime else None))
-        return original(self, sampler, texts, seed, prime, first_line)
+    def events(self, sampler, passage):
+        prime = passage.prime.text if passage.prime else None
+        asked.append((passage.first_line, list(passage.texts), prime))
+        return original(self, sampler, passage)
 
-    monkeypatch.setattr(TrainedHandwriting, "write", write)
+    monkeypatch.setattr(TrainedHandwriting, "events", events)
     return asked
 
 
 def test_a_line_that_is_not_shown_is_the_style_of_all(writer, written, monkeypatch):
     writer = Writer(writer.trained)
     monkeypatch.setattr("graves_lm.writing.writer.TRIED_PEN", "a bad cab")
-    monkeypatch.setattr(DrawnLine, "faults", (0, 0))
+    monkeypatch.setattr(Report, "faults", (0, 0))
     page = writer.write("dead bead add a bed", width=9)
     (_, *hidden), shown = written
     assert hidden == [["a bad cab"], None]
@@ -135,7 +138,7 @@ def test_the_first_line_is_the_style_where_no_other_can_be(line, writer, written
     """Its letters were not learned, or it has faults."""
     writer = Writer(writer.trained)
     monkeypatch.setattr("graves_lm.writing.writer.TRIED_PEN", line)
-    monkeypatch.setattr(DrawnLine, "faults", (0, 1))
+    monkeypatch.setattr(Report, "faults", (0, 1))
     writer.write("a bad cab add a bed", width=9)
     if line == "a bad cab":
         assert written.pop(0)[1] == [line]
@@ -144,7 +147,7 @@ def test_the_first_line_is_the_style_where_no_other_can_be(line, writer, written
 
 def test_the_hidden_line_is_drawn_once_for_a_seed_settings_and_weights(writer, written, monkeypatch):
     monkeypatch.setattr("graves_lm.writing.writer.TRIED_PEN", "a bad cab")
-    monkeypatch.setattr(DrawnLine, "faults", (0, 0))
+    monkeypatch.setattr(Report, "faults", (0, 0))
     monkeypatch.setattr("graves_lm.writing.writer._HANDS", 3)
     writer = Writer(writer.trained)
 
@@ -182,12 +185,13 @@ def test_what_is_abandoned_half_way_holds_nothing(writer, way, monkeypatch):
     given_back = []
     monkeypatch.setattr("graves_lm.writing.writer.give_back_free_memory", lambda: given_back.append(None))
     packed = []
-    pack = SynthesisSampler._pack
-    monkeypatch.setattr(
-        SynthesisSampler,
-        "_pack",
-        lambda *arguments: packed.append(weakref.ref(made := pack(*arguments))) or made,
-    )
+
+    def pack(*arguments):
+        made = PackedNetwork(*arguments)
+        packed.append(weakref.ref(made))
+        return made
+
+    monkeypatch.setattr("graves_lm.sampling.synthesis.PackedNetwork", pack)
     if way == "stream":
         drawing = writer.stream("a bad cab add a bed", width=9, batch_size=1)
     else:
@@ -208,10 +212,10 @@ def test_long_texts_are_written_piece_by_piece(writer):
     """100,000 characters: a line is there before the others are begun."""
     text = "a bad cab " * 10_000
     lines = writer.lines(wrap(text, 10), SynthesisSampler(batch_size=4), one_hand=False)
-    first, strokes, how = next(lines)
+    first, strokes, report = next(lines)
     assert first.text == "a bad cab"
-    assert how.stopped
-    assert len(strokes.strokes) > 10
+    assert report.stopped
+    assert len(strokes) > 10
 
 
 def test_a_line_that_went_wrong_is_reported(writer):

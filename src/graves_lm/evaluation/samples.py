@@ -33,20 +33,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from graves_lm.data.line_batches import collate
 from graves_lm.data.strokes import StrokeLine
 from graves_lm.evaluation.features import Features, features, wasserstein
-from graves_lm.learning.tasks.synthesis import text_of
+from graves_lm.models.synthesis import Text
 from graves_lm.nn.window import WindowParameters, window_weights
 from graves_lm.rendering.png import strokes_to_png
 from graves_lm.rendering.svg import strokes_to_svg
 from graves_lm.runtime.errors import UserError
 from graves_lm.runtime.files import write
-from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
-from graves_lm.trained.handwriting import TrainedHandwriting
+from graves_lm.sampling.events import Report
+from graves_lm.sampling.protocols import DrawsHandwriting
+from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting
 from graves_lm.trained.samplers import make_sampler
 
 SHOWN = 20  # lines of a page of samples: the first ones, as they come
@@ -78,10 +79,14 @@ def evaluate_samples(trained: TrainedHandwriting, data: Any, split: str, cfg: Di
     for key in ("sentences", "seed"):
         if not isinstance(cfg[key], int) or cfg[key] < (key == "sentences"):
             raise UserError(f"{key}={cfg[key]}: a whole number, {int(key == 'sentences')} or more, is needed")
-    found = [make_sampler(trained.config["sampler"], {**cfg.sampler, "bias": b}) for b in cfg.biases]
+    settings: Any = OmegaConf.to_container(cfg.sampler)
+    biases: Any = OmegaConf.to_container(cfg.biases)
+    found = [
+        make_sampler(trained.config["sampler"], settings | {"bias": b}, DrawsHandwriting) for b in biases
+    ]
     if not found:
         raise UserError("biases=[]: give at least one")
-    samplers = {" to ".join(f"{b:g}" for b in dict.fromkeys(sampler.bias)): sampler for sampler in found}
+    samplers = {_bias_name(b): sampler for b, sampler in zip(biases, found, strict=True)}
     chosen, others = choose(data.store, data.store.indices(split), cfg.sentences, cfg.seed)
     other_features = np.array([features(data.store.strokes(i)) for i in others])
     texts = [data.store.texts[i] for i in chosen]
@@ -99,9 +104,11 @@ def evaluate_samples(trained: TrainedHandwriting, data: Any, split: str, cfg: Di
             figures[name] = compare(drawn[name], other_features, long)
             again = draw(trained, sampler, repeated, cfg.seed, len(texts), bar)
             figures[name]["diversity"] = diversity([x.strokes for x in again], REPEATS, other_features)
+    tries = {name: getattr(found[0], name) for name in ("candidates", "retries") if hasattr(found[0], name)}
     print(
-        f"{len(chosen)} texts of data={data.name}, {split}; candidates={found[0].candidates} "
-        f"retries={found[0].retries} seed={cfg.seed}; compared with {len(others)} other lines"
+        f"{len(chosen)} texts of data={data.name}, {split}; "
+        + "".join(f"{name}={value} " for name, value in tries.items())
+        + f"seed={cfg.seed}; compared with {len(others)} other lines"
     )
     print(table(figures))
     folder = Path(cfg.run_dir)
@@ -110,7 +117,7 @@ def evaluate_samples(trained: TrainedHandwriting, data: Any, split: str, cfg: Di
         "data": data.name,
         "split": split,
         "seed": cfg.seed,
-        "sampler": {"candidates": found[0].candidates, "retries": found[0].retries},
+        "sampler": tries,
         "figures": figures,
         "lines": {
             name: [
@@ -138,9 +145,14 @@ def evaluate_samples(trained: TrainedHandwriting, data: Any, split: str, cfg: Di
     return {f"{name}/{key}": value for name, row in figures.items() for key, value in row.items()}
 
 
+def _bias_name(bias: float | list[float]) -> str:
+    ends = bias if isinstance(bias, list) else [bias]
+    return " to ".join(f"{b:g}" for b in dict.fromkeys([ends[0], ends[-1]]))
+
+
 def primed_pairs(
     trained: TrainedHandwriting,
-    sampler: SynthesisSampler,
+    sampler: DrawsHandwriting,
     store: Any,
     lines: Sequence[int],
     texts: Sequence[str],
@@ -157,7 +169,7 @@ def primed_pairs(
             continue
         text = texts[len(writers) % len(texts)]
         try:
-            ((line, _),) = trained.write(sampler, [text], seed, prime=real)
+            ((line, _),) = trained.write(sampler, TextPassage([text], seed, real))
         except UserError:  # too short to show a style
             continue
         writers.add(writer)
@@ -183,8 +195,9 @@ def read(trained: TrainedHandwriting, lines: Sequence[StrokeLine], bar: Any) -> 
     for start in range(0, len(lines), _BATCH):
         some = lines[start : start + _BATCH]
         batch = collate(some, trained.normalisation, trained.alphabet)
+        text = Text(batch.symbol_BU, (batch.symbol_BU >= 0).sum(1))
         distribution, _, attention = trained.network(
-            batch.point_TB3[:-1], text_of(batch), trained.network.initial_state(len(some))
+            batch.point_TB3[:-1], text, trained.network.initial_state(len(some))
         )
         nats_TB = -distribution.log_prob(batch.point_TB3[1:])
         for row, line in enumerate(some):
@@ -201,7 +214,7 @@ def read(trained: TrainedHandwriting, lines: Sequence[StrokeLine], bar: Any) -> 
 
 def draw(
     trained: TrainedHandwriting,
-    sampler: SynthesisSampler,
+    sampler: DrawsHandwriting,
     texts: Sequence[str],
     seed: int,
     first_line: int,
@@ -211,14 +224,16 @@ def draw(
     measured = []
     for start in range(0, len(texts), sampler.batch_size):
         some = texts[start : start + sampler.batch_size]
-        for line, how in trained.write(sampler, some, seed, first_line=first_line + start):
-            measured.append(_measured(line, how))
+        passage = TextPassage(some, seed, first_line=first_line + start)
+        for line, report in trained.write(sampler, passage):
+            measured.append(_measured(line, report))
             bar.update()
     return measured
 
 
-def _measured(line: StrokeLine, how: DrawnLine) -> Measured:
-    return Measured(line.text, line.strokes, how.coverage_U.double().numpy(), how.stopped, how.nats)
+def _measured(line: StrokeLine, report: Report) -> Measured:
+    coverage_U = report.coverage_U.double().numpy()
+    return Measured(line.text, line.strokes, coverage_U, report.stopped, report.nats)
 
 
 def compare(lines: Sequence[Measured], other_features: NDArray[np.float64], long: float) -> dict[str, float]:

@@ -5,7 +5,7 @@ Shapes as in `sampling.packed`, with B = 1.
 
 import ctypes
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 import torch
 from torch import Tensor
@@ -14,10 +14,9 @@ from graves_lm.models.synthesis import Text
 from graves_lm.nn.native import arguments, kernel, threads
 from graves_lm.nn.native.step import CLayer, CMatrix, CNetwork, address, c_matrix
 from graves_lm.nn.window import LARGEST_EXPONENT
+from graves_lm.sampling.noise import Noise
+from graves_lm.sampling.packed_weights import PackedWeights
 from graves_lm.sampling.weights import Matrix
-
-if TYPE_CHECKING:
-    from graves_lm.sampling.packed import Noise, PackedNetwork
 
 _WORTH_A_THREAD = 200_000  # weights; below, threads would wait for each other longer than they read
 
@@ -27,17 +26,17 @@ def _matrix(m: Matrix) -> CMatrix:
 
 
 class Kernel:
-    """The kernel on a packed network's weights, which must outlive it."""
+    """The kernel on packed weights, which must outlive it."""
 
     @classmethod
-    def of(cls, packed: "PackedNetwork") -> Optional["Kernel"]:
+    def of(cls, packed: PackedWeights) -> Optional["Kernel"]:
         """None where there is no compiled kernel, and for weights that are not on the CPU."""
         step, point = kernel("network_step"), kernel("write_point")
         if step is None or point is None or packed.output.value_GI.device.type != "cpu":
             return None
         return cls(packed, step, point)
 
-    def __init__(self, packed: "PackedNetwork", step: Callable[..., None], point: Callable[..., None]):
+    def __init__(self, packed: PackedWeights, step: Callable[..., None], point: Callable[..., None]):
         self._step, self._point = step, point
         self._outputs, self._mixtures = len(packed.output.bias_G), packed.mixtures
         layers = [
@@ -71,7 +70,7 @@ class Kernel:
         self,
         x_13: Tensor,
         state_1S: Tensor,
-        noise: "Noise",
+        noise: Noise,
         bias: tuple[float, float],
         text: Text | None,
         read: int,

@@ -8,7 +8,7 @@ So lines of one text are compared by
 which has no part in how smooth, large or usual the writing is: that is the same under both. A line's own
 likelihood would not do: a density is highest where the pen hardly moves.
 
-Shape legend: T points of the longest line, L lines.
+Shape legend: T points of the longest line, L lines, R rows read side by side: each line with some texts.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 from graves_lm.models.synthesis import SynthesisNetwork, Text
 
 SHUFFLES = 2
+_ROWS = 16  # that are read side by side: a pass over a few rows takes hardly longer than over one
 
 
 @torch.inference_mode()
@@ -44,11 +45,21 @@ def legibility(
     number_T1 = torch.arange(1, len(point_TL3), device=device).unsqueeze(1)
     counts_TL = (number_T1 >= len(first_T3)) & (number_T1 < lengths_L)
 
-    def nats(text: Sequence[int]) -> Tensor:
-        texts = Text.of([[*before, *text]] * len(lines), device)
-        distribution, _, _ = network(point_TL3[:-1], texts, network.initial_state(len(lines)))
-        return (-distribution.log_prob(point_TL3[1:])).masked_fill(~counts_TL, 0).double().sum(0)
+    def nats(texts: Sequence[Sequence[int]]) -> Tensor:
+        """Of each line with each of these texts, (texts, L)."""
+        rows = Text.of([[*before, *text] for text in texts for _ in lines], device)
+        point_TR3 = point_TL3.repeat(1, len(texts), 1)
+        distribution, _, _ = network(point_TR3[:-1], rows, network.initial_state(len(rows.length_B)))
+        nats_TR = -distribution.log_prob(point_TR3[1:])
+        return (
+            nats_TR.masked_fill(~counts_TL.repeat(1, len(texts)), 0)
+            .double()
+            .sum(0)
+            .unflatten(0, (-1, len(lines)))
+        )
 
     random = np.random.default_rng(0)
-    others = [nats(random.permutation(symbols).tolist()) for _ in range(SHUFFLES)]
-    return (torch.stack(others).mean(0) - nats(symbols)).tolist()
+    texts = [random.permutation(symbols).tolist() for _ in range(SHUFFLES)] + [list(symbols)]
+    at_once = max(1, _ROWS // len(lines))
+    *others, own_L = torch.cat([nats(texts[i : i + at_once]) for i in range(0, len(texts), at_once)])
+    return (torch.stack(others).mean(0) - own_L).tolist()

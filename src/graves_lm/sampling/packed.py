@@ -14,31 +14,22 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import embedding
 
 from graves_lm.models.character import CharacterNetwork
 from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.models.synthesis import SynthesisNetwork, SynthesisState, Text, past_the_end
-from graves_lm.nn.lstm import LSTMRecurrence, LSTMState
+from graves_lm.nn.lstm import LSTMState
 from graves_lm.nn.mixture import stroke_distribution
 from graves_lm.nn.packed import packed_gates, packed_window
 from graves_lm.nn.products import linear
-from graves_lm.nn.stack import OneHotProjection, SkipStack, StackState
+from graves_lm.nn.stack import StackState
 from graves_lm.nn.window import window_vector
 from graves_lm.sampling.kernel import Kernel
-from graves_lm.sampling.weights import Matrix, matrix
-
-
-class Noise(NamedTuple):
-    """The random numbers of one point a row, (B, M), (B, 2) and (B,): see `StrokeDistribution.point`."""
-
-    race_BM: Tensor
-    z_B2: Tensor
-    u_B: Tensor
-
-    def to(self, device: torch.device) -> "Noise":
-        return self if self.u_B.device == device else Noise(*(n.to(device) for n in self))
+from graves_lm.sampling.noise import Noise
+from graves_lm.sampling.packed_weights import PackedLayer, pack_weights
+from graves_lm.sampling.weights import Matrix
 
 
 class Step(NamedTuple):
@@ -53,38 +44,17 @@ class Step(NamedTuple):
     where: list[int]
 
 
-class PackedLayer(NamedTuple):
-    """(2), (52) or (53) for one layer. `matrix` sees the pen's `inputs` (3 or 0), w, h below and its own h;
-    `one_hot_KG` is what each symbol adds where inputs are symbols."""
-
-    matrix: Matrix
-    peephole_3H: Tensor
-    one_hot_KG: Tensor | None
-    inputs: int
-
-
 class PackedNetwork:
     """A network's `step`, with its weights as they are now; later changes to them are not seen.
 
-    `weights` is how they are read, see `sampling.weights`. Those of the window, which adds up over a whole
-    line, and of one-hot inputs, of which a step reads one row, are always float32.
+    `weights` is how they are read, see `sampling.packed_weights`.
     """
 
-    @torch.no_grad()
     def __init__(
         self, network: CharacterNetwork | StrokeNetwork | SynthesisNetwork, weights: str = "float32"
     ):
-        stack = network.stack
-        self.layers = [_pack_layer(network, n, weights) for n in range(len(stack.recurrences))]
-        self.hidden = cast(LSTMRecurrence, stack.recurrences[0]).hidden_size
-        self.output = matrix(stack.to_output.weight, stack.to_output.bias, weights)
-        self.first_output = 0 if stack.skips else len(self.layers) - 1
-        self.window, self.symbols, self.components = None, 0, 0
-        if isinstance(network, SynthesisNetwork):
-            self.window = matrix(network.window.weight, network.window.bias.clone(), "float32")
-            self.symbols, self.components = network.symbols, network.window.components
-        self.mixtures = 0 if isinstance(network, CharacterNetwork) else network.head.mixtures
-        self.kernel = Kernel.of(self)
+        self.weights = pack_weights(network, weights)
+        self.kernel = Kernel.of(self.weights)
 
     def pack(self, layers: StackState, kappa_BK: Tensor | None = None, w_BC: Tensor | None = None) -> Tensor:
         """state_BS of a network's own state."""
@@ -93,8 +63,8 @@ class PackedNetwork:
 
     def unpack(self, state_BS: Tensor) -> SynthesisState:
         """The inverse of `pack`."""
-        N = len(self.layers)
-        *hc, kappa_BK, w_BC = state_BS.split([*[self.hidden] * (2 * N), self.components, self.symbols], dim=1)
+        N, of = len(self.weights.layers), self.weights
+        *hc, kappa_BK, w_BC = state_BS.split([*[of.hidden] * (2 * N), of.components, of.symbols], dim=1)
         layers = tuple(LSTMState(h, c) for h, c in zip(hc[:N], hc[N:], strict=True))
         return SynthesisState(layers, kappa_BK, w_BC)
 
@@ -107,23 +77,23 @@ class PackedNetwork:
         if self.kernel is not None and len(x) == 1:
             return self.kernel.step(x, state_BS, text)
         before = self.unpack(state_BS)
-        seen = () if self.window is None else (before.w_BC,)
-        pen = () if self.layers[0].one_hot_KG is not None else (x,)
+        seen = () if self.weights.window is None else (before.w_BC,)
+        pen = () if self.weights.layers[0].one_hot_KG is not None else (x,)
         kappa_BK, phi_BV = before.kappa_BK, x.new_empty(len(x), 0)
         layers: list[LSTMState] = []
-        for n, (layer, (h_BH, c_BH)) in enumerate(zip(self.layers, before.layers, strict=True)):
+        for n, (layer, (h_BH, c_BH)) in enumerate(zip(self.weights.layers, before.layers, strict=True)):
             below = (layers[-1].h_BH,) if layers else ()
             inputs = (*(pen if layer.inputs else ()), *seen, *below, h_BH)
             layers.append(_layer_step(layer, x, inputs, c_BH))
             if n == 0 and text is not None:
                 kappa_BK, phi_BV = self._look(layers[0].h_BH, kappa_BK, text)
-                seen = (window_vector(phi_BV[:, :-1], text.symbol_BU, self.symbols),)
-        y_BY = _product(self.output, [h_BH for h_BH, _ in layers[self.first_output :]])
+                seen = (window_vector(phi_BV[:, :-1], text.symbol_BU, self.weights.symbols),)
+        y_BY = _product(self.weights.output, [h_BH for h_BH, _ in layers[self.weights.first_output :]])
         return y_BY, self.pack(tuple(layers), kappa_BK, *seen), phi_BV
 
     def _look(self, h_BH: Tensor, kappa_BK: Tensor, text: Text) -> tuple[Tensor, Tensor]:
         """(46), (48)–(51): κ and φ."""
-        p_BP = _product(cast(Matrix, self.window), [h_BH])
+        p_BP = _product(cast(Matrix, self.weights.window), [h_BH])
         return packed_window(p_BP, kappa_BK, text.symbol_BU.shape[1] + 1)
 
     @torch.inference_mode()
@@ -150,33 +120,8 @@ class PackedNetwork:
             where_B = phi_BV[:, :-1].masked_fill(text.symbol_BU < 0, 0).argmax(1) - read
             where = where_B.tolist()
             b = bias[0] + (bias[1] - bias[0]) * where_B.clamp_min(0) / (text.length_B - read)
-        distribution = stroke_distribution(y_BY, self.mixtures).biased(b)
+        distribution = stroke_distribution(y_BY, self.weights.mixtures).biased(b)
         return Step(distribution.point(*noise), state_BS, y_BY, phi_BV, done, where)
-
-
-def _pack_layer(network: nn.Module, n: int, weights: str) -> PackedLayer:
-    stack = cast(SkipStack, network.stack)
-    recurrence, doubled_G = cast(LSTMRecurrence, stack.recurrences[n]), stack.bias[n].new_ones(4, 1)
-    doubled_G[2] = 2
-    doubled_G = doubled_G.expand(4, recurrence.hidden_size).reshape(-1)
-    pen, one_hot_KG, inputs = [], None, 0
-    if n < len(stack.from_input):
-        projection = stack.from_input[n]
-        if isinstance(projection, OneHotProjection):
-            one_hot_KG = (projection.weight * doubled_G).float()
-        else:
-            pen, inputs = [cast(nn.Linear, projection).weight], 3
-    columns = [
-        *pen,
-        *([network.from_window[n]] if isinstance(network, SynthesisNetwork) else []),
-        *([cast(nn.Linear, stack.from_below[n - 1]).weight] if n > 0 else []),
-        recurrence.weight,
-    ]
-    weight_GI = torch.cat(columns, dim=1) * doubled_G[:, None]
-    peephole_3H = weight_GI.new_zeros(3, recurrence.hidden_size, dtype=torch.float32)
-    if recurrence.peephole is not None:
-        peephole_3H.copy_(recurrence.peephole)
-    return PackedLayer(matrix(weight_GI, stack.bias[n] * doubled_G, weights), peephole_3H, one_hot_KG, inputs)
 
 
 def _product(m: Matrix, inputs: Sequence[Tensor], more_BG: Tensor | None = None) -> Tensor:

@@ -14,7 +14,6 @@ from torch import Tensor
 from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.noise import line_seed, point_noise
-from graves_lm.sampling.packed import Noise
 from graves_lm.sampling.plain import for_drawing
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import Bias, Weights
@@ -24,7 +23,7 @@ MOST_POINTS = 50_000_000
 
 @declared("sampler")
 class StrokeSampler:
-    """Draws lines without a text.
+    """Draws lines without a text: a `sampling.protocols.DrawsStrokes`.
 
     Args:
         lines: how many.
@@ -49,13 +48,13 @@ class StrokeSampler:
         self.weights = weights
 
     @torch.inference_mode()
-    def stream(self, network: StrokeNetwork, seed: int) -> Iterator[Tensor]:
+    def points(self, network: StrokeNetwork, seed: int) -> Iterator[Tensor]:
         """The points (L, 3) one after another. Line i has random numbers of its own, from (seed, i)."""
         packed = for_drawing(network, self.weights)
         state_LS = packed.pack(network.initial_state(self.lines))
         x_L3 = state_LS.new_zeros(self.lines, 3)
         seeds = [line_seed(seed, i) for i in range(self.lines)]
-        for noise in islice(point_noise(packed.mixtures, seeds), self.length):
-            mine = Noise(*noise).to(x_L3.device)
+        for noise in islice(point_noise(packed.weights.mixtures, seeds), self.length):
+            mine = noise.to(x_L3.device)
             x_L3, state_LS, *_ = packed.point(x_L3, state_LS, mine, (self.bias, self.bias))
             yield x_L3

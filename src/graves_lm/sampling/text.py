@@ -15,7 +15,7 @@ from graves_lm.settings.kinds import Weights
 
 @declared("sampler")
 class TextSampler:
-    """Settings of a text sample, and the loop that draws it.
+    """Draws text: a `sampling.protocols.DrawsText`.
 
     Args:
         temperature: divides the logits; 1 samples the model, towards 0 takes the likeliest symbol.
@@ -34,7 +34,7 @@ class TextSampler:
         self.weights = weights
 
     @torch.inference_mode()
-    def stream(
+    def symbols(
         self, network: CharacterNetwork, prompt: Sequence[int], generator: torch.Generator
     ) -> Iterator[int]:
         """Symbol indices one after the other, as they are drawn; the prompt is read but not repeated.

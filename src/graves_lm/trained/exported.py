@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 from safetensors import safe_open
 from safetensors.torch import save
 
@@ -48,6 +47,8 @@ def export(checkpoint: dict[str, Any], path: str | Path, sampler: Sequence[str] 
 
     Raises UserError where a file cannot be written, and for a setting that the sampler does not take.
     """
+    from omegaconf import OmegaConf  # reading needs none
+
     path = Path(path)
     if path.suffix != ".safetensors":
         raise UserError(f"{path}: give the file the ending .safetensors")

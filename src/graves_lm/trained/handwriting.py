@@ -1,17 +1,21 @@
 """A trained network of handwriting: it writes a text, unprimed or in the style of a line."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from graves_lm.data.alphabet import Alphabet
-from graves_lm.data.strokes import Floats, Normalisation, StrokeLine
+from graves_lm.data.strokes import Normalisation, StrokeLine
 from graves_lm.models.synthesis import SynthesisNetwork
 from graves_lm.runtime.errors import UserError
-from graves_lm.sampling.synthesis import DrawnLine, Prime, SynthesisSampler
-from graves_lm.trained.lines import to_line
+from graves_lm.sampling.events import Event, LineDone, PenPoint, Point, Report, WholeLine, whole_lines
+from graves_lm.sampling.passage import Passage, Prime
+from graves_lm.sampling.protocols import DrawsHandwriting
+
+TextPassage = Passage[str, StrokeLine]
+"""A passage as people give it."""
 
 
 class TrainedHandwriting:
@@ -26,7 +30,7 @@ class TrainedHandwriting:
 
     task_name: ClassVar = "synthesis"
     takes: ClassVar = ("normalisation", "alphabet")
-    sampler_kind: ClassVar = SynthesisSampler
+    sampler_kind: ClassVar[type] = DrawsHandwriting
 
     def __init__(
         self,
@@ -38,69 +42,48 @@ class TrainedHandwriting:
         self.network, self.normalisation, self.alphabet = network, normalisation, alphabet
         self.config = config
 
-    def write(
-        self,
-        sampler: SynthesisSampler,
-        texts: Sequence[str],
-        seed: int = 0,
-        prime: StrokeLine | None = None,
-        first_line: int = 0,
-    ) -> list[tuple[StrokeLine, DrawnLine]]:
-        """Each text, one line long, as a line of handwriting in data units, and how well it went.
+    def events(self, sampler: DrawsHandwriting, passage: TextPassage) -> Iterator[Event]:
+        """The passage's lines as `sampler` draws them, in data units.
 
-        Args:
-            prime: a line with its text, whose writer's style is taken on.
-            first_line: the number of the first text in its document, which the random numbers go by.
-
-        Raises UserError for an empty text, a character that was not learned, and an unusable prime.
+        A line begins where the pen does and ends with the pen lifted. Each of its points is given when the
+        next one is drawn: only then is it known not to be the last. Raises UserError, before it returns, for
+        an empty text, a character that was not learned, and an unusable prime.
         """
-        symbols = [self.alphabet.encode(text).tolist() for text in texts]
-        written = sampler.write(
-            self.network, symbols, seed, self._prime(prime) if prime else None, first_line
-        )
-        lines = zip(texts, written, strict=True)
-        primed = prime is not None
-        return [
-            (self._line(first_line + i, drawn, text, primed), drawn) for i, (text, drawn) in enumerate(lines)
-        ]
+        symbols, prime = [self.alphabet.encode(text).tolist() for text in passage.texts], None
+        if passage.prime is not None:
+            prime = prime_of(passage.prime, self.normalisation, self.alphabet)
+        encoded = Passage(symbols, passage.seed, prime, passage.first_line, passage.live)
+        return self._in_data_units(sampler.events(self.network, encoded), prime is not None)
 
-    def stream(
-        self,
-        sampler: SynthesisSampler,
-        texts: Sequence[str],
-        seed: int = 0,
-        prime: StrokeLine | None = None,
-        first_line: int = 0,
-    ) -> Iterator[tuple[int, "Floats | tuple[StrokeLine, DrawnLine]"]]:
-        """The lines of `write` as they are drawn: (text, its next point (3,)), at its end (text, the line).
+    def write(self, sampler: DrawsHandwriting, passage: TextPassage) -> list[tuple[StrokeLine, Report]]:
+        """Each text as a line of handwriting in data units, and how well it went: all of `events`."""
+        lines = sorted(whole_lines(self.events(sampler, passage)), key=lambda line: line.line)
+        return [(stroke_line(line, passage), line.report) for line in lines]
 
-        Each point is given when the next one is drawn: only then is it known not to be the last, which lifts
-        the pen. Of several candidates the first is drawn. Raises UserError as `write` does.
-        """
-        symbols = [self.alphabet.encode(text).tolist() for text in texts]
-        drawn = sampler.stream(self.network, symbols, seed, self._prime(prime) if prime else None, first_line)
-        # See `to_line`: a primed line begins with its first point, another with the point before that.
-        last: list[Floats | None] = [None if prime else np.zeros(3, np.float32) for _ in texts]
-        for i, part in drawn:
-            before = last[i]
-            if isinstance(part, DrawnLine):
-                assert before is not None
-                before[2] = 1
-                yield i, before
-                yield i, (self._line(first_line + i, part, texts[i], prime is not None), part)
+    def _in_data_units(self, events: Iterable[Event], primed: bool) -> Iterator[Event]:
+        (mean_x, mean_y), (std_x, std_y) = self.normalisation.mean, self.normalisation.std
+        last: dict[int, Point] = {}
+        for event in events:
+            line = event.line
+            if isinstance(event, LineDone):
+                dx, dy, _ = last.pop(line)
+                yield PenPoint(line, (dx, dy, 1.0))
+                yield event
                 continue
-            last[i] = point = self.normalisation.invert(part.cpu().numpy())
-            if before is None:
-                point[:2] = 0
-            else:
-                yield i, before
+            dx, dy, up = event.point
+            if (
+                line not in last and primed
+            ):  # the pen begins here; the way from the prime is none of the line's
+                last[line] = (0.0, 0.0, up)
+                continue
+            yield PenPoint(line, last.get(line, (0.0, 0.0, 0.0)))  # else it begins with the point before this
+            last[line] = (dx * std_x + mean_x, dy * std_y + mean_y, up)
 
-    def _line(self, number: int, drawn: DrawnLine, text: str, primed: bool) -> StrokeLine:
-        strokes = to_line(drawn.point_T3.numpy(), self.normalisation, after_a_stroke=primed)
-        return StrokeLine(f"line-{number + 1}", strokes, text)
 
-    def _prime(self, line: StrokeLine) -> Prime:
-        return prime_of(line, self.normalisation, self.alphabet)
+def stroke_line(line: WholeLine, passage: TextPassage) -> StrokeLine:
+    """A drawn line of a passage, in data units, with its number and its text."""
+    number = passage.first_line + line.line
+    return StrokeLine(f"line-{number + 1}", np.array(line.points, np.float32), passage.texts[line.line])
 
 
 def prime_of(line: StrokeLine, normalisation: Normalisation, alphabet: Alphabet) -> Prime:

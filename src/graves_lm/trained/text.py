@@ -8,7 +8,7 @@ import torch
 
 from graves_lm.data.symbols import Symbols
 from graves_lm.models.character import CharacterNetwork
-from graves_lm.sampling.text import TextSampler
+from graves_lm.sampling.protocols import DrawsText
 
 
 class TrainedText:
@@ -22,12 +22,12 @@ class TrainedText:
 
     task_name: ClassVar = "character"
     takes: ClassVar = ("symbols",)
-    sampler_kind: ClassVar = TextSampler
+    sampler_kind: ClassVar[type] = DrawsText
 
     def __init__(self, network: CharacterNetwork, symbols: Symbols, config: Mapping[str, Any]):
         self.network, self.symbols, self.config = network, symbols, config
 
-    def write(self, sampler: TextSampler, prompt: str = "", seed: int = 0) -> Iterator[str]:
+    def write(self, sampler: DrawsText, prompt: str = "", seed: int = 0) -> Iterator[str]:
         """Pieces of text as they are drawn, without the prompt; the same for the same seed.
 
         A symbol may be a part of a character (bytes): it is then shown once the whole character has come.
@@ -36,6 +36,6 @@ class TrainedText:
         read = self.symbols.encode(prompt, where="prompt").tolist()
         generator = torch.Generator().manual_seed(seed)
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        for index in sampler.stream(self.network, read, generator):
+        for index in sampler.symbols(self.network, read, generator):
             yield decoder.decode(self.symbols.piece(index))
         yield decoder.decode(b"", final=True)

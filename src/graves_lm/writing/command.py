@@ -14,9 +14,7 @@ from graves_lm.rendering.handwriting import FORMATS, write_handwriting
 from graves_lm.runtime.errors import UserError, visible
 from graves_lm.runtime.files import write as write_file
 from graves_lm.runtime.terminal import escaped, say
-from graves_lm.sampling.strokes import StrokeSampler
-from graves_lm.sampling.synthesis import SynthesisSampler
-from graves_lm.sampling.text import TextSampler
+from graves_lm.sampling.protocols import DrawsHandwriting, DrawsStrokes, DrawsText
 from graves_lm.settings.made import made
 from graves_lm.trained.checkpoint import PRETRAINED
 from graves_lm.trained.handwriting import TrainedHandwriting
@@ -62,7 +60,7 @@ def packaged(task: str) -> str:
     return task
 
 
-def stream_text(trained: TrainedText, sampler: TextSampler, cfg: DictConfig) -> None:
+def stream_text(trained: TrainedText, sampler: DrawsText, cfg: DictConfig) -> None:
     """Text to the terminal as it is drawn, its control characters as escapes; and, when all is drawn, to
     `output` as it is."""
     if cfg.output is not None:
@@ -114,7 +112,7 @@ def whole_line_ends(pieces: Iterable[str]) -> Iterator[str]:
     yield held
 
 
-def draw(trained: TrainedStrokes, sampler: StrokeSampler, cfg: DictConfig) -> None:
+def draw(trained: TrainedStrokes, sampler: DrawsStrokes, cfg: DictConfig) -> None:
     """Lines without a text, to the outputs."""
     outputs = outputs_of(cfg)
     lines = trained.write(sampler, cfg.seed)
@@ -123,17 +121,17 @@ def draw(trained: TrainedStrokes, sampler: StrokeSampler, cfg: DictConfig) -> No
         print(visible(str(path)))
 
 
-def write(trained: TrainedHandwriting, sampler: SynthesisSampler, cfg: DictConfig) -> None:
+def write(trained: TrainedHandwriting, sampler: DrawsHandwriting, cfg: DictConfig) -> None:
     """The text on pages, to the outputs; what went wrong with a line, to standard error."""
     text, where = text_of(cfg)
     text = trained.alphabet.spell(text, cfg.on_unknown, where)
     settings: Any = OmegaConf.to_container(cfg.page, resolve=True)
     outputs, page, prime = outputs_of(cfg), made(settings, "page"), None
-    if sampler.prime is not None:
-        words = sampler.prime_text
+    if (named := getattr(sampler, "prime", None)) is not None:
+        words = getattr(sampler, "prime_text", None)
         if words is not None:
             words = trained.alphabet.spell(words, cfg.on_unknown, "sampler.prime_text").replace("\n", " ")
-        prime = find_prime(sampler.prime, words, lambda: prepare(data_of(cfg, trained.config), trained))
+        prime = find_prime(named, words, lambda: prepare(data_of(cfg, trained.config), trained))
     written = Writer(trained).write(
         text,
         seed=cfg.seed,

@@ -1,19 +1,22 @@
 """From a text of any length to handwriting: what `graves_lm.load` returns."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from graves_lm.data.strokes import Floats, StrokeLine
 from graves_lm.runtime.errors import UserError
 from graves_lm.runtime.memory import give_back_free_memory
-from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
+from graves_lm.sampling.events import Event, PenPoint, Report, in_order, whole_lines
+from graves_lm.sampling.protocols import DrawsHandwriting, require
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import OnUnknown, Seed, Width
-from graves_lm.trained.handwriting import TrainedHandwriting
+from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting, stroke_line
 from graves_lm.trained.loading import load_trained
 from graves_lm.trained.samplers import make_sampler
 from graves_lm.writing.handwriting import Handwriting
@@ -24,7 +27,6 @@ TRIED_PEN = "the man and his house"
 """Letters that every network of English has seen often: what is written to find a hand."""
 _TRIED_NUMBER = 2**40  # that line's, beyond all others', for its random numbers
 _HANDS = 16  # that a writer keeps
-_Part = Floats | tuple[StrokeLine, DrawnLine]  # a point of a line; at its end the line, and how well it went
 
 
 class Writer:
@@ -35,7 +37,7 @@ class Writer:
 
     def __init__(self, trained: TrainedHandwriting):
         self.trained = trained
-        self._tried: dict[Any, tuple[StrokeLine, DrawnLine]] = {}
+        self._tried: dict[Any, tuple[StrokeLine, Report]] = {}
 
     @declared()
     def write(
@@ -48,7 +50,7 @@ class Writer:
         one_hand: bool = True,
         on_unknown: OnUnknown = "error",
         page: PageSettings | None = None,
-        sampler: SynthesisSampler | None = None,
+        sampler: DrawsHandwriting | None = None,
         progress: bool = False,
         **settings: Any,
     ) -> Handwriting:
@@ -76,9 +78,9 @@ class Writer:
         lines: list[WrittenLine] = []
         trouble: list[str] = []
         drawn = self.lines(iter(wrapped), sampler, seed, prime, one_hand)
-        for line, strokes, how in tqdm(drawn, "writing", len(wrapped), unit="line", disable=not progress):
-            lines.append(WrittenLine(line.text, strokes.strokes, line.blank))
-            trouble += warnings(len(lines), line.text, how)
+        for line, strokes, report in tqdm(drawn, "writing", len(wrapped), unit="line", disable=not progress):
+            lines.append(WrittenLine(line.text, strokes, line.blank))
+            trouble += warnings(len(lines), line.text, report)
         return Handwriting(lines, page, trouble)
 
     @declared()
@@ -91,7 +93,7 @@ class Writer:
         prime: StrokeLine | None = None,
         one_hand: bool = True,
         on_unknown: OnUnknown = "error",
-        sampler: SynthesisSampler | None = None,
+        sampler: DrawsHandwriting | None = None,
         **settings: Any,
     ) -> Iterator[tuple[int, Floats]]:
         """The points of `write` as they are drawn: the line's number, from 0, and (dx, dy, end of stroke),
@@ -103,27 +105,63 @@ class Writer:
         """
         sampler = self._sampler(sampler, settings)
         wrapped = wrap(self.trained.alphabet.spell(text, on_unknown), width or PageSettings().characters)
-        drawn = self._draw(self.trained.stream, iter(list(wrapped)), sampler, seed, prime, one_hand)
-        return ((number, part) for number, _, part in drawn if not isinstance(part, tuple))
+        drawn = self.events(iter(list(wrapped)), sampler, seed, prime, one_hand, live=True)
+        return (
+            (event.line, np.array(event.point, np.float32)) for event in drawn if isinstance(event, PenPoint)
+        )
 
     def lines(
         self,
         lines: Iterator[TextLine],
-        sampler: SynthesisSampler,
+        sampler: DrawsHandwriting,
         seed: int = 0,
         prime: StrokeLine | None = None,
         one_hand: bool = True,
-    ) -> Iterator[tuple[TextLine, StrokeLine, DrawnLine]]:
-        """Line after line as they are drawn, some at a time."""
+    ) -> Iterator[tuple[TextLine, Floats, Report]]:
+        """Each line with its strokes (T, 3) and how well it went, in order: what `events` comes to."""
+        begun: deque[TextLine] = deque()
 
-        def whole(*arguments: Any) -> Iterator[tuple[int, _Part]]:
-            return iter(enumerate(self.trained.write(*arguments)))
+        def noted() -> Iterator[TextLine]:
+            for line in lines:
+                begun.append(line)
+                yield line
 
-        for _, line, part in self._draw(whole, lines, sampler, seed, prime, one_hand):
-            if isinstance(part, tuple):
-                yield line, *part
+        for whole in in_order(whole_lines(self.events(noted(), sampler, seed, prime, one_hand))):
+            yield begun.popleft(), np.array(whole.points, np.float32), whole.report
 
-    def hand(self, sampler: SynthesisSampler, seed: int) -> StrokeLine | None:
+    def events(
+        self,
+        lines: Iterator[TextLine],
+        sampler: DrawsHandwriting,
+        seed: int = 0,
+        prime: StrokeLine | None = None,
+        one_hand: bool = True,
+        live: bool = False,
+    ) -> Iterator[Event]:
+        """The lines as they are drawn, in data units, `sampler.batch_size` at a time, numbered from 0.
+
+        All are in the hand of the prime; without one, in that of `hand`, or else of the first line. `live` as
+        in `sampling.passage`.
+        """
+        if one_hand and prime is None:
+            prime = self.hand(sampler, seed)
+        number = 0
+        try:
+            while some := list(islice(lines, 1 if one_hand and prime is None else sampler.batch_size)):
+                passage = TextPassage([line.text for line in some], seed, prime, number, live)
+                seen: list[Event] = []
+                for event in self.trained.events(sampler, passage):
+                    if one_hand and prime is None:
+                        seen.append(event)
+                    yield event._replace(line=number + event.line)
+                if seen:
+                    prime = self._style(seen, passage)
+                number += len(some)
+                give_back_free_memory()
+        finally:  # also of who is no longer asked for points
+            give_back_free_memory()
+
+    def hand(self, sampler: DrawsHandwriting, seed: int) -> StrokeLine | None:
         """A line of common letters, (T, 3) in data units, for others to take on its style.
 
         Rare letters at the beginning of a text would make a poor prime, and all lines after it poor. None
@@ -135,64 +173,46 @@ class Writer:
         weights = tuple(
             (w.data_ptr(), 0 if w.is_inference() else w._version) for w in self.trained.network.parameters()
         )
-        key = (TRIED_PEN, seed, type(sampler), repr(vars(sampler)), weights)
+        settings = repr(getattr(sampler, "__dict__", sampler))
+        key = (TRIED_PEN, seed, type(sampler), settings, weights)
         if key not in self._tried:
-            ((line, how),) = self.trained.write(sampler, [TRIED_PEN], seed, None, _TRIED_NUMBER)
+            passage = TextPassage([TRIED_PEN], seed, first_line=_TRIED_NUMBER)
+            ((line, report),) = self.trained.write(sampler, passage)
             line.strokes.setflags(write=False)
             if len(self._tried) == _HANDS:
                 del self._tried[next(iter(self._tried))]
-            self._tried[key] = line, how
-        line, how = self._tried[key]
-        return None if any(how.faults) else line
+            self._tried[key] = line, report
+        line, report = self._tried[key]
+        return None if any(report.faults) else line
 
-    def _sampler(self, sampler: SynthesisSampler | None, settings: Mapping[str, Any]) -> SynthesisSampler:
+    @staticmethod
+    def _style(events: Iterable[Event], passage: TextPassage) -> StrokeLine | None:
+        """The line of a passage of one as a prime for others; None where it does not do."""
+        (whole,) = whole_lines(events)
+        return stroke_line(whole, passage) if whole.report.stopped and len(whole.points) >= 50 else None
+
+    def _sampler(self, sampler: DrawsHandwriting | None, settings: Mapping[str, Any]) -> DrawsHandwriting:
         if sampler is None:
-            made: SynthesisSampler = make_sampler(self.trained.config["sampler"], settings)
+            made: DrawsHandwriting = make_sampler(self.trained.config["sampler"], settings, DrawsHandwriting)
             return made
         if settings:
             raise UserError(f"{next(iter(settings))}: set it on the sampler that is given")
+        require(sampler, DrawsHandwriting)
         return sampler
 
-    def _draw(
-        self,
-        draw: Callable[..., Iterator[tuple[int, _Part]]],
-        lines: Iterator[TextLine],
-        sampler: SynthesisSampler,
-        seed: int,
-        prime: StrokeLine | None,
-        one_hand: bool,
-    ) -> Iterator[tuple[int, TextLine, _Part]]:
-        """What `draw` gives for some lines at a time, all in the hand of the prime; without one, in that of
-        `hand`, or else of the first line."""
-        if one_hand and prime is None:
-            prime = self.hand(sampler, seed)
-        number = 0
-        try:
-            while some := list(islice(lines, 1 if one_hand and prime is None else sampler.batch_size)):
-                for i, part in draw(sampler, [line.text for line in some], seed, prime, number):
-                    yield number + i, some[i], part
-                    if isinstance(part, tuple) and one_hand and prime is None:
-                        strokes, how = part
-                        if how.stopped and len(strokes.strokes) >= 50:
-                            prime = strokes
-                number += len(some)
-                give_back_free_memory()
-        finally:  # also of who is no longer asked for points
-            give_back_free_memory()
 
-
-def warnings(number: int, text: str, how: DrawnLine) -> list[str]:
+def warnings(number: int, text: str, report: Report) -> list[str]:
     """What went wrong with a line, for people."""
     found = []
-    if how.stuck is not None:
+    if report.stuck is not None:
         found.append(
-            f"line {number}: stood still at {text[how.stuck]!r}, character {how.stuck + 1}, and ends there; "
-            "another seed or more sampler.retries help"
+            f"line {number}: stood still at {text[report.stuck]!r}, character {report.stuck + 1}, and ends "
+            "there; another seed or more sampler.retries help"
         )
-    elif not how.stopped:
-        found.append(f"line {number}: reached the cap of {len(how.point_T3)} points before its end")
-    read = text if how.stuck is None else text[: how.stuck]
-    if skipped := [text[u] for u in how.skipped if u < len(read) and text[u] != " "]:
+    elif not report.stopped:
+        found.append(f"line {number}: reached the cap of {report.points} points before its end")
+    read = text if report.stuck is None else text[: report.stuck]
+    if skipped := [text[u] for u in report.skipped if u < len(read) and text[u] != " "]:
         found.append(f"line {number}: perhaps left out {' '.join(map(repr, skipped))}")
     return found
 

@@ -253,7 +253,7 @@ def test_what_a_trained_network_writes_is_alike(tmp_path):
 def test_written_lines_are_in_data_units():
     task, sampler = make_task().eval(), StrokeSampler(lines=3, length=12)
     lines = task.trained().write(sampler, seed=4)
-    drawn = torch.stack(list(sampler.stream(task.network, 4)))
+    drawn = torch.stack(list(sampler.points(task.network, 4)))
     for i, line in enumerate(lines):
         assert line.shape == (13, 3)
         assert line[0].tolist() == [0, 0, 0]  # where the pen begins
@@ -273,14 +273,6 @@ def test_lines_in_data_units_are_read_back():
     strokes[0, 2] = 0
     line = to_line(collate([make_line("a", 30)], NORM).point_TB3[1:, 0].numpy(), NORM)
     np.testing.assert_allclose(line, strokes, rtol=1e-5, atol=1e-4)
-
-
-def test_a_line_after_a_prime_begins_where_the_pen_is_put_down():
-    points = collate([make_line("a", 30)], NORM).point_TB3[1:, 0].numpy()
-    alone, primed = to_line(points, NORM), to_line(points, NORM, after_a_stroke=True)
-    assert len(primed) == len(alone) - 1 == len(points)
-    assert not primed[0, :2].any()  # not the way from the prime's end
-    assert np.array_equal(primed[1:], alone[2:])
 
 
 def test_illustrations(tmp_path):

@@ -14,6 +14,7 @@ from graves_lm.learning.tasks.synthesis import BIASES, COMPARED
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.trained.checkpoint import read_checkpoint
+from graves_lm.trained.handwriting import TextPassage
 from tests.runs import HERSHEY, train
 
 SYNTHESIS = (
@@ -59,7 +60,7 @@ def test_the_compared_pages_hold_one_line_a_bias_and_the_real_line_above_its_imi
     text = task.alphabet.spell(COMPARED, "skip")
     assert len(pages["biases"]) == len(BIASES)
     unbiased, *biased = pages["biases"]
-    ((alone, _),) = task.trained().write(sampler.at_bias(BIASES[0]), [text], seed=3)
+    ((alone, _),) = task.trained().write(sampler.at_bias(BIASES[0]), TextPassage([text], seed=3))
     np.testing.assert_array_equal(unbiased, alone.strokes)
     for line in biased:
         assert not np.array_equal(line[: len(unbiased)], unbiased[: len(line)])

@@ -22,7 +22,7 @@ from graves_lm.rendering.svg import strokes_to_svg
 from graves_lm.rendering.window import window_heatmap
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.synthesis import SynthesisSampler
-from graves_lm.trained.handwriting import TrainedHandwriting
+from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting
 
 SHOWN = ("The quick brown fox jumps", "over the lazy dog, and sleeps", "Sphinx of black quartz, judge")
 """The texts written at each validation."""
@@ -90,7 +90,8 @@ class SynthesisTask(SequenceTask):
 
     def illustrate(self, sampler: SynthesisSampler, data: Any, seed: int) -> dict[str, str | bytes]:
         shown = [self.alphabet.spell(text, "skip") for text in SHOWN]
-        lines = [line.strokes for line, _ in self.trained().write(sampler, [t for t in shown if t], seed)]
+        passage = TextPassage([t for t in shown if t], seed)
+        lines = [line.strokes for line, _ in self.trained().write(sampler, passage)]
         example = data.example()
         batch = collate([example], self.normalisation, self.alphabet)
         text = text_of(batch).to(self.device)
@@ -113,11 +114,10 @@ class SynthesisTask(SequenceTask):
         text = self.alphabet.spell(COMPARED, "skip")
         if not text:
             return {}
-        pages = {
-            "biases": [self.trained().write(sampler.at_bias(b), [text], seed)[0][0].strokes for b in BIASES]
-        }
+        trained, alone = self.trained(), TextPassage([text], seed)
+        pages = {"biases": [trained.write(sampler.at_bias(b), alone)[0][0].strokes for b in BIASES]}
         try:
-            ((primed, _),) = self.trained().write(sampler.at_bias(BIASES[1]), [text], seed, prime=example)
+            ((primed, _),) = trained.write(sampler.at_bias(BIASES[1]), TextPassage([text], seed, example))
         except UserError:  # the line is too short to show a style
             return pages
         return pages | {"primed": [example.strokes, primed.strokes]}

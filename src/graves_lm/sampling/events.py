@@ -1,0 +1,91 @@
+"""What drawing a passage gives: a stream of small events, each of them final.
+
+    PenPoint(line=0, point=(0.4, -0.1, 0.0))    the next point of a line
+    LineDone(line=0, report=Report(…))          it has all its points, and went like this
+
+Lines that are drawn side by side take turns. Whoever wants whole lines collects the stream: `whole_lines`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+Point = tuple[float, float, float]
+"""(dx, dy, end of stroke): normalised as the network draws it, in data units from `trained` on."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How well a line went.
+
+    points: how many it has.
+    coverage_U: how many points the window spent on each character.
+    stopped: whether the stop rule ended it; False: the cap on its points did, or the window stood still.
+    nats: of its points under the unbiased density.
+    stuck: the character on which the window stood for too long, where that ended the line.
+    """
+
+    points: int
+    coverage_U: Tensor
+    stopped: bool
+    nats: float
+    stuck: int | None = None
+
+    @property
+    def skipped(self) -> list[int]:
+        """Characters on which the window spent less than one point."""
+        return [u for u, points in enumerate(self.coverage_U.tolist()) if points < 1]
+
+    @property
+    def faults(self) -> tuple[bool, int]:
+        """Smaller is better: stopped by itself, nothing skipped."""
+        return (not self.stopped, len(self.skipped))
+
+
+class PenPoint(NamedTuple):
+    """The next point of a line of the passage, counted from 0."""
+
+    line: int
+    point: Point
+
+
+class LineDone(NamedTuple):
+    """A line has all its points."""
+
+    line: int
+    report: Report
+
+
+Event = PenPoint | LineDone
+
+
+class WholeLine(NamedTuple):
+    """All points of a line, and how it went."""
+
+    line: int
+    points: list[Point]
+    report: Report
+
+
+def whole_lines(events: Iterable[Event]) -> Iterator[WholeLine]:
+    """Each line when it is done."""
+    points: defaultdict[int, list[Point]] = defaultdict(list)
+    for event in events:
+        if isinstance(event, PenPoint):
+            points[event.line].append(event.point)
+        else:
+            yield WholeLine(event.line, points.pop(event.line, []), event.report)
+
+
+def in_order(lines: Iterable[WholeLine]) -> Iterator[WholeLine]:
+    """The lines by their numbers from 0 on, each as soon as all before it are done."""
+    waiting: dict[int, WholeLine] = {}
+    following = 0
+    for line in lines:
+        waiting[line.line] = line
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1

@@ -1,0 +1,91 @@
+"""Events of a sampler as events in data units, and as lines."""
+
+import numpy as np
+import pytest
+import torch
+
+from graves_lm.data.alphabet import Alphabet
+from graves_lm.data.strokes import Normalisation
+from graves_lm.models.synthesis import SynthesisNetwork
+from graves_lm.runtime.errors import UserError
+from graves_lm.sampling.events import LineDone, PenPoint, Report
+from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting
+from tests.data.lines import make_line
+
+NORM = Normalisation((8.0, -1.0), (42.0, 36.0))
+POINTS = [(0.1, -0.7, 0.0), (1.3, 0.3, 1.0), (-0.2, 0.9, 0.0), (0.4, -1e-3, 0.0)]
+
+
+class Played:
+    """A sampler that plays the same two lines, side by side, whatever it is asked for."""
+
+    batch_size = 64
+
+    def events(self, network, passage):
+        self.asked = passage
+        return self._events()
+
+    def _events(self):
+        for point in POINTS:
+            yield PenPoint(1, point)
+            yield PenPoint(0, tuple(2 * v if v != 1 else 1.0 for v in point))
+        for line in (1, 0):
+            yield LineDone(line, Report(len(POINTS), torch.ones(2), True, -1.0))
+
+
+@pytest.fixture(scope="module")
+def trained():
+    network = SynthesisNetwork(4, layers=1, hidden_size=4, mixtures=2).eval()
+    return TrainedHandwriting(network, NORM, Alphabet(" abc"), {})
+
+
+@pytest.mark.parametrize("primed", [False, True])
+def test_lines_are_the_normalised_points_in_data_units(trained, primed):
+    """Stated on whole arrays. Unprimed, the point before the first one belongs to the line; after a prime the
+    pen begins with the first one. The last lifts the pen."""
+    sampler = Played()
+    prime = make_line("me", 60, "cab") if primed else None
+    lines = trained.write(sampler, TextPassage(["ab", "ba"], 5, prime, first_line=7))
+    assert [(line.id, line.text) for line, _ in lines] == [("line-8", "ab"), ("line-9", "ba")]
+    for scale, (line, report) in zip((2, 1), lines, strict=True):
+        expected = NORM.invert(np.array(POINTS, np.float32) * np.array([scale, scale, 1], np.float32))
+        expected[-1, 2] = 1
+        if primed:
+            expected[0, :2] = 0
+        else:
+            expected = np.concatenate([np.zeros((1, 3), np.float32), expected])
+        np.testing.assert_allclose(line.strokes, expected, rtol=1e-6)
+        assert line.strokes.dtype == np.float32
+        assert report.stopped
+    asked = sampler.asked
+    assert (asked.texts, asked.seed, asked.first_line, asked.live) == ([[1, 2], [2, 1]], 5, 7, False)
+    assert (asked.prime is None) == (not primed)
+
+
+def test_a_point_is_given_when_the_next_one_is_drawn(trained):
+    """And the last one, which lifts the pen, before its line is done."""
+    drawn = []
+
+    class Noted(Played):
+        def _events(self):
+            for event in super()._events():
+                if event.line == 0:
+                    drawn.append(event)
+                    yield event
+
+    given = trained.events(Noted(), TextPassage(["ab", "ba"], live=True))
+    for n in range(1, len(POINTS) + 1):
+        assert isinstance(next(given), PenPoint)
+        assert len(drawn) == n
+    last, done = given
+    assert last.point[2] == 1
+    assert isinstance(done, LineDone)
+
+
+def test_what_cannot_be_drawn_is_said_before_anything_is(trained):
+    for passage, message in (
+        (TextPassage(["axb"]), "'x'"),
+        (TextPassage(["ab"], prime=make_line("me", 5, "cab")), "too short"),
+    ):
+        with pytest.raises(UserError, match=message):
+            trained.events(Played(), passage)
