@@ -1,6 +1,6 @@
 """Drawing handwriting point by point against reading the synthesis network's weights once a point.
 
-A point is one of `SynthesisSampler.stream`: a step of the 3×400 network, the stop rule, the drawing of
+A point is one of `SynthesisSampler.events`: a step of the 3×400 network, the stop rule, the drawing of
 the point, and what the sampler keeps of it; the text has 29 characters. The floor is torch's products of a
 vector (or of 64) with the float32 weights, and nothing around them. At batch 1 a kernel beats it, so there
 is a stricter one, `read`: how long torch takes to add the weights up. For comparison, `point`, a step with
@@ -20,9 +20,11 @@ import torch
 from report import report
 
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
+from graves_lm.sampling.events import LineDone
 from graves_lm.sampling.noise import point_noise
 from graves_lm.sampling.packed import PackedNetwork
-from graves_lm.sampling.synthesis import DrawnLine, SynthesisSampler
+from graves_lm.sampling.passage import Passage
+from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.sampling.weights import KINDS
 
 SYMBOLS, LAYERS, H, K, MIXTURES, CHARACTERS = 57, 3, 400, 10, 20, 29
@@ -50,8 +52,8 @@ def drawn_points(network: SynthesisNetwork, texts: list[list[int]], weights: str
     """A point of every line at a time, for ever; lines that all have the same text end together."""
     while True:
         sampler = SynthesisSampler(weights=weights, longest_dwell=10**6)
-        for count, (_, part) in enumerate(sampler.stream(network, texts), 1):
-            if isinstance(part, DrawnLine):
+        for count, event in enumerate(sampler.events(network, Passage(texts, live=True)), 1):
+            if isinstance(event, LineDone):
                 break  # from here on fewer lines would be drawn
             if count % len(texts) == 0:
                 yield
