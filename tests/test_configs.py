@@ -235,9 +235,10 @@ def test_search_spaces_hold_the_defaults_of_their_task(option):
 def test_pruners_build(option, tmp_path):
     needs_its_package(option, "sweep")
     cfg = composed("train", "sweep=study", f"sweep/pruner={option}").callbacks.prune.copy()
-    cfg.run_dir, cfg.monitor = str(tmp_path), "val/bpc"
+    cfg.run_dir = cfg.trial.run_dir = str(tmp_path)
+    cfg.monitor = "val/bpc"
     callback = instantiate(cfg)
-    assert type(callback.pruner).__name__.removesuffix("Pruner") == {"none": "Nop"}.get(
+    assert type(callback.trial.pruner).__name__.removesuffix("Pruner") == {"none": "Nop"}.get(
         option, option.title()
     )
 

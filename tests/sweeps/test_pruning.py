@@ -10,7 +10,8 @@ pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
 from optuna.pruners import MedianPruner, NopPruner
 from optuna.trial import TrialState
 
-from graves_lm.sweeps.pruning import PruneTrial
+from graves_lm.learning.callbacks.pruning import PruneTrial
+from graves_lm.sweeps.pruning import StudiedTrial
 from graves_lm.sweeps.runs import PRUNED
 from tests.runs import train, write_text
 from tests.sweeps.test_study import study
@@ -31,6 +32,10 @@ class Trainer:
         return value
 
 
+def pruning(run_dir, pruner):
+    return PruneTrial(run_dir, "val/bpc", StudiedTrial(run_dir, pruner))
+
+
 def validate(callback, trainer, figures):
     """Report figures until the run is stopped; how many it took."""
     callback.on_fit_start(trainer, None)
@@ -49,7 +54,7 @@ def begin(folder, earlier=((9.0, 5.0, 2.0), (9.0, 6.0, 3.0))):
         (trial,) = it.reserve(1, 99)
         run_dir = folder / str(trial.number)
         run_dir.mkdir()
-        validate(PruneTrial(run_dir, "val/bpc", NopPruner()), Trainer(), figures)
+        validate(pruning(run_dir, NopPruner()), Trainer(), figures)
         it.tell(trial.number, TrialState.COMPLETE, figures[-1])
     (trial,) = it.reserve(1, 99)
     run_dir = folder / str(trial.number)
@@ -62,7 +67,7 @@ PRUNER = MedianPruner(n_startup_trials=2, n_warmup_steps=2)
 
 def test_a_run_worse_than_the_median_is_stopped(tmp_path):
     it, run_dir = begin(tmp_path)
-    assert validate(PruneTrial(run_dir, "val/bpc", PRUNER), Trainer(), [50.0, 7.0, 1.0]) == 2
+    assert validate(pruning(run_dir, PRUNER), Trainer(), [50.0, 7.0, 1.0]) == 2
     assert (run_dir / PRUNED).read_text() == "given up at step 7, validation 2, with val/bpc 7.0000\n"
     assert it.trials()[2].intermediate_values == {1: 50.0, 2: 7.0}
     it.tell(2, TrialState.PRUNED)
@@ -71,15 +76,15 @@ def test_a_run_worse_than_the_median_is_stopped(tmp_path):
 
 def test_a_run_better_than_the_median_goes_on(tmp_path):
     _, run_dir = begin(tmp_path)
-    assert validate(PruneTrial(run_dir, "val/bpc", PRUNER), Trainer(), [50.0, 5.2, 1.0]) == 3
+    assert validate(pruning(run_dir, PRUNER), Trainer(), [50.0, 5.2, 1.0]) == 3
     assert not (run_dir / PRUNED).exists()
 
 
 def test_a_resumed_run_counts_on(tmp_path):
     it, run_dir = begin(tmp_path)
-    first = PruneTrial(run_dir, "val/bpc", NopPruner())
+    first = pruning(run_dir, NopPruner())
     validate(first, Trainer(), [9.0])
-    second = PruneTrial(run_dir, "val/bpc", PRUNER)
+    second = pruning(run_dir, PRUNER)
     second.load_state_dict(first.state_dict())
     assert validate(second, Trainer(), [7.0, 1.0]) == 1
     assert it.trials()[2].intermediate_values == {1: 9.0, 2: 7.0}
@@ -89,9 +94,9 @@ def test_validations_outside_training_are_not_reported(tmp_path):
     it, run_dir = begin(tmp_path)
     trainer = Trainer()
     trainer.fn = TrainerFn.VALIDATING
-    validate(PruneTrial(run_dir, "val/bpc", PRUNER), trainer, [50.0, 50.0, 50.0])
+    validate(pruning(run_dir, PRUNER), trainer, [50.0, 50.0, 50.0])
     trainer.fn, trainer.sanity_checking = TrainerFn.FITTING, True
-    validate(PruneTrial(run_dir, "val/bpc", PRUNER), trainer, [50.0, 50.0, 50.0])
+    validate(pruning(run_dir, PRUNER), trainer, [50.0, 50.0, 50.0])
     assert it.trials()[2].intermediate_values == {}
 
 
@@ -105,7 +110,7 @@ def test_a_run_that_is_no_trial_under_way_is_left_alone(tmp_path, case):
         it.tell(2, TrialState.COMPLETE, 1.0)
     else:
         run_dir = run_dir.parent / "again"
-    assert validate(PruneTrial(run_dir, "val/bpc", PRUNER), Trainer(), [50.0, 50.0]) == 2
+    assert validate(pruning(run_dir, PRUNER), Trainer(), [50.0, 50.0]) == 2
     assert it.trials()[2].intermediate_values == {}
 
 
@@ -113,7 +118,7 @@ def test_a_pruned_run_ends_like_any_other(tmp_path):
     """Trained for real: it stops at the validation, with its figures and its checkpoint."""
     source = write_text(tmp_path)
     it, run_dir = begin(tmp_path / "study", earlier=((0.1, 0.1), (0.1, 0.1)))
-    pruner = ["sweep=study", "callbacks.prune.pruner.n_startup_trials=2"]
+    pruner = ["sweep=study", "callbacks.prune.trial.pruner.n_startup_trials=2"]
     record = train(run_dir, source, *pruner, "trainer.max_steps=6", "trainer.val_check_interval=2")
     assert record["steps"] == 2
     assert (run_dir / PRUNED).read_text().startswith("given up at step 2, validation 1, with val/bpc ")
