@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.commands.configuration import check_configuration
 from graves_lm.commands.launch import CONF
-from graves_lm.data.base import SequenceDataModule
+from graves_lm.data.base import Corpus
 from graves_lm.learning.training import run
 from graves_lm.trained.samplers import whole_sampler
 from tests.data.test_iam import write_tree
@@ -249,9 +249,9 @@ def test_data_options_build(option, tmp_path):
         "train", f"data={option}", *data_source(option, tmp_path), f"data.cache_dir={tmp_path / 'c'}"
     )
     data = instantiate(cfg.data)
-    assert isinstance(data, SequenceDataModule)
-    data.prepare_data()
-    data.setup()
+    assert isinstance(data, Corpus)
+    data.prepare()
+    data.open()
     assert data.card["counts"]["train"] > 0
     assert tuple(data.facts()) == data.gives
 

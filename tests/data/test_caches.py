@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from graves_lm.data import base, cache_folder
-from graves_lm.data.base import SequenceDataModule
+from graves_lm.data.base import Corpus
 from graves_lm.data.cache_folder import BLOCK, MANIFEST, CacheFolder, DamagedCache, seal, write_array
 from graves_lm.data.ink.corpus import InkData
 from graves_lm.data.text.file import TextFile
@@ -23,7 +23,7 @@ from graves_lm.runtime.errors import UserError
 from tests.data.cache_mutants import mutants
 from tests.data.lines import make_line, write_ink
 
-Make = Callable[[], SequenceDataModule]
+Make = Callable[[], Corpus]
 
 
 @pytest.fixture
@@ -44,16 +44,16 @@ def make(request) -> Make:
     return request.getfixturevalue(request.param)
 
 
-def ready(make: Make) -> SequenceDataModule:
+def ready(make: Make) -> Corpus:
     data = make()
-    data.prepare_data()
-    data.setup()
+    data.prepare()
+    data.open()
     return data
 
 
-def all_of(data: SequenceDataModule) -> list[bytes]:
+def all_of(data: Corpus) -> list[bytes]:
     """Every number of every batch, and the facts."""
-    loaders = [data.train_dataloader(), data.eval_dataloader("val")]
+    loaders = [data.training_batches(), data.evaluation_batches("val")]
     parts = [
         part.numpy().tobytes()
         for loader in loaders
@@ -140,7 +140,6 @@ def test_a_huge_manifest_is_not_read(text):
 def test_a_cache_that_goes_away_in_mid_run_is_still_read(make):
     data, other = ready(make), ready(make)
     shutil.rmtree(data.cache)
-    data.setup("test")  # the trainer does, for the next stage
     assert all_of(data) == all_of(other)
 
 
@@ -234,8 +233,8 @@ def test_the_fingerprint_is_that_of_the_data_wherever_they_are(tmp_path):
         pens = InkData(source=tmp_path / place / "ink.json", cache_dir=cache)
         modules = [TextFile(source=source, cache_dir=cache), pens]
         for data in modules:
-            data.prepare_data()
-            data.setup()
+            data.prepare()
+            data.open()
         prints.add(tuple(data.fingerprint() for data in modules))
     assert len(prints) == 1
     assert len(set(prints.pop())) == 2
@@ -308,7 +307,7 @@ def test_who_waits_for_another_process_says_so(text, tmp_path, monkeypatch, capl
     other.start()
     held.wait()
     with caplog.at_level("INFO"):
-        data.prepare_data()
+        data.prepare()
     other.join()
     assert f"waiting for another process that makes {data.cache}" in caplog.text
 
@@ -326,7 +325,7 @@ def test_something_else_in_the_caches_place(make, tmp_path, kind):
     with pytest.raises(
         UserError, match=rf"^{data.cache}: in the place of a cache, and not a folder; remove it"
     ):
-        data.prepare_data()
+        data.prepare()
     assert names(tmp_path / "cache") == [data.cache.name]
 
 
@@ -338,7 +337,7 @@ def test_links_in_the_way_are_not_followed(make, tmp_path, what):
     (tmp_path / "mine" / "kept").touch()
     (tmp_path / "cache" / f".{data.cache.name}.{what}").symlink_to(tmp_path / "mine")
     with pytest.raises(UserError, match=r"^data\.cache_dir=.*: no cache can be written"):
-        data.prepare_data()
+        data.prepare()
     assert names(tmp_path / "mine") == ["kept"]
 
 
@@ -355,7 +354,7 @@ def test_places_for_caches_that_are_none(text, tmp_path):
     for place in (file, file / "below", Path("/proc/nowhere"), Path("/dev/null"), tmp_path / ("x" * 300)):
         data = TextFile(source=file, cache_dir=place)
         with pytest.raises(UserError, match=r"^data\.cache_dir=.*: (cannot be made|no cache can be written)"):
-            data.prepare_data()
+            data.prepare()
 
 
 def test_a_cache_among_the_files_of_its_source(pen, tmp_path):
@@ -363,12 +362,12 @@ def test_a_cache_among_the_files_of_its_source(pen, tmp_path):
     pen()
     (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(UserError, match=rf"^data\.cache_dir={tmp_path} lies in {tmp_path}, whose"):
-        InkData(source=tmp_path, cache_dir=tmp_path).prepare_data()
+        InkData(source=tmp_path, cache_dir=tmp_path).prepare()
     caches = set()
     for place in (tmp_path / "cache", tmp_path / "link" / "cache"):
         for _ in range(2):
             data = InkData(source=tmp_path, cache_dir=place)
-            data.prepare_data()
+            data.prepare()
             caches.add(data.cache.name)
     assert len(caches) == 1
 
@@ -383,7 +382,7 @@ def test_a_full_disk(make, tmp_path):
     try:
         expected = r"^data\.cache_dir=.*: no cache can be written \(.*No space left.*\); make room there"
         with pytest.raises(UserError, match=expected):
-            make().prepare_data()
+            make().prepare()
         assert [n for n in names(tmp_path / "cache") if not n.endswith(".lock")] == []
     finally:
         subprocess.run(["umount", str(tmp_path / "cache")], check=True)

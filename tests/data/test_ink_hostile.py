@@ -100,7 +100,7 @@ def test_what_is_no_file_is_named(tmp_path):
     assert reasons["pipe.inkml"] == "is not a regular file"
     assert "leaves the folder" in reasons["passwd.dat"]
     data = InkData(source=tmp_path, cache_dir=tmp_path / "cache")
-    data.prepare_data()
+    data.prepare()
     assert "passwd.dat: is a link" in (data.cache / "report.txt").read_text()
 
 
@@ -139,8 +139,8 @@ def test_names_with_odd_characters(tmp_path):
     ((name, _),) = problems
     assert name.isprintable()
     data = InkData(source=tmp_path, cache_dir=tmp_path / "cache")
-    data.prepare_data()
-    data.setup()
+    data.prepare()
+    data.open()
     assert len(data.store) == 5
     assert (data.cache / "report.txt").read_text(encoding="utf-8").count("\n") == 1
 
@@ -205,4 +205,4 @@ def test_one_line_says_which_other_was_lost(tmp_path):
     with pytest.raises(
         UserError, match=r"has one line of handwriting .*; left out was .*b\.inkml: not well-formed"
     ):
-        InkData(source=tmp_path, cache_dir=tmp_path / "cache").prepare_data()
+        InkData(source=tmp_path, cache_dir=tmp_path / "cache").prepare()

@@ -19,8 +19,9 @@ from graves_lm.data.iam.reading import read_iam
 from graves_lm.data.ink import corpus as pen_ink
 from graves_lm.data.ink.corpus import InkData
 from graves_lm.data.ink.reading import read_ink
-from graves_lm.data.pen import PenDataModule, repeats
+from graves_lm.data.pen import PenCorpus, repeats
 from graves_lm.data.strokes import Normalisation, StrokeLine
+from graves_lm.learning.data_module import CorpusDataModule
 from graves_lm.runtime.errors import UserError
 from tests.data.lines import make_line, write_ink
 from tests.data.test_iam import BROKEN, line_file, write_tree
@@ -33,7 +34,7 @@ def some_ink(path: Path, count: int = 20) -> Path:
     return write_ink(path, [make_line(f"note-{i}", 10 + 3 * i, "ab") for i in range(count)])
 
 
-def make(kind: str, folder: Path, **settings: Any) -> PenDataModule:
+def make(kind: str, folder: Path, **settings: Any) -> PenCorpus:
     """A small data module of each kind; `folder` holds its source and its cache."""
     settings = {"cache_dir": folder / "cache"} | settings
     if kind == "hershey":
@@ -45,23 +46,23 @@ def make(kind: str, folder: Path, **settings: Any) -> PenDataModule:
     return InkData(source=source if source.exists() else some_ink(source), **settings)
 
 
-def ready(data: PenDataModule) -> PenDataModule:
-    data.prepare_data()
-    data.setup()
+def ready(data: PenCorpus) -> PenCorpus:
+    data.prepare()
+    data.open()
     return data
 
 
-def refuse(data: PenDataModule) -> str:
+def refuse(data: PenCorpus) -> str:
     """The one line with which preparing is refused, after which no cache is left, whole or partial."""
     with pytest.raises(UserError) as caught:
-        data.prepare_data()
+        data.prepare()
     if data.cache_dir.exists():
         assert [p for p in data.cache_dir.iterdir() if p.suffix != ".lock"] == []
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def lines_of(data: PenDataModule, split: str) -> list[StrokeLine]:
+def lines_of(data: PenCorpus, split: str) -> list[StrokeLine]:
     return [data.store[int(i)] for i in data.store.indices(split)]
 
 
@@ -153,7 +154,7 @@ def test_a_failure_while_building_leaves_no_cache(tmp_path, monkeypatch):
     data = make("ink", tmp_path)
     monkeypatch.setattr(Normalisation, "fit", lambda lines: (_ for _ in ()).throw(OSError(28, "disk full")))
     with pytest.raises(UserError, match=r"no cache can be written .disk full"):
-        data.prepare_data()
+        data.prepare()
     assert [p for p in data.cache_dir.iterdir() if p.suffix != ".lock"] == []
 
 
@@ -188,7 +189,7 @@ import os, sys
 import graves_lm.data.hershey.corpus as pen
 pen._CHUNK = 2
 os.sched_getaffinity = lambda pid: range(2)
-pen.HersheyData(lines=14, writers=4, eval_lines=5, seed=3, cache_dir=sys.argv[1]).prepare_data()
+pen.HersheyData(lines=14, writers=4, eval_lines=5, seed=3, cache_dir=sys.argv[1]).prepare()
 """
 
 
@@ -253,7 +254,7 @@ def test_training_offsets_have_mean_0_and_deviation_1(tmp_path, kind):
     """Over the unpadded points that are predicted; the other splits are in the same units."""
     data = ready(make(kind, tmp_path, batch_size=3))
     points = np.concatenate(
-        [batch.point_TB3[1:][batch.scored_TB].numpy() for batch in data.train_dataloader()]
+        [batch.point_TB3[1:][batch.scored_TB].numpy() for batch in data.training_batches()]
     ).astype(np.float64)
     assert len(points) == data.card["points"]["train"]
     np.testing.assert_allclose(points[:, :2].mean(0), 0, atol=1e-6)
@@ -262,7 +263,7 @@ def test_training_offsets_have_mean_0_and_deviation_1(tmp_path, kind):
     index = data.store.indices("val")[:1]
     offsets = data.store.strokes(int(index[0]))[1:, :2].astype(np.float64)
     expected = (offsets - data.normalisation.mean) / data.normalisation.std
-    found = data.eval_dataloader("val").batch(index).point_TB3[1:, 0, :2]
+    found = data.evaluation_batches("val").batch(index).point_TB3[1:, 0, :2]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -270,9 +271,9 @@ def test_training_offsets_have_mean_0_and_deviation_1(tmp_path, kind):
 def test_the_loaders_have_the_lines_of_their_split(tmp_path, kind):
     data = ready(make(kind, tmp_path, batch_size=3, eval_batch_size=2))
     for loader, split, size in (
-        (data.train_dataloader(), "train", 3),
-        (data.val_dataloader(), "val", 2),
-        (data.eval_dataloader("val"), "val", 2),
+        (data.training_batches(), "train", 3),
+        (data.evaluation_batches("val"), "val", 2),
+        (data.evaluation_batches("val"), "val", 2),
     ):
         plan = loader.plan(0)
         assert sorted(int(i) for batch in plan for i in batch) == data.store.indices(split).tolist()
@@ -282,12 +283,13 @@ def test_the_loaders_have_the_lines_of_their_split(tmp_path, kind):
 
 def test_the_debugging_trainer_gets_the_same_batch_again(tmp_path):
     data = ready(make("ink", tmp_path, batch_size=4))
-    data.trainer = SimpleNamespace(overfit_batches=1, global_rank=0, world_size=1)  # type: ignore[assignment]
-    loader = data.train_dataloader()
+    module = CorpusDataModule(data)
+    module.trainer = SimpleNamespace(overfit_batches=1, global_rank=0, world_size=1)  # type: ignore[assignment]
+    loader = module.train_dataloader()
     first, second = (next(iter(loader)) for _ in range(2))
     assert np.array_equal(first.point_TB3, second.point_TB3)
-    data.trainer.overfit_batches = 0.0
-    loader = data.train_dataloader()
+    module.trainer.overfit_batches = 0.0  # type: ignore[union-attr]
+    loader = module.train_dataloader()
     first, second = (next(iter(loader)) for _ in range(2))
     assert not np.array_equal(first.point_TB3, second.point_TB3)
 
@@ -296,8 +298,9 @@ def test_processes_of_a_trainer_share_the_lines(tmp_path):
     data = ready(make("ink", tmp_path, batch_size=2))
     seen = []
     for rank in range(3):
-        data.trainer = SimpleNamespace(overfit_batches=0, global_rank=rank, world_size=3)  # type: ignore[assignment]
-        seen += [int(i) for batch in data.train_dataloader().plan(0) for i in batch]
+        module = CorpusDataModule(data)
+        module.trainer = SimpleNamespace(overfit_batches=0.0, global_rank=rank, world_size=3)  # type: ignore[assignment]
+        seen += [int(i) for batch in module.train_dataloader().plan(0) for i in batch]
     assert sorted(seen) == data.store.indices("train").tolist()
 
 
@@ -311,15 +314,13 @@ def test_the_example_is_of_median_length_and_always_the_same(tmp_path):
 
 
 def test_read_as_uses_the_units_of_a_checkpoint(tmp_path):
-    """And the trainer's own call of `setup` does not undo it."""
     data = ready(make("ink", tmp_path))
     own, learned = data.normalisation, Normalisation((1.0, 2.0), (3.0, 4.0))
     assert data.facts()["normalisation"] == own
     data.read_as({"normalisation": learned})
-    data.setup("fit")
     assert data.normalisation == data.facts()["normalisation"] == learned
-    batch = next(iter(data.val_dataloader()))
-    line = data.store[int(data.val_dataloader().plan(0)[0][0])]
+    batch = next(iter(data.evaluation_batches("val")))
+    line = data.store[int(data.evaluation_batches("val").plan(0)[0][0])]
     assert np.array_equal(batch.point_TB3[1:, 0], learned.apply(line.strokes)[1:])
     assert batch.symbol_BU.shape[1] == 0  # a network that takes no texts is given none
 
@@ -342,7 +343,7 @@ def test_the_figures_of_the_summary_are_true(tmp_path, kind):
     moves = np.concatenate([line.strokes[1:, :2] for line in lines["train"]]).astype(np.float64)
     (mean_x, mean_y), (std_x, std_y) = moves.mean(0), moves.std(0)
     assert f"mean ({mean_x:.2f}, {mean_y:.2f}), std ({std_x:.2f}, {std_y:.2f})" in text
-    batches = list(data.train_dataloader())
+    batches = list(data.training_batches())
     padding = 1 - sum(b.size for b in batches) / sum(b.scored_TB.numel() for b in batches)
     assert f"padding: {padding:.1%} of the computed steps, in batches of 3 lines" in text
     characters = sorted(set("".join(line.text for line in every)))
@@ -450,15 +451,15 @@ def test_lines_that_never_move_up_or_down(tmp_path):
 def test_a_split_that_there_is_not(tmp_path):
     data = ready(make("ink", tmp_path))
     with pytest.raises(UserError, match="no part 'test', only train, val"):
-        data.eval_dataloader("test")
+        data.evaluation_batches("test")
 
 
 def test_a_damaged_cache_says_what_to_do(tmp_path):
     data = make("ink", tmp_path)
-    data.prepare_data()
+    data.prepare()
     (data.cache / "points.npy").write_bytes(b"")
     with pytest.raises(UserError, match=r"points\.npy: 0 bytes long, .* delete the folder"):
-        data.setup()
+        data.open()
 
 
 # --- the licensed data ----------------------------------------------------------------------------
@@ -505,7 +506,7 @@ def test_splits_and_normalisation_of_the_database(database):
     np.testing.assert_allclose(database.normalisation.std, (42, 37), atol=0.3)
     texts = dict(zip(database.store.ids, database.store.texts, strict=True))
     assert texts["a08-551z-09"] == "pinned."
-    assert database.train_dataloader().padding_share() < 0.05
+    assert database.training_batches().padding_share() < 0.05
     owner = IamData(source=database.source, split="owner", cache_dir=database.cache_dir)
     counts = {"train": 5_364, "val": 1_438, "val_t": 1_518, "test": 3_859}
     assert ready(owner).card["counts"] == counts
@@ -530,10 +531,10 @@ def test_they_are_so_in_training_alone(tmp_path):
     )
     rare = {int(i) for i in plain.store.indices("train") if "Z" in plain.store.texts[i]}
     assert rare
-    seen = np.concatenate(more.train_dataloader().plan(0))
+    seen = np.concatenate(more.training_batches().plan(0))
     times = {int(i): int((seen == i).sum()) for i in more.store.indices("train")}
     assert all(times[i] == (3 if i in rare else 1) for i in times)
-    assert sorted(np.concatenate(plain.train_dataloader().plan(0))) == sorted(plain.store.indices("train"))
-    assert len(np.concatenate(more.val_dataloader().plan(0))) == len(more.store.indices("val"))
+    assert sorted(np.concatenate(plain.training_batches().plan(0))) == sorted(plain.store.indices("train"))
+    assert len(np.concatenate(more.evaluation_batches("val").plan(0))) == len(more.store.indices("val"))
     with pytest.raises(UserError, match=r"data\.rare_share=1\.5: a number of at least 0 and below 1"):
         InkData(source=source, rare_share=1.5)

@@ -24,7 +24,7 @@ from graves_lm.data.cache_folder import StoredArray
 from graves_lm.data.symbols import Symbols, codes_of
 from graves_lm.data.text import corpus as text
 from graves_lm.data.text import enwik8 as text_enwik8
-from graves_lm.data.text.corpus import SPLITS, TextDataModule, cut
+from graves_lm.data.text.corpus import SPLITS, TextCorpus, cut
 from graves_lm.data.text.enwik8 import Enwik8, download
 from graves_lm.data.text.file import TextFile, codes_in
 from graves_lm.data.text.ptb import PennTreebank
@@ -38,20 +38,20 @@ PTB_WORDS = {
 }
 
 
-def ready(data: TextDataModule) -> TextDataModule:
-    data.prepare_data()
-    data.setup()
+def ready(data: TextCorpus) -> TextCorpus:
+    data.prepare()
+    data.open()
     return data
 
 
-def text_of(data: TextDataModule, split: str) -> str:
+def text_of(data: TextCorpus, split: str) -> str:
     return data.symbols.decode(data.sequence(split))
 
 
-def refuse(data: TextDataModule) -> str:
+def refuse(data: TextCorpus) -> str:
     """The message of the error when `data` is prepared, after which no cache, whole or partial, is left."""
     with pytest.raises(UserError) as caught:
-        data.prepare_data()
+        data.prepare()
     if data.cache_dir.exists():
         left = [p for p in data.cache_dir.iterdir() if p.suffix not in (".lock", ".zip")]
         assert left == []
@@ -139,7 +139,7 @@ def test_missing_files_are_named_with_their_setting(tmp_path):
     assert refuse(held_out) == f"data.val_source={gone}: no such file"
     blocked = TextFile(source=here, cache_dir=here / "cache")
     with pytest.raises(UserError, match=r"^data\.cache_dir="):
-        blocked.prepare_data()
+        blocked.prepare()
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
@@ -241,14 +241,14 @@ def test_caches_stay_on_the_disk_and_are_small(tmp_path):
         assert isinstance(data.sequence(split), StoredArray)
         assert data.sequence(split).dtype == np.uint8
         assert not data.sequence(split)[:5].flags.writeable
-    assert isinstance(data.train_dataloader().sequence, StoredArray)
+    assert isinstance(data.training_batches().sequence, StoredArray)
 
 
 def test_a_prepared_corpus_is_not_built_again(tmp_path, monkeypatch):
     data = TextFile(source=write(tmp_path / "a.txt", "abc" * 50), cache_dir=tmp_path / "cache")
-    data.prepare_data()
+    data.prepare()
     monkeypatch.setattr(TextFile, "encode_splits", lambda self: pytest.fail("built twice"))
-    data.prepare_data()
+    data.prepare()
 
 
 def test_what_a_killed_run_left_does_not_stand_in_the_way(tmp_path):
@@ -278,7 +278,7 @@ def test_failing_while_writing_leaves_nothing(tmp_path, monkeypatch):
         rf"^data\.cache_dir={data.cache_dir}: no cache can be written \(No space left.*; make room there"
     )
     with pytest.raises(UserError, match=expected):
-        data.prepare_data()
+        data.prepare()
     assert [p.name for p in data.cache_dir.iterdir() if p.suffix != ".lock"] == []
     monkeypatch.undo()
     assert text_of(ready(data), "val").strip("abc") == ""
@@ -298,7 +298,7 @@ def test_threads_preparing_at_once_build_once(tmp_path, monkeypatch):
     def prepare():
         data = TextFile(source=file, cache_dir=tmp_path / "cache")
         start.wait()
-        data.prepare_data()
+        data.prepare()
         done.append(data)
 
     done: list[TextFile] = []
@@ -315,8 +315,8 @@ def test_threads_preparing_at_once_build_once(tmp_path, monkeypatch):
 def _prepare_at(file: Path, cache: Path, start) -> None:
     data = TextFile(source=file, cache_dir=cache)
     start.wait()
-    data.prepare_data()
-    data.setup()
+    data.prepare()
+    data.open()
     assert len(data.sequence("train")) == 1800
 
 
@@ -342,12 +342,12 @@ def test_memory_while_encoding_a_large_file_is_that_of_its_pieces(tmp_path, unit
     data = TextFile(source=file, unit=unit, cache_dir=tmp_path / "cache")
     tracemalloc.start()
     try:
-        data.prepare_data()
+        data.prepare()
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert peak < 50_000_000  # a few pieces, however large the file is
-    data.setup()
+    data.open()
     found = np.array(data.symbols.items if unit == "byte" else [ord(c) for c in data.symbols.items])
     assert np.array_equal(found[data.sequence("val")[:]], values[round(0.9 * size) : round(0.95 * size)])
 
@@ -359,7 +359,7 @@ def test_training_goes_through_the_whole_text(tmp_path):
     text = "".join(chr(97 + i % 26) for i in range(1000))
     file = write(tmp_path / "a.txt", text)
     data = ready(TextFile(source=file, cache_dir=tmp_path / "c", batch_size=3, length=7, reset_every=4))
-    batches = list(data.train_dataloader())
+    batches = list(data.training_batches())
     rows = np.concatenate([b.symbol_TB.numpy() for b in batches])
     scored = np.concatenate([b.scored_TB.numpy() for b in batches])
     assert data.symbols.decode(rows.T[scored.T]) == text[:900]
@@ -385,7 +385,7 @@ def test_too_many_streams_are_told_the_setting_and_the_split(tmp_path):
     with pytest.raises(
         UserError, match=r"^data=textfile, training text: 90 symbols .* 91 are needed.*batch_size"
     ):
-        data.train_dataloader()
+        data.training_batches()
 
 
 def test_symbols_of_another_checkpoint_are_refused(tmp_path):
@@ -816,7 +816,7 @@ def owned(real_data: Path, name: str) -> Path:
     return source
 
 
-def counts_of(data: TextDataModule) -> list[int]:
+def counts_of(data: TextCorpus) -> list[int]:
     counts = json.loads((data.cache / "card.json").read_text())["counts"]
     assert {s: len(data.sequence(s)[:]) for s in SPLITS} == counts
     return [counts[s] for s in SPLITS]

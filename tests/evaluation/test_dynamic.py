@@ -8,9 +8,9 @@ import torch
 
 from graves_lm.data.streams import StreamLoader
 from graves_lm.data.symbols import Symbols
-from graves_lm.evaluation.command import evaluate_statically
 from graves_lm.evaluation.dynamic import DynamicRMS, DynamicSGD, evaluate_dynamically
 from graves_lm.learning.tasks.character import CharacterTask
+from graves_lm.learning.validation import validate
 from graves_lm.models.character import CharacterNetwork
 
 K = 6
@@ -70,7 +70,7 @@ def test_no_symbol_is_used_before_it_is_scored(rule, monkeypatch):
 def test_it_learns_from_what_it_has_seen(rule):
     """On a text of one repeated pattern, learning on the way must beat fixed weights by far."""
     text = np.tile(np.array([0, 1, 2, 3, 4, 5, 0, 3], dtype=np.uint8), 150)
-    static = evaluate_statically(make_task(), StreamLoader(text, 1, 10))["bpc"]
+    static = validate(make_task(), StreamLoader(text, 1, 10))["bpc"]
     learned = dynamic(make_task(), text, RULES[rule]())["bpc"]
     assert learned < static - 0.5
 
@@ -78,7 +78,7 @@ def test_it_learns_from_what_it_has_seen(rule):
 @pytest.mark.parametrize("rule", [DynamicSGD(lr=0.0), DynamicRMS(lr=0.0, segments=3)])
 def test_rate_zero_is_static_evaluation(rule):
     text = sequence()
-    static = evaluate_statically(make_task(), StreamLoader(text, 1, 10))
+    static = validate(make_task(), StreamLoader(text, 1, 10))
     assert dynamic(make_task(), text, rule) == pytest.approx(static, rel=1e-12)
 
 
@@ -124,17 +124,17 @@ def test_uniform_model_costs_log2_k_whatever_the_batching():
     for w in task.network.parameters():
         w.data.zero_()
     for rows, length, warm_up in [(1, 7, 0), (5, 13, 0), (4, 10, 30)]:
-        figures = evaluate_statically(task, StreamLoader(sequence(601), rows, length, warm_up=warm_up))
+        figures = validate(task, StreamLoader(sequence(601), rows, length, warm_up=warm_up))
         assert figures["bpc"] == pytest.approx(math.log2(K), abs=1e-12)
         assert figures["perplexity"] == pytest.approx(K, abs=1e-9)
 
 
 def test_static_figures_do_not_depend_on_chunk_length_and_hardly_on_rows():
     task, text = make_task(), sequence(900)
-    one = evaluate_statically(task, StreamLoader(text, 1, 10))
+    one = validate(task, StreamLoader(text, 1, 10))
     for length in (1, 37, 900):
-        assert evaluate_statically(task, StreamLoader(text, 1, length)) == pytest.approx(one, rel=1e-12)
-    rows = evaluate_statically(task, StreamLoader(text, 4, 10, warm_up=60))
+        assert validate(task, StreamLoader(text, 1, length)) == pytest.approx(one, rel=1e-12)
+    rows = validate(task, StreamLoader(text, 4, 10, warm_up=60))
     assert rows == pytest.approx(one, rel=2e-3)
-    longer = evaluate_statically(task, StreamLoader(text, 4, 10, warm_up=200))
+    longer = validate(task, StreamLoader(text, 4, 10, warm_up=200))
     assert abs(longer["bpc"] - one["bpc"]) < abs(rows["bpc"] - one["bpc"])

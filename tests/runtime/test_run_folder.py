@@ -87,7 +87,7 @@ def test_what_a_run_depends_on_is_written_down(tmp_path):
     assert found["graves_lm"]["version"] == version("graves-lm")
     assert found["machine"]["cores"] == os.cpu_count()
     data = TextFile(source=source, cache_dir=tmp_path / "cache")
-    data.setup()
+    data.open()
     assert found["data"] == {"name": "textfile", "cache": str(data.cache), "sha256": data.fingerprint()}
     if "commit" in found["graves_lm"]:  # a clone
         assert len(found["graves_lm"]["commit"]) == 40

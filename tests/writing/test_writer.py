@@ -244,8 +244,8 @@ def no_data():
 
 def test_a_prime_by_the_name_of_a_generated_line(generated):
     data = HersheyData(lines=4, writers=2, eval_lines=2, line_characters=(2, 4), cache_dir=generated)
-    data.prepare_data()
-    data.setup()
+    data.prepare()
+    data.open()
     name = data.store.ids[0]
     assert find_prime(name, None, lambda: data).text == data.store.texts[0]
     with pytest.raises(UserError, match=r"no such file, and no such line; did you mean"):

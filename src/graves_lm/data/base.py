@@ -1,4 +1,4 @@
-"""What all data modules share: a cache folder that is there whole or not at all, and its key."""
+"""What all data sets share: a cache folder that is there whole or not at all, and its key."""
 
 import errno
 import hashlib
@@ -6,13 +6,13 @@ import json
 import logging
 import os
 import shutil
-from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from multiprocessing.spawn import get_preparation_data
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from filelock import FileLock, Timeout
 
@@ -30,14 +30,42 @@ ABOUT = "about.json"
 """For people: a line on where the content is from, and a table of what was done to it."""
 
 
-class SequenceDataModule:
+class Batches(Protocol):
+    """An epoch's batches for a process. Where an iteration begins is saved and restored with the trainer's
+    own place, so that a resumed run is the unbroken one."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def end_epochs_after(self, batches: int) -> None:
+        """Say that an epoch is asked for no more than so many batches; a place there is its end."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Share(NamedTuple):
+    """Which part of the data is a process's: it is `rank` of `world` that share it."""
+
+    rank: int = 0
+    world: int = 1
+
+
+ALL = Share()
+"""What a process has that is alone."""
+
+
+class Corpus(ABC):
     """A data set that is prepared once into `cache_dir` and read from there afterwards (see `cache_folder`).
 
-    `data.for_trainer` makes Lightning's data module of it; `trainer` is then the one that it is attached to.
     A subclass names what its cache depends on (`cache_key`), writes it, a card included (`build`,
     `write_card`), and opens it (`open_cache`); `gives` are the names of its `facts`, `content` the files that
     make up the data. The folder is built under a temporary name and renamed when complete, under a lock, so
     that several processes may start at once and a killed one leaves no partial cache.
+
+    It knows no trainer: who asks for batches says for which share of the processes.
 
     Args:
         name: the first part of the cache folder's name.
@@ -48,7 +76,6 @@ class SequenceDataModule:
 
     gives: ClassVar[tuple[str, ...]]
     content: ClassVar[tuple[str, ...]]
-    trainer: Any = None
     card: Mapping[str, Any]
     about: Mapping[str, str]
     files: CacheFolder | None = None
@@ -74,13 +101,11 @@ class SequenceDataModule:
         Raises DamagedCache, and anything that follows from a card that is not what it should be.
         """
 
-    def setup(self, stage: str | None = None) -> None:
-        """Open the cache. `card` then says what is in it, `card["counts"]` by split.
+    def open(self) -> None:
+        """Open the cache, once. `card` then says what is in it, `card["counts"]` by split.
 
         Raises UserError, with the file's name, for a cache that is damaged.
         """
-        if self.files is not None:
-            return  # the trainer sets up once more: `read_as` stays, and so does a cache that is gone since
         files = CacheFolder(self.cache)
         self.card, self.about = files.json(CARD), files.json(ABOUT)
         try:
@@ -92,16 +117,16 @@ class SequenceDataModule:
         self.files = files
 
     def fingerprint(self) -> str:
-        """SHA-256 of the data as prepared, wherever they are kept and came from; after `setup`.
+        """SHA-256 of the data as prepared, wherever they are kept and came from; after `open`.
 
         All of it is read: raises UserError where the cache is damaged.
         """
-        assert self.files is not None, "after setup()"
+        assert self.files is not None, "after open()"
         return self.files.fingerprint(self.content)
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:
-        """What a task must know of the data it learns, and keeps in its checkpoints; after `setup`."""
+        """What a task must know of the data it learns, and keeps in its checkpoints; after `open`."""
 
     @abstractmethod
     def read_as(self, facts: Mapping[str, Any]) -> None:
@@ -117,15 +142,15 @@ class SequenceDataModule:
 
     @abstractmethod
     def summary(self) -> str:
-        """A table for the terminal; after `setup`."""
+        """A table for the terminal; after `open`."""
 
     @abstractmethod
-    def train_dataloader(self) -> Iterable[Any]:
-        """An epoch's batches for this process."""
+    def training_batches(self, share: Share = ALL, *, shuffled: bool = True) -> Batches:
+        """An epoch's batches for a process; not `shuffled`: always the same in the same order."""
 
     @abstractmethod
-    def eval_dataloader(self, split: str) -> Iterable[Any]:
-        """Batches of a split in which everything is scored exactly once."""
+    def evaluation_batches(self, split: str, share: Share = ALL) -> Batches:
+        """Batches of a split for a process; over all of them, everything is scored exactly once."""
 
     @cached_property
     def cache(self) -> Path:
@@ -141,7 +166,7 @@ class SequenceDataModule:
         digest = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()
         return self.cache_dir / f"{self.name}-{digest[:12]}"
 
-    def prepare_data(self) -> None:
+    def prepare(self) -> None:
         """Build the cache if it is not there. Safe to call from any number of processes.
 
         Raises UserError for sources that cannot be used and for a place that cannot be written.
@@ -200,10 +225,6 @@ class SequenceDataModule:
             raise UserError(
                 f"data.cache_dir={self.cache_dir} lies in {folder}, whose files are all read; choose another"
             )
-
-    def rank_and_world(self) -> tuple[int, int]:
-        """This process's place among the trainer's; (0, 1) without a trainer."""
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
 
 def file_key(path: Path) -> str:

@@ -22,6 +22,6 @@ def prepare(data_cfg: DictConfig, task: Any = None) -> Any:
             f"model={task.task_name} does not go with data={data.name}, which has no {missing[0]}: "
             "model=character takes text (stdlib, textfile, …), the others pen data (hershey, iam, ink)"
         )
-    data.prepare_data()
-    data.setup()
+    data.prepare()
+    data.open()
     return data

@@ -1,4 +1,4 @@
-"""The data module of all pen data: lines in a store, batches of similar lengths."""
+"""What all pen data share: lines in a store, batches of similar lengths."""
 
 from abc import abstractmethod
 from collections import Counter
@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from graves_lm.data.alphabet import Alphabet
-from graves_lm.data.base import CARD, SequenceDataModule, write_card
+from graves_lm.data.base import ALL, CARD, Corpus, Share, write_card
 from graves_lm.data.cache_folder import CacheFolder
 from graves_lm.data.line_batches import Indices, LineLoader
 from graves_lm.data.line_store import FILES, LineStore
@@ -28,7 +28,7 @@ class PenLines(NamedTuple):
     files: Mapping[str, str] = {}
 
 
-class PenDataModule(SequenceDataModule):
+class PenCorpus(Corpus):
     """Lines of handwriting with their texts, normalised by the training split.
 
     Args:
@@ -123,7 +123,7 @@ class PenDataModule(SequenceDataModule):
             for split in self.card["counts"]
         ]
         points = self.store.lengths
-        share = self.train_dataloader().padding_share()
+        share = self.training_batches().padding_share()
         (mean_x, mean_y), (std_x, std_y) = self.normalisation.mean, self.normalisation.std
         about = [
             f"{self.name}: {self.about['about']}",
@@ -136,31 +136,27 @@ class PenDataModule(SequenceDataModule):
         ]
         return "\n".join(([self.about["report"]] if self.about["report"] else []) + about)
 
-    def train_dataloader(self) -> LineLoader:
-        # The debugging trainer wants the same batches again and again.
-        overfit = self.trainer is not None and self.trainer.overfit_batches > 0
+    def training_batches(self, share: Share = ALL, *, shuffled: bool = True) -> LineLoader:
         lines = self.store.indices("train")
         if self.rare_share:
             lines = np.repeat(lines, repeats([self.store.texts[i] for i in lines], self.rare_share))
-        return self._loader("train", lines, self.batch_size, None if overfit else self.shuffle_seed)
+        return self._loader("train", share, lines, self.batch_size, self.shuffle_seed if shuffled else None)
 
-    def eval_dataloader(self, split: str) -> LineLoader:
+    def evaluation_batches(self, split: str, share: Share = ALL) -> LineLoader:
         """Batches of a split in which every line is scored exactly once."""
-        return self._loader(split, self.store.indices(split), self.eval_batch_size, None)
+        return self._loader(split, share, self.store.indices(split), self.eval_batch_size, None)
 
-    def val_dataloader(self) -> LineLoader:
-        return self.eval_dataloader("val")
-
-    def _loader(self, split: str, lines: Indices, batch_size: int, seed: int | None) -> LineLoader:
-        rank, world = self.rank_and_world()
+    def _loader(
+        self, split: str, share: Share, lines: Indices, batch_size: int, seed: int | None
+    ) -> LineLoader:
         return LineLoader(
             self.store,
             lines,
             self.normalisation,
             batch_size,
             alphabet=self.alphabet,
-            rank=rank,
-            world=world,
+            rank=share.rank,
+            world=share.world,
             seed=seed,
             name=f"data={self.name}, {split} lines",
         )

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
+from lightning.pytorch import Trainer
 from omegaconf import DictConfig
 
+from graves_lm.learning.callbacks.checkpoint_file import callback_states
 from graves_lm.learning.tasks.base import SequenceTask
 from graves_lm.runtime.errors import FolderInUse, UserError
 from graves_lm.runtime.run_folder import is_in
@@ -127,3 +129,14 @@ def begin_with(path: str, task: SequenceTask) -> None:
         ) from error
     if any(name.startswith("stack.") for name in missing):
         raise UserError(f"init={path}: the networks differ; give the same model.network settings")
+
+
+def refuse_unfit_state(saved: dict[str, Any], path: str, task: SequenceTask, trainer: Trainer) -> int:
+    """Raises UserError where a checkpoint would put something into the run that is not of the run's own form
+    (see `resuming`); returns the optimiser step that it goes on from."""
+    saved["callbacks"] = callback_states(saved)
+    try:
+        task.refuse_unfit(saved, trainer)
+    except UserError as error:
+        raise UserError(f"resume={path}: refused: {error}") from error
+    return int(saved["global_step"])

@@ -12,20 +12,12 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
+from graves_lm.learning.private import counts_of_steps
 from graves_lm.runtime.errors import UserError, first_line
 
 _MOST = 10**15  # steps and batches
-_SCHEDULER = {
-    "base_lrs": [0.0],
-    "last_epoch": 0,
-    "_step_count": 0,
-    "_is_initial": False,
-    "_get_lr_called_within_step": False,
-    "_last_lr": [0.0],
-    "lr_lambdas": [None],
-}
-"""The state of torch's LambdaLR with one group of parameters."""
 _AVERAGING = {"n_averaged": torch.zeros((), dtype=torch.int64)}
 
 
@@ -68,8 +60,7 @@ def refuse_other_progress(checkpoint: Mapping[str, Any], trainer: Trainer, posit
     elif loader is not None:
         own["fit_loop"]["state_dict"] = {"combined_loader": []}
     refuse_other_form(loops, own, "progress")
-    steps = fit["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]["total"]["completed"]
-    stepped = fit["epoch_loop.state_dict"]["_batches_that_stepped"]
+    steps, stepped = counts_of_steps(fit)
     if not 0 <= stepped <= steps == checkpoint["global_step"]:
         raise UserError("the checkpoint's progress is damaged: its counts of steps differ")
     if loader and loader[0]["next_batch"] > loader[0]["batches"]:
@@ -112,7 +103,7 @@ def refuse_other_optimizer(
     if schedulers:
         group["initial_lr"] = group["lr"]
     refuse_other_form(states[0], {"state": own, "param_groups": [group]}, "optimiser")
-    refuse_other_form(schedulers, [_SCHEDULER] if schedulers else [], "schedule")
+    refuse_other_form(schedulers, [_schedule()] if schedulers else [], "schedule")
     for state in found.values():
         if "step" in state and not float(state["step"]) >= 0:
             raise UserError("the checkpoint's optimiser is damaged: it counts steps below 0")
@@ -129,6 +120,12 @@ def refuse_other_optimizer(
             )
     if not 0 <= theirs["lr"] <= 1e3:
         raise UserError(f"the checkpoint's optimiser is damaged: lr={theirs['lr']}")
+
+
+def _schedule() -> dict[str, Any]:
+    """The state of a schedule of the learning rate, as `Optimization` makes it."""
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    return LambdaLR(optimizer, lambda step: 1.0).state_dict()
 
 
 def refuse_other_processes(states: Any, own: Mapping[str, Any], streams: list[Tensor]) -> None:

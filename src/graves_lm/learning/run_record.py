@@ -13,7 +13,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from graves_lm.runtime.files import write
+from graves_lm.runtime.files import write, write_json
+from graves_lm.runtime.run_folder import FAILED
 
 
 def record_settings(folder: Path) -> None:
@@ -50,7 +51,16 @@ def log_kept(folder: Path) -> Iterator[None]:
         handler.close()
 
 
-def environment(data: Any, sha256: str) -> dict[str, Any]:
+def record_run(cfg: DictConfig, data: Any, sha256: str | None) -> None:
+    """Write a run's settings and what else it depends on; a failure of an earlier try is forgotten."""
+    folder = Path(cfg.run_dir)
+    (folder / FAILED).unlink(missing_ok=True)
+    record_settings(folder)
+    write(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    write_json(folder / "environment.json", environment(data, sha256))
+
+
+def environment(data: Any, sha256: str | None) -> dict[str, Any]:
     """What a run depends on beside its settings: code, packages, machine, and the content of its data, whose
     fingerprint is `sha256`."""
     import torch  # not above: who reads run folders does without

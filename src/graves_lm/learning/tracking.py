@@ -17,11 +17,11 @@ from hydra.types import RunMode
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
-from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
 from graves_lm.learning.csv_logger import KeepingCSVLogger
+from graves_lm.learning.private import OpenWandbLogger, publish
 from graves_lm.runtime.errors import TrainingDiverged, first_line
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def unhindered(action: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
 _told: set[tuple[str, type]] = set()
 
 
-class WandbTracker(WandbLogger):
+class WandbTracker(OpenWandbLogger):
     """Lightning's W&B logger, and what makes its runs comparable, resumable and safe.
 
     Args:
@@ -105,7 +105,7 @@ class WandbTracker(WandbLogger):
             },
             **settings,
         )
-        self._wandb_init.pop("anonymous", None)  # of no effect any more, and warned about
+        self.arguments.pop("anonymous", None)  # of no effect any more, and warned about
         self._checkpoints = checkpoints
         self._go_on = False
         self._stops: list[EarlyStopping] = []
@@ -114,14 +114,14 @@ class WandbTracker(WandbLogger):
     @rank_zero_experiment
     def experiment(self) -> Any:
         """The W&B run, begun when it is first asked for; a dummy in all processes but the first."""
-        if self._experiment is None:
+        if self.begun is None:
             self._start()
-        return self._experiment
+        return self.begun
 
     def _start(self) -> None:
         id_file = Path(self.save_dir or ".") / ID_FILE
         if self._go_on and id_file.is_file():
-            self._wandb_init["id"] = id_file.read_text(encoding="utf-8").strip()
+            self.arguments["id"] = id_file.read_text(encoding="utf-8").strip()
         mode = os.environ.get("WANDB_MODE")
         why = "no credentials" if mode is None else f"WANDB_MODE={mode}"
         try:
@@ -140,12 +140,12 @@ class WandbTracker(WandbLogger):
 
     def _start_otherwise(self) -> Any:
         """The run without the server; where that fails too (a full disk), one that keeps nothing."""
-        self._wandb_init["mode"] = "offline"
+        self.arguments["mode"] = "offline"
         try:
             return super().experiment
         except Exception as error:
             log.warning(f"W&B: it cannot start ({first_line(error)}); training goes on without it")
-            self._wandb_init["mode"] = "disabled"
+            self.arguments["mode"] = "disabled"
             return super().experiment
 
     # --- a run from its beginning to its end --------------------------------------------------------
@@ -154,7 +154,7 @@ class WandbTracker(WandbLogger):
     def begin(self, trainer: Trainer, task: str, data: Any, origin: str | None, resumed: bool) -> None:
         """What the run is of, and what it comes from. Arguments as `begin_tracking` takes them."""
         self._go_on = resumed
-        self._wandb_init["tags"] += [task, data.name]
+        self.arguments["tags"] += [task, data.name]
         run = self.experiment
         if run.disabled:
             return
@@ -170,7 +170,7 @@ class WandbTracker(WandbLogger):
 
         A run that was interrupted keeps its checkpoints for the end of the resumed one.
         """
-        run: Any = self._experiment
+        run = self.begun
         if isinstance(error, TrainingDiverged):
             unhindered(run.alert, "Training diverged", str(error), level="ERROR")
         for stop in self._stops:
@@ -213,7 +213,7 @@ def begin_tracking(
     """Tell every logger about the run that begins.
 
     Args:
-        data: the prepared data module. For W&B its cache becomes an artifact that the run uses: checksums of
+        data: the corpus. For W&B its cache becomes an artifact that the run uses: checksums of
             its files, which stay where they are.
         settings: the resolved configuration.
         origin: the checkpoint that the run begins with.
@@ -258,32 +258,13 @@ def log_environment(run: Any, run_dir: Path) -> None:
 # --- lineage ------------------------------------------------------------------------------------------
 
 
-def put_in_line(run: Any, artifact: Any, aliases: Iterable[str] = (), used: bool = False) -> None:
-    """Have an artifact uploaded as one that the run makes or, with `used`, uses.
-
-    The client's own `log_artifact` keeps it in the run's file offline only, so that a failing server would
-    lose it; its `use_artifact` waits for the server, and refuses offline runs. So this is what the former
-    does offline.
-    """
-    artifact.finalize()
-    run._interface.publish_artifact(
-        run,
-        artifact,
-        ["latest", *aliases],
-        None,
-        finalize=True,
-        is_user_created=True,
-        use_after_commit=used,
-    )
-
-
 def use_data(run: Any, data: Any) -> None:
     """The data's fingerprint as an artifact that the run uses: every file of the cache with its checksum."""
     import wandb
 
     artifact = wandb.Artifact(f"data-{data.name}", "dataset", metadata={"counts": data.card["counts"]})
     artifact.add_reference(data.cache.resolve().as_uri())
-    put_in_line(run, artifact, used=True)
+    publish(run, artifact, [], used=True)
 
 
 def use_checkpoint(run: Any, path: Path) -> None:
@@ -315,7 +296,7 @@ def log_checkpoints(run: Any, run_dir: Path) -> None:
         if path.is_file():
             artifact = wandb.Artifact(checkpoint_name(run.id), "model", metadata=figures)
             artifact.add_file(str(path.absolute()), "model.ckpt", policy="immutable", skip_cache=True)
-            put_in_line(run, artifact, [alias])
+            publish(run, artifact, [alias], used=False)
 
 
 def checkpoint_name(run_id: str) -> str:

@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from graves_lm.data.line_batches import LineBatch
+from graves_lm.learning.data_module import CorpusDataModule
 from graves_lm.learning.tasks.base import SequenceTask
-from graves_lm.learning.trainer_data import TrainerData
 from tests.runs import train, write_text, write_waves
 
 READ_BACK = ("_local_scalar_dense", "nonzero", "nonzero_static", "masked_select", "_unique2", "is_nonzero")
@@ -137,7 +137,7 @@ def test_batches_are_pinned_for_a_gpu(monkeypatch):
     for kind, changed in (("cuda", 1), ("cpu", 0)):
         strategy = SimpleNamespace(root_device=torch.device(kind))
         data = SimpleNamespace(trainer=SimpleNamespace(strategy=strategy))
-        moved = TrainerData.on_before_batch_transfer(data, batch, 0)
+        moved = CorpusDataModule.on_before_batch_transfer(data, batch, 0)
         assert isinstance(moved, LineBatch)
         assert moved.size == 5
         assert all((part == changed).all() for part in moved[:3])

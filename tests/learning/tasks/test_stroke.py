@@ -15,15 +15,16 @@ from PIL import Image
 
 from graves_lm.data.line_batches import LineBatch, LineLoader, collate
 from graves_lm.data.line_store import LineStore
+from graves_lm.data.opening import prepare
 from graves_lm.data.strokes import Normalisation
 from graves_lm.distributions import StrokeDistribution
-from graves_lm.evaluation.command import evaluate_statically
-from graves_lm.learning import training
 from graves_lm.learning.loading import load_task
 from graves_lm.learning.optim import Optimization
-from graves_lm.learning.tasks.pen import density_picture, score, squared_error
+from graves_lm.learning.pictures import density_picture, pictures
+from graves_lm.learning.tasks.making import make_task as make_task_of
+from graves_lm.learning.tasks.pen import score, squared_error
 from graves_lm.learning.tasks.stroke import StrokeTask
-from graves_lm.learning.training import prepare
+from graves_lm.learning.validation import validate
 from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.nn.noise import AdaptiveWeightNoise
 from graves_lm.rendering.layout import positions
@@ -84,7 +85,7 @@ def paper_figures(network: StrokeNetwork, store: LineStore) -> dict[str, float]:
 def test_figures_are_the_papers(store):
     task = make_task()
     loader = LineLoader(store, store.indices("val"), NORM, 4)
-    found = evaluate_statically(task, loader)
+    found = validate(task, loader)
     assert found == pytest.approx(paper_figures(task.network, store), rel=1e-5)
 
 
@@ -93,16 +94,16 @@ def test_figures_are_the_papers(store):
 )
 def test_padding_batch_order_and_bucket_choice_change_no_figure(store, batch_size, seed):
     task = make_task()
-    reference = evaluate_statically(task, LineLoader(store, store.indices("val"), NORM, 5))
+    reference = validate(task, LineLoader(store, store.indices("val"), NORM, 5))
     task.metrics.reset()
     order = np.random.default_rng(batch_size).permutation(store.indices("val"))
-    found = evaluate_statically(task, LineLoader(store, order, NORM, batch_size, seed=seed))
+    found = validate(task, LineLoader(store, order, NORM, batch_size, seed=seed))
     assert found == pytest.approx(reference, rel=1e-5)
 
 
 def test_processes_add_up_to_the_same_figures(store):
     task = make_task()
-    reference = evaluate_statically(task, LineLoader(store, store.indices("val"), NORM, 4))
+    reference = validate(task, LineLoader(store, store.indices("val"), NORM, 4))
     task.metrics.reset()
     with torch.inference_mode():
         for rank in range(3):
@@ -281,7 +282,7 @@ def test_illustrations(tmp_path):
     data = SimpleNamespace(example=lambda: wave("a", 60))
     sampler = StrokeSampler(lines=2, length=30)
     before = torch.get_rng_state()
-    files = task.illustrate(sampler, data, 0)
+    files = pictures(task.trained(), sampler, data, 0)
     assert torch.equal(torch.get_rng_state(), before)
     assert list(files) == ["handwriting.svg", "handwriting.png", "density.png"]
     assert ElementTree.fromstring(files["handwriting.svg"]).tag.endswith("svg")
@@ -291,8 +292,8 @@ def test_illustrations(tmp_path):
             assert picture.format == "PNG"
             assert len(set(picture.convert("L").tobytes())) > 2
     torch.rand(5)
-    assert task.illustrate(sampler, data, 0) == files
-    others = task.illustrate(sampler, data, 1)
+    assert pictures(task.trained(), sampler, data, 0) == files
+    others = pictures(task.trained(), sampler, data, 1)
     assert [others[name] == files[name] for name in files] == [False, False, True]
 
 
@@ -326,4 +327,4 @@ def test_a_card_has_the_units(tmp_path):
     }
     cfg = compose_run(tmp_path / "run", write_waves(tmp_path))
     data = prepare(cfg.data)
-    assert training.make_task(cfg, data).metadata()["facts"]["normalisation"] == data.card["normalisation"]
+    assert make_task_of(cfg, data).metadata()["facts"]["normalisation"] == data.card["normalisation"]

@@ -8,9 +8,9 @@ import torch
 
 from graves_lm.data.hershey.corpus import HersheyData
 from graves_lm.data.strokes import StrokeLine
-from graves_lm.evaluation.command import evaluate_statically
 from graves_lm.learning.loading import load_task
-from graves_lm.learning.tasks.synthesis import BIASES, COMPARED
+from graves_lm.learning.pictures import BIASES, COMPARED, comparisons
+from graves_lm.learning.validation import validate
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.trained.checkpoint import read_checkpoint
@@ -36,8 +36,8 @@ def run(tmp_path_factory, generated):
 def hershey(generated, **settings) -> HersheyData:
     lines = HERSHEY | {"line_characters": json.loads(HERSHEY["line_characters"])}
     data = HersheyData(**lines, cache_dir=generated, **settings)
-    data.prepare_data()
-    data.setup()
+    data.prepare()
+    data.open()
     return data
 
 
@@ -56,7 +56,7 @@ def test_the_compared_pages_hold_one_line_a_bias_and_the_real_line_above_its_imi
     task = load_task(read_checkpoint(run[0] / "checkpoints" / "best.ckpt", task="synthesis"))
     example = hershey(generated).example()
     sampler = SynthesisSampler(bias=2.0, points_per_character=1)
-    pages = task._compare(sampler, example, seed=3)
+    pages = comparisons(task.trained(), sampler, example, seed=3)
     text = task.alphabet.spell(COMPARED, "skip")
     assert len(pages["biases"]) == len(BIASES)
     unbiased, *biased = pages["biases"]
@@ -68,7 +68,7 @@ def test_the_compared_pages_hold_one_line_a_bias_and_the_real_line_above_its_imi
     np.testing.assert_array_equal(real, example.strokes)
     assert len(imitation) > 1
     dot = StrokeLine("dot", example.strokes[:3], "a")
-    assert task._compare(sampler, dot, seed=3).keys() == {"biases"}  # too short to show a style
+    assert comparisons(task.trained(), sampler, dot, seed=3).keys() == {"biases"}  # too short to show a style
 
 
 def test_no_batching_changes_a_figure(run, generated):
@@ -78,7 +78,7 @@ def test_no_batching_changes_a_figure(run, generated):
         data = hershey(generated, eval_batch_size=size)
         data.read_as(task.facts)
         task.metrics.reset()
-        found.append(evaluate_statically(task, data.eval_dataloader("val")))
+        found.append(validate(task, data.evaluation_batches("val")))
     for figures in found[1:]:
         assert figures == pytest.approx(found[0], rel=1e-5)
 

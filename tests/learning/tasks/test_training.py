@@ -61,13 +61,16 @@ def test_units_of_the_step(tmp_path, monkeypatch):
     for name in point:
         torch.testing.assert_close(sequence[name], 10 * point[name], rtol=1e-5, atol=1e-7)
     cfg = compose_run(tmp_path / "again", write_text(tmp_path))
+    from lightning.pytorch import seed_everything
+
+    from graves_lm.data.opening import prepare
     from graves_lm.learning.tasks.character import score
-    from graves_lm.learning.training import make_task, prepare, seed_everything
+    from graves_lm.learning.tasks.making import make_task
 
     seed_everything(cfg.seed, verbose=False)
     data = prepare(cfg.data)
     task = make_task(cfg, data)
-    batch = data.train_dataloader().batch(0)
+    batch = data.training_batches().batch(0)
     logits, _ = task.network(batch.symbol_TB, task.network.initial_state(4))
     nats, _ = score(logits, batch)
     (nats / batch.symbol_TB.numel()).backward()

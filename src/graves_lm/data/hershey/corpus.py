@@ -9,7 +9,7 @@ from msgspec import Meta
 from tqdm import tqdm
 
 from graves_lm.data.hershey.lines import HERSHEY_VERSION, HersheyLines
-from graves_lm.data.pen import PenDataModule, PenLines
+from graves_lm.data.pen import PenCorpus, PenLines
 from graves_lm.data.strokes import StrokeLine
 from graves_lm.data.workers import pool_of
 from graves_lm.runtime.errors import UserError
@@ -20,7 +20,7 @@ _CHUNK = 50  # lines handed to a process at once
 
 
 @declared("data")
-class HersheyData(PenDataModule):
+class HersheyData(PenCorpus):
     """Lines by invented writers; validation and test lines are of other writers and texts.
 
     Args:

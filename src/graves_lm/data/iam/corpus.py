@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 from graves_lm.data.iam.archive import locate
 from graves_lm.data.iam.reading import SPLITS, iam_key, read_iam
-from graves_lm.data.pen import PenDataModule, PenLines
+from graves_lm.data.pen import PenCorpus, PenLines
 from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
 
 
 @declared("data")
-class IamData(PenDataModule):
+class IamData(PenCorpus):
     """IAM-OnDB from its owner's files; `source` is their folder, with archives or unpacked.
 
     Args:

@@ -8,14 +8,14 @@ import numpy as np
 
 from graves_lm.data.base import file_key
 from graves_lm.data.ink.reading import ink_files, one_line, read_ink
-from graves_lm.data.pen import PenDataModule, PenLines
+from graves_lm.data.pen import PenCorpus, PenLines
 from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import ProperShare, Seed
 
 
 @declared("data")
-class InkData(PenDataModule):
+class InkData(PenCorpus):
     """InkML, UNIPEN and JSON files; `source` is one of them or a folder of them.
 
     Args:

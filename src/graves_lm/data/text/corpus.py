@@ -1,4 +1,4 @@
-"""The data module of all text corpora: symbols in stored arrays, batches as parallel streams."""
+"""What all text corpora share: symbols in stored arrays, batches as parallel streams."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from msgspec import Meta
 
-from graves_lm.data.base import CARD, SequenceDataModule, write_card
+from graves_lm.data.base import ALL, CARD, Corpus, Share, write_card
 from graves_lm.data.cache_folder import CacheFolder, StoredArray, whole_number, write_array
 from graves_lm.data.streams import StreamLoader
 from graves_lm.data.symbols import MOST_SYMBOLS, Symbols
@@ -19,7 +19,7 @@ from graves_lm.settings.kinds import Count, Place, Rows, Steps
 SPLITS = ("train", "val", "test")
 
 
-class TextDataModule(SequenceDataModule):
+class TextCorpus(Corpus):
     """A text with its splits `train`, `val` and `test`, each one long sequence of symbols.
 
     Args:
@@ -94,9 +94,9 @@ class TextDataModule(SequenceDataModule):
 
     @property
     def symbols(self) -> Symbols:
-        """The symbol set; known after `setup`."""
+        """The symbol set; known after `open`."""
         if self._symbols is None:
-            raise RuntimeError("symbols are known after prepare_data() and setup()")
+            raise RuntimeError("symbols are known after prepare() and open()")
         return self._symbols
 
     @property
@@ -105,7 +105,7 @@ class TextDataModule(SequenceDataModule):
         return max(1, self.card["counts"]["train"] // self.length)
 
     def sequence(self, split: str) -> StoredArray:
-        """All symbols of a split, (N,), read when they are asked for; after `setup`."""
+        """All symbols of a split, (N,), read when they are asked for; after `open`."""
         return self._sequences[split]
 
     def facts(self) -> dict[str, Any]:
@@ -128,41 +128,34 @@ class TextDataModule(SequenceDataModule):
         symbols = f"{len(self.symbols)} {self.symbols.unit}s: {self.symbols.summary()}"
         return "\n".join([f"{self.name}: {self.about['about']}", *rows, symbols, f"cache: {self.cache}"])
 
-    def train_dataloader(self) -> StreamLoader:
-        rank, world = self.rank_and_world()
+    def training_batches(self, share: Share = ALL, *, shuffled: bool = True) -> StreamLoader:
+        """Streams in the order of the text; nothing is shuffled."""
         return StreamLoader(
             self.sequence("train"),
-            self.batch_size * world,
+            self.batch_size * share.world,
             self.length,
-            rank=rank,
-            world=world,
+            rank=share.rank,
+            world=share.world,
             reset_every=self.reset_every,
             name=f"data={self.name}, training text",
         )
 
-    def eval_dataloader(self, split: str) -> StreamLoader:
+    def evaluation_batches(self, split: str, share: Share = ALL) -> StreamLoader:
         """Batches of a split in which every symbol is scored exactly once.
 
         Streams are dropped until each has its warm-up and as much again to score, so short texts work.
         """
-        rank, world = self.rank_and_world()
         sequence = self.sequence(split)
         most = max(1, len(sequence) // (2 * max(self.warm_up, 1)))
         return StreamLoader(
             sequence,
             min(self.eval_batch_size, most),
             self.length,
-            rank=rank,
-            world=world,
+            rank=share.rank,
+            world=share.world,
             warm_up=self.warm_up,
             name=f"data={self.name}, {split} text",
         )
-
-    def val_dataloader(self) -> StreamLoader:
-        return self.eval_dataloader("val")
-
-    def test_dataloader(self) -> StreamLoader:
-        return self.eval_dataloader("test")
 
 
 def cut(sequence: np.ndarray, shares: tuple[float, ...]) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from graves_lm.data.archives import Bounds, SourceFile, is_zip, read_archive
 from graves_lm.data.base import file_key, locked
 from graves_lm.data.symbols import Symbols
-from graves_lm.data.text.corpus import TextDataModule, cut
+from graves_lm.data.text.corpus import TextCorpus, cut
 from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
 
@@ -31,7 +31,7 @@ SHARES = {"paper": (0.96, 0.04), "standard": (0.9, 0.05, 0.05)}
 
 
 @declared("data")
-class Enwik8(TextDataModule):
+class Enwik8(TextCorpus):
     """Bytes of enwik8; the symbol set is every byte value of the whole file (205 in the paper).
 
     Args:

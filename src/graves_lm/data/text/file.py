@@ -10,7 +10,7 @@ import numpy as np
 
 from graves_lm.data.base import file_key
 from graves_lm.data.symbols import Symbols, codes_of
-from graves_lm.data.text.corpus import SPLITS, TextDataModule
+from graves_lm.data.text.corpus import SPLITS, TextCorpus
 from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import Place, ProperShare
@@ -22,7 +22,7 @@ _MARK = "\ufeff"
 
 
 @declared("data")
-class TextFile(TextDataModule):
+class TextFile(TextCorpus):
     """A file cut into consecutive train, val and test shares, or a file for each split.
 
     Args:

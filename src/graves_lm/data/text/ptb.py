@@ -8,7 +8,7 @@ import numpy as np
 from graves_lm.data.archives import Bounds, SourceFile, read_archive
 from graves_lm.data.base import file_key
 from graves_lm.data.symbols import Symbols, codes_of, words_of
-from graves_lm.data.text.corpus import TextDataModule
+from graves_lm.data.text.corpus import TextCorpus
 from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
 
@@ -19,7 +19,7 @@ OWNER_SPLITS = {"train": "train", "val": "valid", "test": "test"}
 
 
 @declared("data")
-class PennTreebank(TextDataModule):
+class PennTreebank(TextCorpus):
     """Section 3.1 of the paper: 49 characters and the end of a line, or 10,000 words.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from graves_lm.data.symbols import Symbols, codes_of
-from graves_lm.data.text.corpus import TextDataModule, cut
+from graves_lm.data.text.corpus import TextCorpus, cut
 from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import Count
@@ -18,7 +18,7 @@ PRINTABLE = frozenset(map(chr, range(32, 127))) | {"\n"}
 
 
 @declared("data")
-class StdlibText(TextDataModule):
+class StdlibText(TextCorpus):
     """The running Python's documentation topics and the source text of its standard library.
 
     Files are read in the order of their names and joined until `max_symbols`; a file with characters

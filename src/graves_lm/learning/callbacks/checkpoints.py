@@ -16,6 +16,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from graves_lm.learning.callbacks.checkpoint_file import callback_states, copy_checkpoint
 from graves_lm.learning.csv_logger import KeepingCSVLogger
+from graves_lm.learning.private import figures_to_come, log_step, validate_now, validation_is_due
 from graves_lm.runtime.errors import HungUp, Interrupted, Stopped, UserError, first_line
 from graves_lm.trained.checkpoint import read_checkpoint
 
@@ -158,12 +159,11 @@ class Checkpoints(Checkpoint):
 
     def _save_last(self, trainer: Trainer) -> None:
         """The figures of this step, which is not taken again, are on disk before it counts as taken."""
-        connector = trainer._logger_connector
         for logger in trainer.loggers:
             if isinstance(logger, KeepingCSVLogger):
-                if connector.should_update_logs and connector.metrics["log"]:
-                    step = trainer.fit_loop.epoch_loop._batches_that_stepped
-                    logger.log_metrics(connector.metrics["log"] | {"epoch": trainer.current_epoch}, step)
+                if to_come := figures_to_come(trainer):
+                    figures, step = to_come
+                    logger.log_metrics(figures | {"epoch": trainer.current_epoch}, step)
                 logger.secure()
         with self._undisturbed():
             trainer.save_checkpoint(self.last_path, weights_only=False)
@@ -186,20 +186,7 @@ class Checkpoints(Checkpoint):
             self._asked = signal.SIGTERM
         if self._owed:
             self._validating = True
-            self._validate(trainer)
-
-    @staticmethod
-    def _validate(trainer: Trainer) -> None:
-        """As the trainer does it after a step, which is in its epoch, even where the next one has been begun
-        by now; of a resumed run's first step it only does the counting."""
-        loop, connector = trainer.fit_loop.epoch_loop, trainer._logger_connector
-        epochs: Any = trainer.fit_loop.epoch_progress.current
-        first, done = connector._first_loop_iter, (epochs.processed, epochs.completed)
-        epochs.processed = epochs.completed = epochs.ready - 1
-        trainer.validating, loop.val_loop.restarting = True, False
-        loop.val_loop.run()
-        trainer.training, connector._first_loop_iter = True, first
-        epochs.processed, epochs.completed = done
+            validate_now(trainer)
 
     def on_train_batch_start(self, *_: Any) -> None:
         self._owed = self._validating = False
@@ -212,15 +199,13 @@ class Checkpoints(Checkpoint):
         self._step = trainer.global_step
         # All ranks stop at the same step, whichever got the signal first.
         stop = trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False)
-        loop = trainer.fit_loop
-        assert loop._data_fetcher is not None
-        validation = loop.epoch_loop._should_check_val_fx(loop._data_fetcher)
-        last = loop.epoch_loop.batch_progress.is_last_batch or self._step == trainer.max_steps
+        validation = validation_is_due(trainer)
+        last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch or self._step == trainer.max_steps
         self._owed = validation
         if stop or validation or last or self._step % self.every == 0:
             self._save_last(trainer)
         if stop:
-            trainer._logger_connector.update_train_step_metrics()  # which would come next
+            log_step(trainer)
             raise self._stopped()
         self._validating = validation
 

@@ -11,13 +11,14 @@ from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
 from PIL import Image
 
+from graves_lm.learning.pictures import pictures
 from graves_lm.runtime.files import write
 from graves_lm.trained.samplers import whole_sampler
 
 
 class LogSamples(Callback):
-    """Writes what the task illustrates to `folder`/step-N-… (best-… after training), and to every logger
-    that takes text or pictures.
+    """Writes samples and pictures of what the network does (`pictures`) to `folder`/step-N-… (best-… after
+    training), and to every logger that takes text or pictures.
 
     Args:
         sampler: the settings of what draws the samples (`sampler=`).
@@ -33,10 +34,10 @@ class LogSamples(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        data = trainer.datamodule.data  # type: ignore[attr-defined]
+        trained, corpus = pl_module.trained(), trainer.datamodule.corpus  # type: ignore[operator,attr-defined]
         # After training the best weights are validated once more; the step is then not theirs.
         stage = f"step-{trainer.global_step:07d}" if trainer.state.fn == TrainerFn.FITTING else "best"
-        for name, content in pl_module.illustrate(self.sampler, data, self.seed).items():  # type: ignore[operator]
+        for name, content in pictures(trained, self.sampler, corpus, self.seed).items():
             write(self.folder / f"{stage}-{name}", content)
             key = f"samples/{Path(name).stem}"
             for logger in trainer.loggers:

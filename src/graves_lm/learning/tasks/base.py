@@ -19,6 +19,7 @@ from graves_lm.runtime.errors import UserError
 from graves_lm.runtime.memory import give_back_free_memory
 from graves_lm.settings import stored
 from graves_lm.trained.format import METADATA
+from graves_lm.trained.loading import Trained
 from graves_lm.trained.tensors import refuse_other_tensors
 
 log = logging.getLogger(__name__)
@@ -86,12 +87,12 @@ class SequenceTask(LightningModule):
         return known | ({"data": self.fingerprint} if self.fingerprint else {})
 
     @abstractmethod
-    def illustrate(self, sampler: Any, data: Any, seed: int) -> dict[str, str | bytes]:
-        """Samples and pictures of what the network does, as files by name (.txt, .svg, .png).
+    def trained(self) -> Trained:
+        """The network as it is now with what it knows, as a checkpoint of it would be loaded to draw."""
 
-        The same ones for the same seed, whatever was drawn elsewhere, so that they can be compared from
-        validation to validation. `sampler` is the task's; `data` the task's prepared data module.
-        """
+    def weights(self) -> int:
+        """How many numbers the network learns."""
+        return sum(w.numel() for w in self.network.parameters())
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.global_step % _STEPS_BETWEEN_TRIMS == 0:

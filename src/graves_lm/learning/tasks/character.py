@@ -66,9 +66,6 @@ class CharacterTask(SequenceTask):
     def trained(self) -> TrainedText:
         return TrainedText(self.network, self.symbols, self.config)
 
-    def illustrate(self, sampler: TextSampler, data: Any, seed: int) -> dict[str, str | bytes]:
-        return {"text.txt": "".join(self.trained().write(sampler, seed=seed))}
-
     def training_step(self, batch: StreamBatch, batch_idx: int) -> Tensor:
         T, B = batch.symbol_TB.shape
         state = self._train_state

@@ -1,23 +1,19 @@
-"""Stroke prediction: the loss in nats, figures as in the paper's Table 3, handwriting without a text."""
+"""Stroke prediction: the loss in nats, figures as in the paper's Table 3."""
 
 from collections.abc import Callable
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from graves_lm.data.line_batches import LineBatch, collate
+from graves_lm.data.line_batches import LineBatch
 from graves_lm.data.strokes import Normalisation
 from graves_lm.learning.metrics import StrokeMetrics
 from graves_lm.learning.optim import Optimization
 from graves_lm.learning.tasks.base import SequenceTask
-from graves_lm.learning.tasks.pen import density_picture, score, squared_error
+from graves_lm.learning.tasks.pen import score, squared_error
 from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.nn.noise import NoNoise
 from graves_lm.nn.segments import over_segments
 from graves_lm.nn.stack import StackState
-from graves_lm.rendering.png import strokes_to_png
-from graves_lm.rendering.svg import strokes_to_svg
 from graves_lm.sampling.strokes import StrokeSampler
 from graves_lm.trained.strokes import TrainedStrokes
 
@@ -71,17 +67,3 @@ class StrokeTask(SequenceTask):
 
     def trained(self) -> TrainedStrokes:
         return TrainedStrokes(self.network, self.normalisation, self.config)
-
-    def illustrate(self, sampler: StrokeSampler, data: Any, seed: int) -> dict[str, str | bytes]:
-        lines = self.trained().write(sampler, seed)
-        example = data.example()
-        batch = collate([example], self.normalisation)
-        with torch.inference_mode():
-            distribution, _ = self.network(
-                batch.point_TB3[:-1].to(self.device), self.network.initial_state(1)
-            )
-        return {
-            "handwriting.svg": strokes_to_svg(lines),
-            "handwriting.png": strokes_to_png(lines),
-            "density.png": density_picture(distribution, batch, self.normalisation),
-        }

@@ -1,37 +1,22 @@
 """Handwriting synthesis: the loss in nats given the text, figures as in the paper's Table 4."""
 
 from collections.abc import Callable
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from graves_lm.data.alphabet import Alphabet
-from graves_lm.data.line_batches import LineBatch, collate
-from graves_lm.data.strokes import Floats, Normalisation, StrokeLine
+from graves_lm.data.line_batches import LineBatch
+from graves_lm.data.strokes import Normalisation
 from graves_lm.learning.metrics import SynthesisMetrics
 from graves_lm.learning.optim import Optimization
 from graves_lm.learning.tasks.base import SequenceTask
-from graves_lm.learning.tasks.pen import density_picture, score, squared_error
+from graves_lm.learning.tasks.pen import score, squared_error
 from graves_lm.models.synthesis import Attention, SynthesisNetwork, SynthesisState, Text
 from graves_lm.nn.noise import NoNoise
 from graves_lm.nn.segments import over_segments
 from graves_lm.nn.window import WindowParameters, window_weights
-from graves_lm.rendering.png import strokes_to_png, to_png
-from graves_lm.rendering.svg import strokes_to_svg
-from graves_lm.rendering.window import window_heatmap
-from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.synthesis import SynthesisSampler
-from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting
-
-SHOWN = ("The quick brown fox jumps", "over the lazy dog, and sleeps", "Sphinx of black quartz, judge")
-"""The texts written at each validation."""
-
-BIASES = (0.0, 0.5, 1.0)
-"""At which `COMPARED` is written at each validation, as in Figures 15–17."""
-
-COMPARED = "quick brown fox"
-"""The text written at several biases, and in the style of a real line, as in Figures 18–21."""
+from graves_lm.trained.handwriting import TrainedHandwriting
 
 
 class SynthesisTask(SequenceTask):
@@ -87,40 +72,6 @@ class SynthesisTask(SequenceTask):
 
     def trained(self) -> TrainedHandwriting:
         return TrainedHandwriting(self.network, self.normalisation, self.alphabet, self.config)
-
-    def illustrate(self, sampler: SynthesisSampler, data: Any, seed: int) -> dict[str, str | bytes]:
-        shown = [self.alphabet.spell(text, "skip") for text in SHOWN]
-        passage = TextPassage([t for t in shown if t], seed)
-        lines = [line.strokes for line, _ in self.trained().write(sampler, passage)]
-        example = data.example()
-        batch = collate([example], self.normalisation, self.alphabet)
-        text = text_of(batch).to(self.device)
-        with torch.inference_mode():
-            distribution, _, attention = self.network(
-                batch.point_TB3[:-1].to(self.device), text, self.network.initial_state(1)
-            )
-            phi_TU = attention.weights(text)[:, 0].cpu()
-        files: dict[str, str | bytes] = {
-            "density.png": density_picture(distribution, batch, self.normalisation),
-            "window.png": to_png(window_heatmap(phi_TU, example.text)),
-        }
-        pages = {"handwriting": lines} | self._compare(sampler, example, seed)
-        for name, page in pages.items():
-            files |= {f"{name}.svg": strokes_to_svg(page), f"{name}.png": strokes_to_png(page)}
-        return files
-
-    def _compare(self, sampler: SynthesisSampler, example: StrokeLine, seed: int) -> dict[str, list[Floats]]:
-        """Pages of `COMPARED`: at each of `BIASES` from the top down, and below a real line in its style."""
-        text = self.alphabet.spell(COMPARED, "skip")
-        if not text:
-            return {}
-        trained, alone = self.trained(), TextPassage([text], seed)
-        pages = {"biases": [trained.write(sampler.at_bias(b), alone)[0][0].strokes for b in BIASES]}
-        try:
-            ((primed, _),) = trained.write(sampler.at_bias(BIASES[1]), TextPassage([text], seed, example))
-        except UserError:  # the line is too short to show a style
-            return pages
-        return pages | {"primed": [example.strokes, primed.strokes]}
 
 
 def text_of(batch: LineBatch) -> Text:
