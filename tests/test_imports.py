@@ -1,13 +1,9 @@
 """What each command imports before it works: nothing that it does without."""
 
-import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-import graves_lm
 
 HEAVY = ("torch", "lightning", "wandb", "torchmetrics", "PIL", "tensorboard", "matplotlib", "optuna")
 
@@ -22,31 +18,6 @@ def imported(code: str, folder, *arguments: str) -> set[str]:
     assert done.returncode == 0, done.stderr
     (last,) = [line for line in done.stderr.splitlines() if line.startswith("LOADED")]
     return set(last.split()) & set(HEAVY)
-
-
-ROOMS = {
-    "lightning": ("learning",),
-    "torchmetrics": ("learning",),
-    "wandb": ("learning",),
-    "optuna": ("sweeps",),
-    "hydra": ("commands", "learning", "evaluation", "sweeps"),
-}
-"""Which rooms know a library."""
-
-
-@pytest.mark.parametrize("library", ROOMS)
-def test_a_library_is_known_in_its_rooms_alone(library):
-    """Inside functions too."""
-    package = Path(graves_lm.__file__).parent
-    for path in package.rglob("*.py"):
-        names = set()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names |= {name.name.partition(".")[0] for name in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                names.add((node.module or "").partition(".")[0])
-        room = path.relative_to(package).parts[0]
-        assert library not in names or room in ROOMS[library], path
 
 
 def command(name: str) -> str:
