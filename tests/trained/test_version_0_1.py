@@ -1,0 +1,127 @@
+"""Checkpoints and weights of version 0.1 do what they did there.
+
+version_0_1/ holds the last checkpoints of two small runs of that version, and in record.json what it then made
+of them: figures, samples, and the monitored figure after two more steps.
+"""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from graves_lm.trained.checkpoint import PRETRAINED, read_checkpoint
+from graves_lm.trained.loading import load_trained
+from graves_lm.trained.version_0_1 import _NAMES, of_today
+from tests.runs import write_text
+from tests.test_commands import Commands, call  # noqa: F401
+
+FOLDER = Path(__file__).parent / "version_0_1"
+RECORD = json.loads((FOLDER / "record.json").read_text())
+TASKS = ("character", "synthesis")
+CLOSE = 1e-4  # other processors round otherwise
+
+RUN = (
+    *("name=old", "run_dir=run", "logger=none", "checkpoint_every=1", "trainer.max_steps=5"),
+    *("trainer.limit_val_batches=1", "trainer.log_every_n_steps=1", "+trainer.enable_progress_bar=false"),
+    *("callbacks.progress=null", "callbacks.samples=null", "data.batch_size=4", "data.eval_batch_size=3"),
+    "model.network.hidden_size=6",
+)
+CHARACTER = (
+    *RUN,
+    *("data=textfile", "data.source=text.txt", "data.length=10", "data.warm_up=5", "sampler.length=20"),
+    *("model.network.layers=1", "optimizer=sgd"),
+)
+SYNTHESIS = (
+    *RUN,
+    *("model=synthesis", "data=hershey", "data.lines=12", "data.writers=2", "data.eval_lines=3"),
+    *("data.line_characters=[2,4]", "model.network.layers=2", "model.network.mixtures=2"),
+    *("model.network.window_components=2", "optimizer=rmsprop", "sampler.points_per_character=3"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _checkpoints(tmp_path):
+    for task in TASKS:
+        (tmp_path / f"{task}.ckpt").write_bytes(gzip.decompress((FOLDER / f"{task}.ckpt.gz").read_bytes()))
+    write_text(tmp_path)
+
+
+def classes(node: Any) -> Iterator[str]:
+    """Every `_target_` in settings."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "_target_":
+                yield value
+            yield from classes(value)
+
+
+def monitored(folder: Path) -> float:
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    assert metrics["steps"] == 5
+    return metrics["val/bpc" if "val/bpc" in metrics else "val/nll_per_line"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_files_have_the_names_of_that_version(task, tmp_path):
+    """Or there would be nothing to translate."""
+    config = torch.load(tmp_path / f"{task}.ckpt", weights_only=True)["graves_lm"]["config"]
+    old = {name for name in classes(config) if name in _NAMES}
+    assert {name.split(".")[1] for name in old} == {"data", "tasks", "optim"}
+    assert set(classes(read_checkpoint(tmp_path / f"{task}.ckpt")["graves_lm"]["config"])) == (
+        set(classes(of_today(config)))
+    )
+
+
+@pytest.mark.parametrize("name", sorted(_NAMES.values()))
+def test_what_a_name_became_is_there(name):
+    assert isinstance(resolve_name(name), type)
+
+
+def test_figures_are_those_of_that_version(call: Commands):  # noqa: F811
+    for task, settings in (("character", ["data.source=text.txt"]), ("synthesis", [])):
+        outcome = call("evaluate", f"ckpt={task}.ckpt", f"run_dir={task}", *settings)
+        assert outcome.status == 0, outcome.err
+        metrics = json.loads((call.folder / task / "metrics.json").read_text())
+        expected = {name: figure for name, figure in RECORD[task].items() if name.startswith("test/")}
+        assert len(expected) > 0
+        assert {name: metrics[name] for name in expected} == pytest.approx(expected, rel=CLOSE)
+
+
+def test_samples_are_those_of_that_version(call: Commands):  # noqa: F811
+    assert call("sample", "ckpt=character.ckpt", "prompt=the", "seed=1", "output=text").status == 0
+    assert (call.folder / "text").read_text() == RECORD["character"]["text"]
+    settings = ("text=at", "seed=1", "sampler.retries=0", "output=page.json")
+    assert call("sample", "ckpt=synthesis.ckpt", *settings).status == 0
+    points = json.loads((call.folder / "page.json").read_text())["lines"][0]["points"]
+    expected = torch.tensor(RECORD["synthesis"]["points"])
+    torch.testing.assert_close(torch.tensor(points)[: len(expected)], expected, rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "task", "recorded"),
+    [
+        ((*CHARACTER, "weights=character.ckpt"), "character", "weights"),
+        ((*CHARACTER, "ckpt=character.ckpt"), "character", "ckpt"),
+        ((*SYNTHESIS, "noise=fixed", "ckpt=synthesis.ckpt"), "synthesis", "ckpt"),
+        ((*SYNTHESIS, "noise=adaptive", "ckpt=synthesis.ckpt"), "synthesis", "new stage"),
+    ],
+    ids=["weights", "resumed", "resumed with noise", "new stage"],
+)
+def test_training_goes_on_as_in_that_version(settings, task, recorded, call: Commands):  # noqa: F811
+    outcome = call("train", *settings)
+    assert outcome.status == 0, outcome.err
+    assert monitored(call.folder) == pytest.approx(RECORD[task][recorded], rel=CLOSE)
+
+
+@pytest.mark.parametrize("name", ["character", "stroke", "synthesis"])
+def test_the_package_s_weights_are_of_that_version(name):
+    with safe_open(PRETRAINED / f"{name}.safetensors", "pt") as file:
+        config = json.loads(file.metadata()["graves_lm"])["config"]
+    assert f"graves_lm.tasks.{name}." in str(config)
+    assert load_trained(name).task_name == name
