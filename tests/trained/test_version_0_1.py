@@ -1,7 +1,7 @@
 """Checkpoints and weights of version 0.1 do what they did there.
 
-version_0_1/ holds the last checkpoints of two small runs of that version, and in record.json what it then made
-of them: figures, samples, and the monitored figure after two more steps.
+version_0_1/ holds the last checkpoints of two small runs of that version, and in record.json what it then
+made of them: figures, samples, and the monitored figure after two more steps.
 """
 
 import gzip
