@@ -20,10 +20,9 @@ Shape: TypeAlias = Size | list[int] | tuple[int, ...]
 
 
 class StrokeDistribution(Distribution):
-    r"""A mixture of bivariate normals over the pen's offset, times a Bernoulli for the end of the stroke.
+    """A mixture of bivariate normals over the pen's offset, times a Bernoulli for the end of the stroke.
 
-    .. math:: \Pr(x) = \Big(\sum_j \pi^j N(x_1, x_2 \mid \mu^j, \sigma^j, \rho^j)\Big)
-              \cdot \begin{cases} e & x_3 = 1 \\ 1 - e & x_3 = 0 \end{cases} \qquad (23)
+        Pr(x) = Σ_j π_j N(x1, x2 | μ_j, σ_j, ρ_j) · (e where x3 = 1, 1 − e where x3 = 0)   (23)
 
     The parameters are unconstrained and stay so: everything is computed from the logarithms, in float32
     or better whatever the precision around it.
@@ -35,6 +34,13 @@ class StrokeDistribution(Distribution):
         rho_hat: (..., M), ρ = tanh(rho_hat) (22).
         e_logit: (...), the log-odds of the end of a stroke: e = 1/(1 + exp(-e_logit)). This is *minus* the
             paper's ê of (18); `graves_lm.nn.mixture.stroke_distribution` turns the sign.
+
+    >>> pi, mu, sigma, rho = torch.zeros(2), torch.zeros(2, 2), torch.zeros(2, 2), torch.zeros(2)
+    >>> two = StrokeDistribution(pi, mu, sigma, rho, e_logit=torch.tensor(0.0))
+    >>> round(float(two.log_prob(torch.zeros(3)).exp() * 4 * math.pi), 4)  # e N(0 | 0, I) = 1/2 · 1/2π
+    1.0
+    >>> two.biased(3.0).draw(torch.Generator().manual_seed(0), (5,)).shape
+    torch.Size([5, 3])
     """
 
     arg_constraints = {  # noqa: RUF012 (the name and form torch expects)

@@ -24,6 +24,11 @@ class Alphabet:
     Args:
         characters: in index order.
         non_letters: characters written as `NON_LETTER`, which must then be among `characters`.
+
+    >>> Alphabet("abc ").encode("a cab").tolist()
+    [0, 3, 2, 0, 1]
+    >>> Alphabet("abc ").spell("cäb", "replace")
+    'cab'
     """
 
     def __init__(self, characters: Iterable[str], non_letters: Iterable[str] = ()):

@@ -62,6 +62,13 @@ class Normalisation:
 
     The likelihood of a stroke is a density, so figures are comparable only in these units: the numbers
     travel with the checkpoint (`to_plain`, `from_plain`).
+
+    >>> line = [[0, 0, 0], [1, 4, 0], [3, 8, 1]]
+    >>> normalisation = Normalisation.fit([line])
+    >>> normalisation.mean, normalisation.std
+    ((2.0, 6.0), (1.0, 2.0))
+    >>> normalisation.apply(line)[1:].tolist()
+    [[-1.0, -1.0, 0.0], [1.0, 1.0, 1.0]]
     """
 
     mean: tuple[float, float]

@@ -21,6 +21,10 @@ class Symbols:
         unit: what one symbol is.
         items: the symbols in index order: integers for bytes, strings otherwise. In words mode the end
             of a line is the symbol "<eos>", as in the Penn Treebank files.
+
+    >>> symbols = Symbols("character", "abc")
+    >>> symbols.encode("cab").tolist()
+    [2, 0, 1]
     """
 
     def __init__(self, unit: str, items: Iterable[Any]):

@@ -42,6 +42,12 @@ class CharacterNetwork(nn.Module):
     Args:
         symbols: K, the size of the symbol set.
         layers, hidden_size, skips, peepholes, clip, recurrent_init, forget_bias, cell: see `SkipStack`.
+
+    >>> network = CharacterNetwork(symbols=5, layers=2, hidden_size=8)
+    >>> symbol_TB = torch.tensor([[0, 1], [3, 4], [2, 2]])
+    >>> logits_TBK, state = network(symbol_TB, network.initial_state(batch_size=2))
+    >>> logits_TBK.shape
+    torch.Size([3, 2, 5])
     """
 
     def __init__(

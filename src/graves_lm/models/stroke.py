@@ -22,6 +22,12 @@ class StrokeNetwork(nn.Module):
         mixtures: M, the components of the mixture; the paper's 20.
         clip, output_clip: bounds on the derivatives of the pre-activations and of ŷ (paper: 10, 100).
         skips, peepholes, recurrent_init, forget_bias, cell: see `SkipStack`.
+
+    >>> import torch
+    >>> network = StrokeNetwork(layers=2, hidden_size=8, mixtures=3)
+    >>> distribution, state = network(torch.zeros(7, 2, 3), network.initial_state(2))
+    >>> distribution.batch_shape, distribution.pi.shape
+    (torch.Size([7, 2]), torch.Size([7, 2, 3]))
     """
 
     def __init__(

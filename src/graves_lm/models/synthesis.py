@@ -113,6 +113,12 @@ class SynthesisNetwork(nn.Module):
         points_per_character, log_sharpness, window_scale: how the window starts, see `SoftWindow`.
 
     Where the paper is silent, the weights of w start uniform in ±1, as those of one-hot inputs do.
+
+    >>> network = SynthesisNetwork(symbols=4, layers=2, hidden_size=8, mixtures=3)
+    >>> text = Text.of([[0, 3, 1], [2]])
+    >>> distribution, state, attention = network(torch.zeros(7, 2, 3), text, network.initial_state(2))
+    >>> distribution.batch_shape, attention.weights(text).shape
+    (torch.Size([7, 2]), torch.Size([7, 2, 3]))
     """
 
     def __init__(

@@ -65,6 +65,11 @@ class SkipStack(nn.Module):
     The derivatives that both clips see are those of the loss in nats *summed* over the sequence, as in
     the paper; a training task that averages its loss must scale afterwards (see `tasks.base`).
     Where the paper is silent, dense weights start uniform in ±1/√fan-in, biases at zero.
+
+    >>> stack = SkipStack(inputs=3, outputs=5, layers=2, hidden_size=8, clip=10.0)
+    >>> y_TBY, state = stack(torch.zeros(7, 2, 3), stack.initial_state(2))
+    >>> y_TBY.shape, len(state)
+    (torch.Size([7, 2, 5]), 2)
     """
 
     def __init__(

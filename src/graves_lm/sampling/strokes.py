@@ -30,6 +30,11 @@ class StrokeSampler:
         length: points a line.
         bias: 0 draws from the network's density; more keeps to its likelier parts (61)-(62).
         weights: how the network's weights are read: float32, bf16 or int8, see `sampling.weights`.
+
+    >>> network = StrokeNetwork(layers=1, hidden_size=8, mixtures=2)
+    >>> points = list(StrokeSampler(lines=2, length=3).stream(network, seed=0))
+    >>> len(points), points[0].shape
+    (3, torch.Size([2, 3]))
     """
 
     def __init__(

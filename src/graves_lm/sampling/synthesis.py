@@ -56,6 +56,12 @@ class SynthesisSampler:
             file, or the name of a line of the data; None: a style of the network's own.
         prime_text: its text, where the file has none.
         weights: how the network's weights are read: float32, bf16 or int8, see `sampling.weights`.
+
+    >>> network = SynthesisNetwork(symbols=4, layers=1, hidden_size=8, mixtures=2)
+    >>> sampler = SynthesisSampler(bias=0.5, points_per_character=2)
+    >>> line, = sampler.write(network, [[0, 3, 1]], seed=0)
+    >>> line.point_T3.shape[1], line.coverage_U.shape
+    (3, torch.Size([3]))
     """
 
     def __init__(

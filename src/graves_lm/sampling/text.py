@@ -21,6 +21,10 @@ class TextSampler:
         temperature: divides the logits; 1 samples the model, towards 0 takes the likeliest symbol.
         length: symbols to write after the prompt.
         weights: how the network's weights are read: float32, bf16 or int8, see `sampling.weights`.
+
+    >>> network = CharacterNetwork(symbols=5, layers=1, hidden_size=8)
+    >>> len(list(TextSampler(length=3).stream(network, [0, 1], torch.Generator().manual_seed(0))))
+    3
     """
 
     def __init__(

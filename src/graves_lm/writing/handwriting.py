@@ -30,6 +30,10 @@ class Handwriting:
         warnings: what went wrong in the writing, a text each.
 
     Raises UserError for no lines, and for strokes that are not finite.
+
+    >>> page = Handwriting([("i", [[0, 0, 0], [2, 9, 1]])])
+    >>> page.text, len(page.pages), page.svg().startswith("<svg")
+    ('i', 1, True)
     """
 
     def __init__(

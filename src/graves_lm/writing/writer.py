@@ -32,7 +32,11 @@ _HANDS = 16  # that a writer keeps
 class Writer:
     """A trained synthesis network that writes texts.
 
-    >>> graves_lm.load("best.ckpt").write("Dear reader,", bias=0.75).save("letter.svg")  # doctest: +SKIP
+    >>> import graves_lm
+    >>> writer = graves_lm.load()
+    >>> page = writer.write("a line", seed=1, bias=1.0, candidates=1, retries=0, one_hand=False)
+    >>> page.save("letter.svg")
+    [PosixPath('letter.svg')]
     """
 
     def __init__(self, trained: TrainedHandwriting):

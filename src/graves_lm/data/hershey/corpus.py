@@ -30,6 +30,14 @@ class HersheyData(PenCorpus):
         rate: readings of the pen per second; fewer make shorter sequences and coarser curves.
         same_writers: let the training writers write the validation and test lines too.
         seed: of the writers, texts and movements; not that of training.
+
+    >>> few = {"lines": 4, "writers": 1, "eval_lines": 2, "line_characters": (2, 4), "batch_size": 2}
+    >>> data = HersheyData(**few, cache_dir="data")
+    >>> data.prepare_data()
+    >>> data.setup()
+    >>> batch = next(iter(data.train_dataloader()))
+    >>> batch.point_TB3.shape[1:], batch.symbol_BU.shape[0]
+    (torch.Size([2, 3]), 2)
     """
 
     def __init__(

@@ -31,6 +31,14 @@ class TextFile(TextCorpus):
         shares: of the file's symbols for train, val, test; used when no `val_source` is given.
         val_source, test_source: files of their own; a symbol in them that the training file does not
             have is an error. Without `test_source` the test split is the validation split.
+
+    >>> Path("book.txt").write_text("to be or not to be, " * 50)
+    1000
+    >>> data = TextFile(source="book.txt", cache_dir="data", batch_size=2, length=10)
+    >>> data.prepare_data()
+    >>> data.setup()
+    >>> len(data.symbols), next(iter(data.train_dataloader())).symbol_TB.shape
+    (8, torch.Size([10, 2]))
     """
 
     def __init__(

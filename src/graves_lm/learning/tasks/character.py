@@ -39,6 +39,11 @@ class CharacterTask(SequenceTask):
         network: makes a `CharacterNetwork` for a number of symbols.
         symbols: what the one-hot positions stand for; stored in the checkpoint.
         optimization, noise, recompute: see `SequenceTask`.
+
+    >>> from functools import partial
+    >>> task = CharacterTask(partial(CharacterNetwork, layers=1, hidden_size=8), Symbols("character", "abc"))
+    >>> task.network(torch.tensor([[0], [2]]), task.network.initial_state(1))[0].shape
+    torch.Size([2, 1, 3])
     """
 
     task_name, takes = TrainedText.task_name, TrainedText.takes

@@ -27,6 +27,12 @@ class SynthesisTask(SequenceTask):
         normalisation: between data units and the network's; stored in the checkpoint.
         alphabet: the characters of the texts; stored in the checkpoint.
         optimization, noise, recompute: see `SequenceTask`.
+
+    >>> from functools import partial
+    >>> make = partial(SynthesisNetwork, layers=1, hidden_size=8, mixtures=2)
+    >>> task = SynthesisTask(make, Normalisation((0.0, 0.0), (1.0, 1.0)), Alphabet("abc "))
+    >>> task.metadata()["task"], task.network.symbols
+    ('synthesis', 4)
     """
 
     task_name, takes = TrainedHandwriting.task_name, TrainedHandwriting.takes
