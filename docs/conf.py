@@ -23,6 +23,7 @@ smartquotes = False  # settings are to be copied as they stand
 
 # The pages are read on a forge too, so they are plain Markdown: headings are their own anchors, as there.
 myst_heading_anchors = 4
+myst_enable_extensions = ["tasklist"]
 myst_links_external_new_tab = True
 suppress_warnings = ["myst.header"]  # Markdown cells of a notebook begin where they like
 

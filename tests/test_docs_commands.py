@@ -44,7 +44,7 @@ RULES = [
     Rule(r"^eval ", shell=True),
     Rule(r"^torchrun |^srun |^MASTER_ADDR=", why_not="needs hosts or GPUs; test_two_hosts.py, test_slurm.py"),
     Rule(r"trainer=ddp trainer\.accelerator=cpu", slow=True),
-    Rule(r"-m .*trainer=ddp", why_not="needs GPUs; tests/commands/test_ddp.py runs such a multirun on CPUs"),
+    Rule(r"train -m .*trainer=ddp", why_not="needs GPUs; tests/commands/test_ddp.py runs such a multirun on CPUs"),
     Rule(r"trainer=(ddp|gpu)", composed="needs GPUs; tests/commands/test_ddp.py runs the same on CPUs"),
     Rule(r"data\.source=(IAM|DIR)|data=iam|data=ptb", composed="needs a licensed corpus"),
     Rule(r"\bexperiment=wikipedia", composed="downloads enwik8"),
@@ -52,6 +52,7 @@ RULES = [
     Rule(r"DATE_TIME", why_not="the folder's name is a time; the same command is run with other folders"),
     Rule(r"-m sweep=", slow=True, settings=("hydra.sweeper.n_trials=2",)),
     Rule(r"-m model=character,stroke|dir=logs/studies/", slow=True),
+    Rule(r"init=stroke|ckpt=logs/own/|pictures=true", slow=True),
     Rule(r"samples=true", settings=("sentences=2", "biases=[0]", "sampler.points_per_character=3")),
     Rule(r"graves_lm\.doctor", statuses=(0, 1)),
 ]
@@ -115,7 +116,7 @@ def settings_of(verb: str, arguments: list[str]) -> dict[str, str]:
     if "model=character,stroke" in said:  # settings of both
         return ENDS_SOON | SMALL | {"data.batch_size": "4"}
     chosen = re.search(r"\bdata=(\w+)", said)
-    pen = bool(re.search(r"model=s|data=(hershey|ink)|experiment=demo", said))
+    pen = bool(re.search(r"(model|sweep)=(stroke|synthesis)|data=(hershey|ink)|experiment=demo", said))
     data = chosen[1] if chosen else "hershey" if pen else "stdlib"
     if "init=stroke" in said:  # the network is as large as those weights
         return ENDS_SOON | {"data.batch_size": "2", "data.eval_batch_size": "2"}
