@@ -44,7 +44,10 @@ RULES = [
     Rule(r"^eval ", shell=True),
     Rule(r"^torchrun |^srun |^MASTER_ADDR=", why_not="needs hosts or GPUs; test_two_hosts.py, test_slurm.py"),
     Rule(r"trainer=ddp trainer\.accelerator=cpu", slow=True),
-    Rule(r"train -m .*trainer=ddp", why_not="needs GPUs; tests/commands/test_ddp.py runs such a multirun on CPUs"),
+    Rule(
+        r"train -m .*trainer=ddp",
+        why_not="needs GPUs; tests/commands/test_ddp.py runs such a multirun on CPUs",
+    ),
     Rule(r"trainer=(ddp|gpu)", composed="needs GPUs; tests/commands/test_ddp.py runs the same on CPUs"),
     Rule(r"data\.source=(IAM|DIR)|data=iam|data=ptb", composed="needs a licensed corpus"),
     Rule(r"\bexperiment=wikipedia", composed="downloads enwik8"),
