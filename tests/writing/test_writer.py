@@ -191,7 +191,7 @@ def test_what_is_abandoned_half_way_holds_nothing(writer, way, monkeypatch):
         packed.append(weakref.ref(made))
         return made
 
-    monkeypatch.setattr("graves_lm.sampling.synthesis.PackedNetwork", pack)
+    monkeypatch.setattr("graves_lm.sampling.plain.PackedNetwork", pack)
     if way == "stream":
         drawing = writer.stream("a bad cab add a bed", width=9, batch_size=1)
     else:

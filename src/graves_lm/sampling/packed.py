@@ -47,7 +47,8 @@ class Step(NamedTuple):
 class PackedNetwork:
     """A network's `step`, with its weights as they are now; later changes to them are not seen.
 
-    `weights` is how they are read, see `sampling.packed_weights`.
+    `weights` is how they are read, see `sampling.packed_weights`. `mixtures` and `symbols` are M and C, 0
+    where there are none.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class PackedNetwork:
     ):
         self.weights = pack_weights(network, weights)
         self.kernel = Kernel.of(self.weights)
+        self.mixtures, self.symbols = self.weights.mixtures, self.weights.symbols
 
     def pack(self, layers: StackState, kappa_BK: Tensor | None = None, w_BC: Tensor | None = None) -> Tensor:
         """state_BS of a network's own state."""
@@ -120,7 +122,7 @@ class PackedNetwork:
             where_B = phi_BV[:, :-1].masked_fill(text.symbol_BU < 0, 0).argmax(1) - read
             where = where_B.tolist()
             b = bias[0] + (bias[1] - bias[0]) * where_B.clamp_min(0) / (text.length_B - read)
-        distribution = stroke_distribution(y_BY, self.weights.mixtures).biased(b)
+        distribution = stroke_distribution(y_BY, self.mixtures).biased(b)
         return Step(distribution.point(*noise), state_BS, y_BY, phi_BV, done, where)
 
 

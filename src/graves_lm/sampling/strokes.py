@@ -59,7 +59,7 @@ class StrokeSampler:
         state_LS = packed.pack(network.initial_state(self.lines))
         x_L3 = state_LS.new_zeros(self.lines, 3)
         seeds = [line_seed(seed, i) for i in range(self.lines)]
-        for noise in islice(point_noise(packed.weights.mixtures, seeds), self.length):
+        for noise in islice(point_noise(packed.mixtures, seeds), self.length):
             mine = noise.to(x_L3.device)
             x_L3, state_LS, *_ = packed.point(x_L3, state_LS, mine, (self.bias, self.bias))
             yield x_L3

@@ -151,16 +151,14 @@ class SynthesisSampler:
         device = network.window.weight.device
         before = list(prime.symbol_U) if prime else []
         rows_U = [before + list(t) for t in texts]
-        if unknown := {s for row in rows_U for s in row if not 0 <= s < packed.weights.symbols}:
+        if unknown := {s for row in rows_U for s in row if not 0 <= s < packed.symbols}:
             # The kernel uses them as addresses.
-            raise IndexError(
-                f"symbol {min(unknown)} of a text: there are {packed.weights.symbols}, counted from 0"
-            )
+            raise IndexError(f"symbol {min(unknown)} of a text: there are {packed.symbols}, counted from 0")
         text = Text.of(rows_U, device)
         state, x_L3 = start(network, text, prime)
         state_LS = packed.pack(*state)
         rows = [_Row(i, len(before), EndOfLine(len(t), self.end)) for i, t in enumerate(texts)]
-        for noise in point_noise(packed.weights.mixtures, seeds):
+        for noise in point_noise(packed.mixtures, seeds):
             mine = noise if len(rows) == len(texts) else noise.of([row.line for row in rows])
             x_L3, state_LS, y_LY, phi_LV, done_L, where_L = packed.point(
                 x_L3, state_LS, mine.to(device), self.bias, text, len(before)
@@ -175,7 +173,7 @@ class SynthesisSampler:
                 if ending is Ending.NOT_YET:
                     keep.append(i)
                 else:
-                    yield LineDone(row.line, row.report(packed.weights.mixtures))
+                    yield LineDone(row.line, row.report(packed.mixtures))
             if not keep:
                 return
             if len(keep) < len(rows):
