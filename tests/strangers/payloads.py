@@ -35,6 +35,15 @@ def targets(mark: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "hydra", {"_target_": "hydra.utils.call", "config": {"_target_": "os.system", "command": shell}}
 
 
+def is_ours(node: dict[str, Any]) -> bool:
+    return str(node["_target_"]).startswith("graves_lm.")
+
+
+def data(mark: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Settings of data that name what is not of this package, as those of another's data set do."""
+    yield from ((what, node) for what, node in targets(mark) if not is_ours(node))
+
+
 def interpolations(mark: Path) -> Iterator[tuple[str, str]]:
     yield "environment", "${oc.env:HOME}"
     yield "created", "${oc.create:{_target_:os.system,command:'" + SHELL.format(mark=mark) + "'}}"
@@ -58,7 +67,8 @@ def content(mark: Path) -> Iterator[tuple[str, Callable[[Content], Any]]]:
 
     for what, node in targets(mark):
         for place in ("model.noise", "model.network", "model", "sampler", "optimizer.algorithm", "data"):
-            yield f"{place} is {what}", card(f"config.{place}", node)
+            if place != "data" or is_ours(node):  # of other data nothing is made, see `data`
+                yield f"{place} is {what}", card(f"config.{place}", node)
         yield f"{what} in a tuple", card("config.sampler.temperature", (node,))
         yield f"{what} in a list", card("config.data.shares", [0.9, 0.05, node])
         yield f"{what} beside", card("config.sampler.more", node)

@@ -102,7 +102,7 @@ def test_the_real_one_is_read(run, real):
 @pytest.mark.parametrize("name", [name for name, _ in payloads.targets(MARK)])
 def test_exporting_checks_too(real, tmp_path, name):
     node = dict(payloads.targets(MARK))[name]
-    for place in ("sampler", "data", "optimizer"):
+    for place in ("sampler", "optimizer", *(["data"] if payloads.is_ours(node) else [])):
         foreign = changed(real, lambda found, place=place: found["graves_lm"]["config"].update({place: node}))
         torch.save(foreign, tmp_path / "foreign.ckpt")
         refused(
@@ -118,6 +118,21 @@ def test_exported_files_are_refused(real, tmp_path, name):
     (tmp_path / "foreign.safetensors").write_bytes(payloads.exported(card))
     refused(read, tmp_path / "foreign.safetensors")
     refused(graves_lm.load, tmp_path / "foreign.safetensors")
+
+
+@pytest.mark.parametrize("name", [name for name, _ in payloads.data(MARK)])
+def test_nothing_is_made_of_data_from_elsewhere(call, real, name):  # noqa: F811
+    """They are kept as they are said to be, and refused by their name where they are needed."""
+    node = dict(payloads.data(MARK))[name]
+    foreign = changed(real, lambda found: found["graves_lm"]["config"].update(data=node))
+    torch.save(foreign, call.folder / "foreign.ckpt")
+    assert read(call.folder / "foreign.ckpt").config["data"] == node
+    assert call("sample", "ckpt=foreign.ckpt", "sampler.length=3", "output=out.txt").status == 0
+    for more in ((), ("data.source=text.txt",)):
+        message = call.refuse("evaluate", "ckpt=foreign.ckpt", "run_dir=out", *more)
+        assert message.startswith(f"its data are {node['_target_']}'s, and no class is imported")
+    export(mean([read_checkpoint(call.folder / "foreign.ckpt")]), call.folder / "out.safetensors")
+    assert read(call.folder / "out.safetensors").config["data"] == node
 
 
 def read_torch_card(real):

@@ -13,6 +13,7 @@ import yaml
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig
 
+from graves_lm.data.base import Corpus
 from graves_lm.learning.callbacks.checkpoint_file import callback_states
 from graves_lm.learning.tasks.base import SequenceTask
 from graves_lm.runtime.errors import FolderInUse, UserError
@@ -55,8 +56,8 @@ def _recorded_init(run_dir: Path) -> str | None:
     return recorded if isinstance(recorded, str) else None
 
 
-def read_run(path: str, task: SequenceTask, run_dir: Path) -> dict[str, Any]:
-    """The checkpoint that a run of `task` goes on from.
+def read_run(path: str, task: SequenceTask, corpus: Corpus, run_dir: Path) -> dict[str, Any]:
+    """The checkpoint that a run of `task` on the corpus goes on from.
 
     Raises UserError, before any work, where it is not of the very run: of another model, with other noise or
     on other data.
@@ -93,8 +94,7 @@ def read_run(path: str, task: SequenceTask, run_dir: Path) -> dict[str, Any]:
     if task.fingerprint and card.get("data", task.fingerprint) != task.fingerprint:
         refuse(
             "the data are not those it was trained on (their checksums differ): give the same data; where "
-            "they are the same, the prepared ones are damaged: delete their folder in "
-            f"data.cache_dir={task.config['data']['cache_dir']}",
+            f"they are the same, the prepared ones are damaged: delete {corpus.cache}",
         )
     return checkpoint
 

@@ -54,7 +54,7 @@ def train(cfg: DictConfig) -> float | None:
     corpus.read_as(task.facts)
 
     # The weights: new ones, another network's, or those of the very run.
-    saved = read_run(resume, task, run_dir) if resume else None
+    saved = read_run(resume, task, corpus, run_dir) if resume else None
     if cfg.init:
         begin_with(cfg.init, task)
 

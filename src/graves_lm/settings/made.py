@@ -7,6 +7,14 @@ from typing import Any
 from graves_lm.runtime.errors import UserError, first_line
 
 
+def found(name: str, where: str) -> Any:
+    """What has this full name. Raises UserError where there is nothing."""
+    try:
+        return resolve_name(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"{where}._target_={name}: no such class ({first_line(error)})") from error
+
+
 def made(settings: Mapping[str, Any], where: str) -> Any:
     """Call the class or function `_target_` with the other settings; those with a `_target_` are made first.
 
@@ -14,10 +22,7 @@ def made(settings: Mapping[str, Any], where: str) -> Any:
     that the settings have on the command line.
     """
     name = settings["_target_"]
-    try:
-        target = resolve_name(name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"{where}._target_={name}: no such class ({first_line(error)})") from error
+    target = found(name, where)
     given = {
         key: made(value, f"{where}.{key}") if isinstance(value, Mapping) and "_target_" in value else value
         for key, value in settings.items()

@@ -6,6 +6,7 @@ text is taken as an interpolation, and a key or a value that the class does not 
 Paths are left out: a file has nothing to say about places on this machine.
 """
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
@@ -70,6 +71,9 @@ PENS = (
 DATA = {"character": TEXTS, "stroke": PENS, "synthesis": PENS}
 OPTIMIZATION = "graves_lm.learning.optim.Optimization"
 
+_NAME = re.compile(r"[A-Za-z_]\w{0,99}(\.[A-Za-z_]\w{0,99}){1,9}")
+"""The full name of a class."""
+
 PLACES = ("source", "cache_dir", "val_source", "test_source", "prime", "prime_text")
 """Settings that name something on the machine that trained."""
 
@@ -77,7 +81,9 @@ PLACES = ("source", "cache_dir", "val_source", "test_source", "prime", "prime_te
 def read_config(config: Any, name: str) -> dict[str, Any]:
     """The settings of a checkpoint of the task of this name: of its model, data, optimizer and sampler.
 
-    Raises UserError for any that the table does not have, in one line that names it.
+    Data of a class from outside this package are kept as they are said to be: nothing is made of them (see
+    `is_known_data`). Raises UserError for anything else that the table does not have, in one line that names
+    it.
     """
     allowed = {
         "model": (TASKS[name],),
@@ -87,7 +93,21 @@ def read_config(config: Any, name: str) -> dict[str, Any]:
     }
     if not isinstance(config, dict) or set(config) != set(allowed):
         raise UserError(f"its settings are not {', '.join(allowed)}")
-    return {part: read_node(config[part], names, part) for part, names in allowed.items()}
+    read = {part: read_node(config[part], names, part) for part, names in allowed.items() if part != "data"}
+    return read | {"data": read_data(config["data"], DATA[name])}
+
+
+def read_data(node: Any, allowed: tuple[str, ...]) -> dict[str, Any]:
+    """The settings of a data set: checked where it is one of ours, plain data where it is another's."""
+    target = node.get("_target_") if isinstance(node, dict) else None
+    if not isinstance(target, str) or not _NAME.fullmatch(target) or target.startswith("graves_lm."):
+        return read_node(node, allowed, "data")
+    return {name: value for name, value in node.items() if name not in PLACES}
+
+
+def is_known_data(node: Mapping[str, Any]) -> bool:
+    """Whether data settings that `read_config` gave name a data set that may be made of them."""
+    return node["_target_"] in (*TEXTS, *PENS)
 
 
 def read_node(node: Any, allowed: tuple[str, ...], where: str) -> dict[str, Any]:

@@ -14,13 +14,19 @@ MOST_LINES = 20_000  # that are generated because a checkpoint says so
 def data_of(cfg: DictConfig, config: Mapping[str, Any]) -> DictConfig:
     """The data settings of the command line, filled up with those the checkpoint was trained on.
 
-    Where the data lie is said by the command line alone: a checkpoint comes from anywhere.
+    Where the data lie is said by the command line alone: a checkpoint comes from anywhere. Raises UserError
+    for data of a class from outside the package, which is not imported because a file names it.
     """
     plain_cfg: Any = OmegaConf.to_container(cfg.data)
     given: dict[str, Any] = {k: v for k, v in plain_cfg.items() if v is not None}
     if "_target_" in given:
         return cfg.data
     trained = config["data"]
+    if not stored.is_known_data(trained):
+        raise UserError(
+            f"its data are {trained['_target_']}'s, and no class is imported because a file names it: give "
+            "the data again, with data=NAME of your own configuration (--config-dir DIR)"
+        )
     known = stored.known_settings(trained["_target_"])
     for key in given:
         if key not in known:

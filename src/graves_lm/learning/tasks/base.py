@@ -76,6 +76,7 @@ class SequenceTask(LightningModule):
         self.noise = NoNoise() if noise is None else noise(network)
         self.config: dict[str, Any] = {}
         self.fingerprint: str | None = None  # of the data that it is trained on
+        self.rows = 0  # sequences that a process has side by side in training
         self.figures: dict[str, float] = {}  # of the last validation, over all processes
         self._process_state: dict[str, Any] | None = None
         self._units = 0

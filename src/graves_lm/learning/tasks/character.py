@@ -106,7 +106,7 @@ class CharacterTask(SequenceTask):
         return super().process_state() | {"streams": streams}
 
     def carried(self) -> list[Tensor]:
-        return self.network.initial_state(self.config["data"]["batch_size"]).tensors()
+        return self.network.initial_state(self.rows).tensors()
 
     def restore_process_state(self, state: dict[str, Any]) -> None:
         super().restore_process_state(state)

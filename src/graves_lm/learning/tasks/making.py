@@ -32,6 +32,7 @@ def make_task(cfg: DictConfig, corpus: Corpus) -> SequenceTask:
         )
     except ValueError as error:
         raise UserError(f"model: {error}") from error
+    task.rows = corpus.batch_size
     parts = {name: cfg[name] for name in ("model", "data", "optimizer", "sampler")}
     task.config = OmegaConf.to_container(OmegaConf.create(parts), resolve=True)  # type: ignore[assignment]
     task.config["sampler"] = {k: v for k, v in task.config["sampler"].items() if v is not None}
