@@ -106,12 +106,12 @@ def test_samples_are_those_of_that_version(call: Commands):  # noqa: F811
 @pytest.mark.parametrize(
     ("settings", "task", "recorded"),
     [
-        ((*CHARACTER, "weights=character.ckpt"), "character", "weights"),
-        ((*CHARACTER, "ckpt=character.ckpt"), "character", "ckpt"),
-        ((*SYNTHESIS, "noise=fixed", "ckpt=synthesis.ckpt"), "synthesis", "ckpt"),
-        ((*SYNTHESIS, "noise=adaptive", "ckpt=synthesis.ckpt"), "synthesis", "new stage"),
+        ((*CHARACTER, "init=character.ckpt"), "character", "begun"),
+        ((*CHARACTER, "resume=character.ckpt"), "character", "resumed"),
+        ((*SYNTHESIS, "noise=fixed", "resume=synthesis.ckpt"), "synthesis", "resumed"),
+        ((*SYNTHESIS, "noise=adaptive", "init=synthesis.ckpt"), "synthesis", "new stage"),
     ],
-    ids=["weights", "resumed", "resumed with noise", "new stage"],
+    ids=["begun with weights", "resumed", "resumed with noise", "new stage"],
 )
 def test_training_goes_on_as_in_that_version(settings, task, recorded, call: Commands):  # noqa: F811
     outcome = call("train", *settings)
