@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -70,6 +71,25 @@ def test_the_readme_names_a_test_for_each_promise():
         when, elsewhere, _, test = (cell.strip() for cell in row.strip("|").split(" | "))
         assert re.fullmatch(r"`tests/\S+::test_\w+`", test), when
         assert "https://github.com/" in elsewhere, when
+
+
+def names_in(node: object) -> set[str]:
+    """The settings in a file of conf/, without what is Hydra's."""
+    if not isinstance(node, dict):
+        return set()
+    own = {key: value for key, value in node.items() if key not in ("defaults", "hydra") and key[0] != "_"}
+    return {key.split("/")[-1] for key in own}.union(*map(names_in, own.values()))
+
+
+def test_every_setting_is_in_the_guide():
+    """But for those of Lightning's Trainer, of experiments, which set others, and of where loggers write."""
+    conf = ROOT / "conf"
+    files = [f for f in conf.rglob("*.yaml") if f.parent.name not in ("trainer", "experiment", "job_logging")]
+    settings = set().union(*(names_in(yaml.safe_load(file.read_text(encoding="utf-8"))) for file in files))
+    pages = [ROOT / "docs" / "guide.md", ROOT / "docs" / "sweeps.md", *(ROOT / "docs" / "guide").glob("*.md")]
+    said = set(re.findall(r"\w+", " ".join(page.read_text(encoding="utf-8") for page in pages)))
+    passed_on = {"save_dir", "use_buffers", "check_on_train_epoch_end", "version"}
+    assert not settings - said - passed_on
 
 
 @pytest.mark.parametrize("module", EXAMPLES)

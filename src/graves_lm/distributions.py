@@ -115,13 +115,13 @@ class StrokeDistribution(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """The expectation, (..., 3): Σ_j π_j μ_j and e."""
+        """The expectation (Σ_j π_j μ_j, e), (..., 3)."""
         return torch.cat([(self.pi[..., None] * self.mu).sum(-2), self.e[..., None]], -1)
 
     @property
     def mode(self) -> Tensor:
-        """The likeliest component mean, (..., 3): the mean of the component whose own weighted density
-        π_j N(μ_j) is the largest there, and the likelier state of the pen.
+        """The mean of the component whose own weighted density π_j N(μ_j) is the largest there, and the
+        likelier state of the pen, (..., 3).
 
         The mixture's true mode has no closed form; where components overlap, it lies elsewhere.
         """

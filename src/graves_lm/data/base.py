@@ -138,7 +138,7 @@ class Corpus(ABC):
     @property
     @abstractmethod
     def training_sequences(self) -> int:
-        """How many sequences an epoch of training has: what adaptive weight noise divides by."""
+        """How many sequences an epoch of training has, by which adaptive weight noise divides."""
 
     @abstractmethod
     def summary(self) -> str:

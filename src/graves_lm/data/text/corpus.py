@@ -101,7 +101,7 @@ class TextCorpus(Corpus):
 
     @property
     def training_sequences(self) -> int:
-        """Sequences of `length` symbols in the training split: what adaptive weight noise divides by."""
+        """Sequences of `length` symbols in the training split, by which adaptive weight noise divides."""
         return max(1, self.card["counts"]["train"] // self.length)
 
     def sequence(self, split: str) -> StoredArray:
