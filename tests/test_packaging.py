@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DECISION = ROOT / "docs" / "adr" / "0005-dependencies.md"
 NEVER = re.compile(r"torch|triton|nvidia|cuda")
 
 
@@ -48,6 +49,26 @@ def needed(extras: tuple[str, ...] = ()) -> list[Requirement]:
         lines += PROJECT["optional-dependencies"][extra]
     requirements = [Requirement(line) for line in lines]
     return [r for r in requirements if r.name not in ("torch", PROJECT["name"])]
+
+
+def asked() -> list[Requirement]:
+    """Every package of pyproject.toml, those of the extras too."""
+    lines = [
+        *PROJECT["dependencies"],
+        *(x for extra in PROJECT["optional-dependencies"].values() for x in extra),
+    ]
+    return [requirement for requirement in map(Requirement, lines) if requirement.name != PROJECT["name"]]
+
+
+def test_every_package_has_its_reason():
+    words = set(re.findall(r"[\w-]+", DECISION.read_text()))
+    assert {requirement.name for requirement in asked()} - words == set()
+
+
+def test_every_upper_bound_has_its_reason():
+    bounds = {f"{r.name} {s}" for r in asked() for s in r.specifier if s.operator in ("<", "<=", "==", "~=")}
+    rows = re.findall(r"^\| ([\w-]+ [<=~]+[\w.]+) \| .+ \|$", DECISION.read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(bounds)
 
 
 @pytest.mark.parametrize(
