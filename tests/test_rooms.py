@@ -228,6 +228,16 @@ def test_no_modules_import_each_other_in_a_circle():
     assert not circle
 
 
+def test_the_plugin_that_hydra_finds_calls_sweeps():
+    found = {
+        i.imported
+        for path in (SOURCE / "hydra_plugins").rglob("*.py")
+        for i in imports_of("plugin", ast.parse(path.read_text(encoding="utf-8")))
+        if is_own(i.imported)
+    }
+    assert {room_of(module_of(name)) for name in found} <= {"sweeps", "runtime"}
+
+
 # --- the reading ----------------------------------------------------------------------------------
 
 
