@@ -40,6 +40,7 @@ RULES = [
     Rule(r"^python3 -m venv|pip install", why_not="installs; .ci/run does, from a fresh environment"),
     Rule(r"^docker ", why_not="needs Docker; tests/test_container.py builds the image and runs it"),
     Rule(r"gru\.GRU|EXTENSIONS=gru", why_not="needs the page's own gru.py; test_extension_cell.py runs it"),
+    Rule(r"spirals", why_not="needs the page's own spirals.py; test_extension_data.py runs it"),
     Rule(r"^mkdir ", shell=True),
     Rule(r"^eval ", shell=True),
     Rule(r"^torchrun |^srun |^MASTER_ADDR=", why_not="needs hosts or GPUs; test_two_hosts.py, test_slurm.py"),

@@ -37,10 +37,8 @@ class Spirals(PenCorpus):
         name = f"{split}-{number}"
         random = np.random.default_rng([self.seed, *name.encode()])
         side, points = random.choice([-1, 1]), int(random.integers(30, 60))
-        angle, radius = (
-            side * np.linspace(0, 6 * np.pi, points),
-            np.linspace(0, random.uniform(20, 40), points),
-        )
+        angle = side * np.linspace(0, 6 * np.pi, points)
+        radius = np.linspace(0, random.uniform(20, 40), points)
         place_N2 = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
         strokes = np.zeros((points, 3), np.float32)
         strokes[1:, :2] = np.diff(place_N2, axis=0)

@@ -16,16 +16,12 @@ from graves_lm.runtime.errors import UserError, first_line
 from graves_lm.settings import stored
 from graves_lm.trained.exported import check, read_exported
 from graves_lm.trained.format import METADATA, NETWORK, NOISE
+from graves_lm.trained.kinds import KINDS
 from graves_lm.trained.tensors import refuse_other_tensors
 from graves_lm.trained.torch_file import plain, read_torch_file, regular_file
 from graves_lm.trained.version_0_1 import of_today
 
 _FACTS: dict[str, Any] = {"symbols": Symbols, "alphabet": Alphabet, "normalisation": Normalisation}
-_FACTS_OF = {
-    "character": ("symbols",),
-    "stroke": ("normalisation",),
-    "synthesis": ("normalisation", "alphabet"),
-}
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 
 
@@ -70,7 +66,7 @@ def read_checkpoint(path: str | Path, task: str | None = None, setting: str = "c
     if not isinstance(checkpoint, dict) or METADATA not in checkpoint:
         raise UserError(f"{setting}={path}: a file of torch, but not a checkpoint of graves_lm")
     found = checkpoint[METADATA].get("task") if isinstance(checkpoint[METADATA], dict) else None
-    if isinstance(found, str) and found in _FACTS_OF and task not in (None, found):
+    if isinstance(found, str) and found in KINDS and task not in (None, found):
         raise UserError(f"{setting}={path}: a checkpoint of model={found}, and this needs model={task}")
     checkpoint[METADATA] = read_metadata(checkpoint[METADATA], f"{setting}={path}")
     try:
@@ -88,11 +84,11 @@ def read_metadata(metadata: Any, where: str) -> dict[str, Any]:
     try:
         metadata = plain(metadata)
         task = metadata.get("task") if isinstance(metadata, dict) else None
-        if task not in _FACTS_OF:
-            raise UserError(f"it is of model={task!r}; this version reads {', '.join(_FACTS_OF)}")
+        if task not in KINDS:
+            raise UserError(f"it is of model={task!r}; this version reads {', '.join(KINDS)}")
         facts = metadata.get("facts")
-        if not isinstance(facts, dict) or set(facts) != set(_FACTS_OF[task]):
-            raise UserError(f"what it knows of its data is not {' and '.join(_FACTS_OF[task])}")
+        if not isinstance(facts, dict) or set(facts) != set(KINDS[task].takes):
+            raise UserError(f"what it knows of its data is not {' and '.join(KINDS[task].takes)}")
         for name, fact in facts.items():
             _FACTS[name].from_plain(fact)
         read = {

@@ -13,12 +13,7 @@ from graves_lm.trained.checkpoint import (
     weights_of,
 )
 from graves_lm.trained.format import METADATA
-from graves_lm.trained.handwriting import TrainedHandwriting
-from graves_lm.trained.strokes import TrainedStrokes
-from graves_lm.trained.text import TrainedText
-
-Trained = TrainedText | TrainedStrokes | TrainedHandwriting
-_KINDS: dict[str, Any] = {kind.task_name: kind for kind in (TrainedText, TrainedStrokes, TrainedHandwriting)}
+from graves_lm.trained.kinds import KINDS, Trained
 
 
 def make_trained(checkpoint: Mapping[str, Any]) -> Trained:
@@ -31,7 +26,7 @@ def make_trained(checkpoint: Mapping[str, Any]) -> Trained:
     refuse_unfit_weights(checkpoint)
     network = make_network(metadata)
     network.load_state_dict(weights_of(checkpoint))
-    trained: Trained = _KINDS[metadata["task"]](
+    trained: Trained = KINDS[metadata["task"]](
         network.eval(), **facts_of(metadata), config=metadata["config"]
     )
     return trained

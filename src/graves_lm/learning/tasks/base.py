@@ -19,7 +19,7 @@ from graves_lm.runtime.errors import UserError
 from graves_lm.runtime.memory import give_back_free_memory
 from graves_lm.settings import stored
 from graves_lm.trained.format import METADATA
-from graves_lm.trained.loading import Trained
+from graves_lm.trained.kinds import Trained
 from graves_lm.trained.tensors import refuse_other_tensors
 
 log = logging.getLogger(__name__)

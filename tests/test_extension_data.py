@@ -1,6 +1,7 @@
 """A data set from outside of the package, in two files, is trained on, resumed, evaluated and sampled."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from graves_lm.data.opening import refuse_incomplete
 from graves_lm.runtime.errors import UserError
 from tests.test_commands import call  # noqa: F401
 
-EXTENSION = Path(__file__).parents[1] / "extension"
+EXTENSION = Path(__file__).parent / "extension"
 OURS = ("--config-dir", str(EXTENSION / "conf"), "data=spirals")
 TINY = (
     "model.network.hidden_size=8",
@@ -111,3 +112,32 @@ def _abstract():
     from graves_lm.data.base import Corpus
 
     return Corpus.__abstractmethods__
+
+
+PAGE = (EXTENSION.parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+
+
+def test_the_page_shows_these_files():
+    for path in (EXTENSION / "spirals.py", EXTENSION / "conf" / "data" / "spirals.yaml"):
+        assert path.read_text(encoding="utf-8") in PAGE
+
+
+def test_the_page_lists_what_a_task_touches():
+    """Every file of the package in which a class of a task that is there stands, but for what the page says
+    comes on top, and what reads checkpoints from before."""
+    section = PAGE.partition("## A task\n")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| `([\w./]+)`", section, re.M)
+    assert len(listed) <= 12
+    root = EXTENSION.parents[1]
+    plural = re.compile(r"(sampling|trained)/reader")
+    expected = {plural.sub(r"\1/strokes", name).replace("reader", "stroke") for name in listed}
+    assert all((root / one).is_file() for one in expected)
+    naming = {
+        str(path.relative_to(root))
+        for folder in ("src", "conf")
+        for path in (root / folder).rglob("*")
+        if path.suffix in (".py", ".yaml")
+        and re.search(r"StrokeTask|TrainedStrokes|stroke_default", path.read_text(encoding="utf-8"))
+    }
+    on_top = {"src/graves_lm/writing/command.py", "src/graves_lm/trained/version_0_1.py"}
+    assert naming - on_top <= expected
