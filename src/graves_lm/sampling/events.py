@@ -41,7 +41,7 @@ class Report:
 
     @property
     def faults(self) -> tuple[bool, int]:
-        """Smaller is better: stopped by itself, nothing skipped."""
+        """Whether it was ended by force, and how many characters it skipped; smaller is better."""
         return (not self.stopped, len(self.skipped))
 
 

@@ -32,7 +32,7 @@ class StrokeSampler:
         weights: how the network's weights are read: float32, bf16 or int8, see `sampling.weights`.
 
     >>> network = StrokeNetwork(layers=1, hidden_size=8, mixtures=2)
-    >>> points = list(StrokeSampler(lines=2, length=3).stream(network, seed=0))
+    >>> points = list(StrokeSampler(lines=2, length=3).points(network, seed=0))
     >>> len(points), points[0].shape
     (3, torch.Size([2, 3]))
     """

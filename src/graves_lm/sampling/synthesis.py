@@ -59,8 +59,8 @@ class SynthesisSampler:
 
     >>> network = SynthesisNetwork(symbols=4, layers=1, hidden_size=8, mixtures=2)
     >>> sampler = SynthesisSampler(bias=0.5, points_per_character=2)
-    >>> line, = sampler.write(network, [[0, 3, 1]], seed=0)
-    >>> line.point_T3.shape[1], line.coverage_U.shape
+    >>> (line,) = whole_lines(sampler.events(network, SymbolPassage([[0, 3, 1]], seed=0)))
+    >>> len(line.points[0]), line.report.coverage_U.shape
     (3, torch.Size([3]))
     """
 

@@ -23,7 +23,7 @@ class TextSampler:
         weights: how the network's weights are read: float32, bf16 or int8, see `sampling.weights`.
 
     >>> network = CharacterNetwork(symbols=5, layers=1, hidden_size=8)
-    >>> len(list(TextSampler(length=3).stream(network, [0, 1], torch.Generator().manual_seed(0))))
+    >>> len(list(TextSampler(length=3).symbols(network, [0, 1], torch.Generator().manual_seed(0))))
     3
     """
 

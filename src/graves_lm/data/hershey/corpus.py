@@ -33,9 +33,9 @@ class HersheyData(PenCorpus):
 
     >>> few = {"lines": 4, "writers": 1, "eval_lines": 2, "line_characters": (2, 4), "batch_size": 2}
     >>> data = HersheyData(**few, cache_dir="data")
-    >>> data.prepare_data()
-    >>> data.setup()
-    >>> batch = next(iter(data.train_dataloader()))
+    >>> data.prepare()
+    >>> data.open()
+    >>> batch = next(iter(data.training_batches()))
     >>> batch.point_TB3.shape[1:], batch.symbol_BU.shape[0]
     (torch.Size([2, 3]), 2)
     """

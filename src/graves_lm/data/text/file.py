@@ -35,9 +35,9 @@ class TextFile(TextCorpus):
     >>> Path("book.txt").write_text("to be or not to be, " * 50)
     1000
     >>> data = TextFile(source="book.txt", cache_dir="data", batch_size=2, length=10)
-    >>> data.prepare_data()
-    >>> data.setup()
-    >>> len(data.symbols), next(iter(data.train_dataloader())).symbol_TB.shape
+    >>> data.prepare()
+    >>> data.open()
+    >>> len(data.symbols), next(iter(data.training_batches())).symbol_TB.shape
     (8, torch.Size([10, 2]))
     """
 
