@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, get_type_hints
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 Given = TypeVar("Given", bound=tuple)
 Made = TypeVar("Made", bound=tuple)
@@ -50,7 +51,8 @@ class Operator(Generic[Given, Made]):
         self._operator = torch.library.custom_op(f"graves_lm::{name}", flat, mutates_args=())
 
     def __call__(self, given: Given) -> Made:
-        return self._gives(*self._operator(*given))
+        form = self._untraced_form(given)
+        return self._gives(*(self._operator(*given) if form is None else form(given)))
 
     def on(self, device_type: str, form: Callable[[Given], Made]) -> None:
         """Register what it does on a kind of device ("cpu", "cuda")."""
@@ -90,6 +92,18 @@ class Operator(Generic[Given, Made]):
             return tuple(backward(kept, self._gives(*gradients)))
 
         self._operator.register_autograd(flat_backward, setup_context=setup)
+
+    def _untraced_form(self, given: Given) -> Callable[[Given], Made] | None:
+        """The form that torch would pick, where nothing is recorded: in inference mode, not traced.
+
+        Through torch's dispatcher the first call would load its compiler, which takes a second.
+        """
+        if not torch.is_inference_mode_enabled() or torch.compiler.is_compiling():
+            return None
+        tensors = [value for value in given if isinstance(value, Tensor)]
+        if not all(type(tensor) in (Tensor, Parameter) for tensor in tensors):  # those of a tracer
+            return None
+        return self.forms.get(tensors[0].device.type, self.forms[ANY_DEVICE])
 
     def _flat(self, device_type: str) -> Callable[..., tuple[Tensor, ...]]:
         """`forms[device_type]` as torch calls it."""

@@ -1,7 +1,7 @@
 """A network's weights as drawing reads them: for each layer one matrix, once.
 
 A layer is one product with [W_x W_w W_{h^{n−1}hⁿ} W_{hⁿhⁿ}], laid out as it is read, and the rows of its cell
-input are doubled: tanh a = 2σ(2a) − 1 of (9) makes three gates one sigmoid.
+input g are doubled, as the gates take them (`nn.packed`).
 
 Shape legend: H hidden units, G = 4H, I the inputs of a layer side by side, K symbols of one-hot inputs.
 """
