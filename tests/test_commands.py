@@ -344,11 +344,11 @@ def test_train_refuses_unknown_symbols_in_the_validation_text(call):
             ["experiment=ptb_chars"],
             "experiment=ptb_chars: no such option of 'experiment'; did you mean 'ptb_char'",
         ),
-        (["ckpt=gone.ckpt"], "ckpt=gone.ckpt: no such file"),
+        (["resume=gone.ckpt"], "resume=gone.ckpt: no such file"),
         (["data.source=té.txt"], "data.source=té.txt: no such file"),
         (["data.source=[a"], "data.source=[a: no such file"),
         (["data.source=2024"], "data.source=2024: no such file"),
-        (["ckpt=runs/lr=(1), it's"], "ckpt=runs/lr=(1), it's: no such file"),
+        (["resume=runs/lr=(1), it's"], "resume=runs/lr=(1), it's: no such file"),
         (
             ["+logger.csv.note=it's"],
             "Hydra's syntax; if it is a text, put it in quotes twice: '+logger.csv.note=\"it'\"'\"'s\"'",
