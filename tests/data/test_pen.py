@@ -1,4 +1,4 @@
-"""The data modules of handwriting: prepared once, normalised by the training lines, figures that are true."""
+"""The corpora of handwriting: prepared once, normalised by the training lines, figures that are true."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ def some_ink(path: Path, count: int = 20) -> Path:
 
 
 def make(kind: str, folder: Path, **settings: Any) -> PenCorpus:
-    """A small data module of each kind; `folder` holds its source and its cache."""
+    """A small corpus of each kind; `folder` holds its source and its cache."""
     settings = {"cache_dir": folder / "cache"} | settings
     if kind == "hershey":
         return HersheyData(**HERSHEY | settings)

@@ -4,7 +4,7 @@
     offsets.npy   (L+1,) int64; line i is points[offsets[i] : offsets[i+1]]
     lines.json    ids, texts and writers of the L lines, and parts (name → first and last line)
 
-They are a part of a data module's cache (see `base`, `cache_folder`).
+They are a part of a corpus's cache (see `base`, `cache_folder`).
 """
 
 import json

@@ -15,7 +15,7 @@ def find_prime(name: str, text: str | None = None, open_data: Callable[[], Any] 
     Args:
         name: an ink file, of which the first line is taken, or else the name of a line of the data.
         text: the line's text, in place of the file's.
-        open_data: gives a prepared pen data module; asked only where `name` is not a file. None: there is
+        open_data: gives a corpus of a pen that is open; asked only where `name` is not a file. None: there is
             none.
 
     Raises UserError when there is no such line, or when it has no text.
