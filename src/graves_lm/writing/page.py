@@ -42,6 +42,9 @@ class PageSettings:
         straighten: the share of a baseline's slope and bends that is taken out.
         stroke_width: of the pen.
         colour: a CSS colour: a name, "#rrggbb", "rgb(…)" or "hsl(…)".
+
+    >>> PageSettings().characters, PageSettings(width=148, line_height=8).characters
+    (38, 37)
     """
 
     width: Millimetres = 210.0

@@ -25,6 +25,12 @@ class StrokeTask(SequenceTask):
         network: makes a `StrokeNetwork`.
         normalisation: between data units and the network's; stored in the checkpoint.
         optimization, noise, recompute: see `SequenceTask`.
+
+    >>> from functools import partial
+    >>> make = partial(StrokeNetwork, layers=1, hidden_size=8, mixtures=2)
+    >>> task = StrokeTask(make, Normalisation((0.0, 0.0), (1.0, 1.0)))
+    >>> task.metadata()["facts"]
+    {'normalisation': {'mean': [0.0, 0.0], 'std': [1.0, 1.0]}}
     """
 
     task_name, takes = TrainedStrokes.task_name, TrainedStrokes.takes
