@@ -88,3 +88,12 @@ def test_a_recurrences_derivative_is_the_sum_over_its_steps():
         exact = torch.einsum("tbo,tbi->oi", dz[:T].double(), before[:T].double())
         got = recurrent_derivative(dz[:T], seen[:T], seen0)
         torch.testing.assert_close(got.double(), exact, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rows", [1, 4, 17])
+def test_repeated_products_with_a_bias_are_those_of_linear(rows, dtype):
+    w_OI, b_O = torch.randn(30, 64, dtype=dtype), torch.randn(30, dtype=dtype)
+    times = repeated_product(w_OI, rows, b_O)
+    for x_NI in torch.randn(3, rows, 64, dtype=dtype):
+        torch.testing.assert_close(times(x_NI), torch.nn.functional.linear(x_NI, w_OI, b_O))

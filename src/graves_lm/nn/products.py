@@ -38,16 +38,16 @@ def product(x_NI: Tensor, w_OI: Tensor) -> Tensor:
     return _by_onednn(x_NI, w_OI) if _served(w_OI, len(x_NI)) else torch.mm(x_NI, w_OI.t())
 
 
-def repeated_product(w_OI: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
-    """x ↦ x Wᵀ without derivative, for many x of `rows` rows: what can be done once is."""
+def repeated_product(w_OI: Tensor, rows: int, b_O: Tensor | None = None) -> Callable[[Tensor], Tensor]:
+    """x ↦ x Wᵀ, or x Wᵀ + b, without derivative, for many x of `rows` rows: what can be done once is."""
     if not _served(w_OI, rows):
         w_IO = w_OI.t()
-        return lambda x_NI: torch.mm(x_NI, w_IO)
+        return lambda x_NI: torch.mm(x_NI, w_IO) if b_O is None else torch_linear(x_NI, w_OI, b_O)
     if w_OI.dtype == torch.float32 and not w_OI.is_contiguous() and w_OI.numel() < _LARGE:
         laid_out = w_OI  # the transpose of a small matrix is read faster as it is
     else:
         laid_out = _OPS._reorder_linear_weight(w_OI, rows)
-    return lambda x_NI: _by_onednn(x_NI, laid_out)
+    return lambda x_NI: _by_onednn(x_NI, laid_out, b_O)
 
 
 def weight_derivative(dy_NO: Tensor, x_NI: Tensor) -> Tensor:

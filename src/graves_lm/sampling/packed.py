@@ -23,12 +23,12 @@ from graves_lm.models.synthesis import SynthesisNetwork, SynthesisState, Text, p
 from graves_lm.nn.lstm import LSTMState
 from graves_lm.nn.mixture import stroke_distribution
 from graves_lm.nn.packed import packed_gates, packed_window
-from graves_lm.nn.products import linear
+from graves_lm.nn.products import repeated_product
 from graves_lm.nn.stack import StackState
 from graves_lm.nn.window import window_vector
 from graves_lm.sampling.kernel import Kernel
 from graves_lm.sampling.noise import Noise
-from graves_lm.sampling.packed_weights import PackedLayer, pack_weights
+from graves_lm.sampling.packed_weights import PackedLayer, PackedWeights, pack_weights
 from graves_lm.sampling.weights import Matrix
 
 
@@ -57,6 +57,7 @@ class PackedNetwork:
         self.weights = pack_weights(network, weights)
         self.kernel = Kernel.of(self.weights)
         self.mixtures, self.symbols = self.weights.mixtures, self.weights.symbols
+        self._products: Products | None = None
 
     def pack(self, layers: StackState, kappa_BK: Tensor | None = None, w_BC: Tensor | None = None) -> Tensor:
         """state_BS of a network's own state."""
@@ -78,7 +79,9 @@ class PackedNetwork:
         """
         if self.kernel is not None and len(x) == 1:
             return self.kernel.step(x, state_BS, text)
-        before = self.unpack(state_BS)
+        if self._products is None or self._products.rows != len(x):
+            self._products = Products(self.weights, len(x))
+        before, times = self.unpack(state_BS), self._products
         seen = () if self.weights.window is None else (before.w_BC,)
         pen = () if self.weights.layers[0].one_hot_KG is not None else (x,)
         kappa_BK, phi_BV = before.kappa_BK, x.new_empty(len(x), 0)
@@ -86,16 +89,17 @@ class PackedNetwork:
         for n, (layer, (h_BH, c_BH)) in enumerate(zip(self.weights.layers, before.layers, strict=True)):
             below = (layers[-1].h_BH,) if layers else ()
             inputs = (*(pen if layer.inputs else ()), *seen, *below, h_BH)
-            layers.append(_layer_step(layer, x, inputs, c_BH))
+            layers.append(_layer_step(layer, times.layers[n], x, inputs, c_BH))
             if n == 0 and text is not None:
-                kappa_BK, phi_BV = self._look(layers[0].h_BH, kappa_BK, text)
+                kappa_BK, phi_BV = self._look(times, layers[0].h_BH, kappa_BK, text)
                 seen = (window_vector(phi_BV[:, :-1], text.symbol_BU, self.weights.symbols),)
-        y_BY = _product(self.weights.output, [h_BH for h_BH, _ in layers[self.weights.first_output :]])
+        y_BY = times.output([h_BH for h_BH, _ in layers[self.weights.first_output :]])
         return y_BY, self.pack(tuple(layers), kappa_BK, *seen), phi_BV
 
-    def _look(self, h_BH: Tensor, kappa_BK: Tensor, text: Text) -> tuple[Tensor, Tensor]:
+    @staticmethod
+    def _look(times: "Products", h_BH: Tensor, kappa_BK: Tensor, text: Text) -> tuple[Tensor, Tensor]:
         """(46), (48)–(51): κ and φ."""
-        p_BP = _product(cast(Matrix, self.weights.window), [h_BH])
+        p_BP = cast(Product, times.window)([h_BH])
         return packed_window(p_BP, kappa_BK, text.symbol_BU.shape[1] + 1)
 
     @torch.inference_mode()
@@ -126,16 +130,31 @@ class PackedNetwork:
         return Step(distribution.point(*noise), state_BS, y_BY, phi_BV, done, where)
 
 
-def _product(m: Matrix, inputs: Sequence[Tensor], more_BG: Tensor | None = None) -> Tensor:
-    """W x + b of the inputs side by side, and what one-hot inputs add."""
-    used, width = sum(x.shape[1] for x in inputs), m.value_GI.shape[1]
-    x_BI = torch.cat([*inputs, inputs[0].new_zeros(len(inputs[0]), width - used)], dim=1)
-    y_BG = linear(x_BI, m.value_GI, m.bias_G)
-    return y_BG if more_BG is None else y_BG + more_BG
+class Product:
+    """W x + b for many x of `rows` rows, each of some inputs side by side."""
+
+    def __init__(self, m: Matrix, rows: int):
+        self._times, self._columns = repeated_product(m.value_GI, rows, m.bias_G), m.value_GI.shape[1]
+
+    def __call__(self, inputs: Sequence[Tensor]) -> Tensor:
+        missing = self._columns - sum(x.shape[1] for x in inputs)
+        return self._times(torch.cat([*inputs, inputs[0].new_zeros(len(inputs[0]), missing)], dim=1))
 
 
-def _layer_step(layer: PackedLayer, x: Tensor, inputs: Sequence[Tensor], c_BH: Tensor) -> LSTMState:
-    more_BG = None
+class Products:
+    """All products of a step of `rows` rows: their weights are laid out for it once, not at every step."""
+
+    def __init__(self, weights: PackedWeights, rows: int):
+        self.rows = rows
+        self.layers = [Product(layer.matrix, rows) for layer in weights.layers]
+        self.window = None if weights.window is None else Product(weights.window, rows)
+        self.output = Product(weights.output, rows)
+
+
+def _layer_step(
+    layer: PackedLayer, times: Product, x: Tensor, inputs: Sequence[Tensor], c_BH: Tensor
+) -> LSTMState:
+    a_BG = times(inputs)
     if layer.one_hot_KG is not None:
-        more_BG = embedding(x.clamp_min(0), layer.one_hot_KG) * (x >= 0).unsqueeze(-1)
-    return packed_gates(_product(layer.matrix, inputs, more_BG), c_BH, layer.peephole_3H)
+        a_BG = a_BG + embedding(x.clamp_min(0), layer.one_hot_KG) * (x >= 0).unsqueeze(-1)
+    return packed_gates(a_BG, c_BH, layer.peephole_3H)
