@@ -61,3 +61,52 @@ def test_preparing_data_needs_neither_torch_nor_lightning(tmp_path, data):
 def test_no_command_needs_a_tracker_before_it_is_asked_for(tmp_path, module):
     found = imported(f"import graves_lm.{module}", tmp_path)
     assert found & {"wandb", "tensorboard", "optuna"} == set()
+
+
+TRAINERS = ("lightning", "pytorch_lightning", "torchmetrics", "wandb", "tensorboard", "matplotlib", "optuna")
+COMPILER = ("torch._dynamo", "torch._inductor", "sympy", "triton")
+
+
+def none_is_loaded(modules: tuple[str, ...]) -> str:
+    return f"import sys; found = [m for m in {modules} if m in sys.modules]; assert not found, found"
+
+
+def test_drawing_needs_neither_trainers_nor_hydra_nor_torchs_compiler(tmp_path):
+    """From loading on, to a page and to the first point, in the hand of a line that is drawn first."""
+    no_others = none_is_loaded((*TRAINERS, *COMPILER, "hydra", "omegaconf"))
+    code = f"""
+import graves_lm
+writer = graves_lm.load()
+{no_others}
+next(writer.stream("a"))
+writer.write("a", one_hand=False, candidates=2, retries=0).json()
+{no_others}
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_sample_command_needs_neither_trainers_nor_torchs_compiler(tmp_path):
+    code = f"import atexit; atexit.register(lambda: exec({none_is_loaded(TRAINERS + COMPILER)!r}))"
+    arguments = ("text=a", "one_hand=false", "output=a.json")
+    program = f"{code}; {command('sample')}"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "AssertionError" not in done.stderr
+    assert (tmp_path / "a.json").is_file()
+
+
+def test_the_public_face_is_there_when_it_is_asked_for(tmp_path):
+    code = """
+import sys, graves_lm
+assert {"Handwriting", "UserError", "Writer", "load"} <= set(dir(graves_lm)) and "torch" not in sys.modules
+from graves_lm import UserError
+assert "torch" not in sys.modules
+from graves_lm import *
+assert load is graves_lm.load and Writer.__name__ == "Writer" and Handwriting.__name__ == "Handwriting"
+assert not hasattr(graves_lm, "lood")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

@@ -60,6 +60,36 @@ def test_fields_go_in_by_their_order_and_come_out_by_their_names():
     assert operator(Scaled(x_N, None, 3.0)).y_N.tolist() == [-1, -2]
 
 
+def test_in_inference_mode_the_form_of_the_device_is_called_without_torchs_dispatcher(monkeypatch):
+    """The same results; traced code and tensors of a tracer go through the dispatcher."""
+    operator = Operator("test_untraced", Scaled, Out, lambda given: Out(given.x_N + 1, given.x_N + 2))
+    operator.on("cpu", lambda given: Out(-given.x_N, given.x_N * 5))
+    x_N, dispatched = torch.ones(2), []
+    dispatcher = operator._operator
+    monkeypatch.setattr(operator, "_operator", lambda *given: dispatched.append(1) or dispatcher(*given))
+
+    def results(given_N):
+        return [y.tolist() for y in operator(Scaled(given_N, None, 1.0))]
+
+    expected = results(x_N)
+    assert expected == [[-1, -1], [5, 5]]
+    assert len(dispatched) == 1
+    with torch.inference_mode():
+        assert results(x_N) == results(torch.nn.Parameter(x_N)) == expected
+        assert len(dispatched) == 1
+        meta = operator._untraced_form(Scaled(torch.ones(2, device="meta"), None, 1.0))
+        assert meta is operator.forms[ANY_DEVICE]
+
+        class Traced(torch.Tensor):
+            pass
+
+        assert results(x_N.as_subclass(Traced)) == expected
+        assert len(dispatched) == 2
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+        assert results(x_N) == expected
+        assert len(dispatched) == 3
+
+
 @pytest.mark.parametrize("name", OPERATORS)
 def test_each_kind_of_device_has_a_form_of_its_own(name):
     has = torch._C._dispatch_has_kernel_for_dispatch_key
