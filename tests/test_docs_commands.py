@@ -39,6 +39,7 @@ RULES = [
     Rule(r"^make |^\.ci/run", why_not="installs, trains for minutes or runs these tests; .ci/run runs them"),
     Rule(r"^python3 -m venv|pip install", why_not="installs; .ci/run does, from a fresh environment"),
     Rule(r"^docker ", why_not="needs Docker; tests/test_container.py builds the image and runs it"),
+    Rule(r"steady\.SteadyPen", why_not="needs the page's own steady.py; test_extension_sampler.py runs it"),
     Rule(r"gru\.GRU|EXTENSIONS=gru", why_not="needs the page's own gru.py; test_extension_cell.py runs it"),
     Rule(r"spirals", why_not="needs the page's own spirals.py; test_extension_data.py runs it"),
     Rule(r"^mkdir ", shell=True),
