@@ -51,7 +51,7 @@ def floors(network: SynthesisNetwork, B: int) -> dict[str, Callable[[], object]]
 def drawn_points(network: SynthesisNetwork, texts: list[list[int]], weights: str) -> Iterator[None]:
     """A point of every line at a time, for ever; lines that all have the same text end together."""
     while True:
-        sampler = SynthesisSampler(weights=weights, longest_dwell=10**6)
+        sampler = SynthesisSampler(weights=weights, longest_dwell=10**5)
         for count, event in enumerate(sampler.events(network, Passage(texts, live=True)), 1):
             if isinstance(event, LineDone):
                 break  # from here on fewer lines would be drawn

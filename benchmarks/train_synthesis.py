@@ -12,6 +12,7 @@ process; figures are medians. Prints a table and, as last line, one JSON object.
 """
 
 import argparse
+import functools
 import statistics
 import time
 from collections.abc import Callable
@@ -49,8 +50,9 @@ class Batch(NamedTuple):
         return cls(batch.point_TB3[: len(scored_TB) + 1], scored_TB, text, int(scored_TB.sum()))
 
 
-def make_loader(B: int, shrink: int) -> LineLoader:
-    """The loader of training, over lines of random points, 1 / `shrink` as long as IAM-OnDB's."""
+@functools.cache
+def make_store(shrink: int) -> LineStore:
+    """Lines of random points, 1 / `shrink` as long as IAM-OnDB's."""
     random, sigma = np.random.default_rng(0), 0.35
     lengths = np.exp(np.log(620) - sigma**2 / 2 + sigma * random.standard_normal(LINES)).clip(80, 1940)
     lengths = np.round(lengths / shrink).astype(np.int64)
@@ -62,9 +64,15 @@ def make_loader(B: int, shrink: int) -> LineLoader:
         "".join(random.choice(alphabet.characters, max(1, round(n / POINTS_PER_CHARACTER)))) for n in lengths
     ]
     names = [str(i) for i in range(LINES)]
-    store = LineStore(points, offsets, {"ids": names, "texts": texts, "writers": names}, {"parts": {}})
+    about = {"ids": names, "texts": texts, "writers": names, "parts": {"train": (0, LINES)}}
+    return LineStore(points, offsets, about)
+
+
+def make_loader(B: int, shrink: int) -> LineLoader:
+    """The loader of training, over those lines."""
     normalisation = Normalisation((0.0, 0.0), (1.0, 1.0))
-    return LineLoader(store, np.arange(LINES), normalisation, B, alphabet=alphabet, seed=0)
+    lines = np.arange(LINES)
+    return LineLoader(make_store(shrink), lines, normalisation, B, alphabet=Alphabet.paper(), seed=0)
 
 
 def nats(network: SynthesisNetwork, batch: Batch) -> Tensor:
