@@ -23,7 +23,7 @@ from graves_lm.nn.cell import CellMaker
 from graves_lm.nn.clip import clip_derivative
 from graves_lm.nn.lstm import LSTMRecurrence
 from graves_lm.nn.mixture import MixtureHead
-from graves_lm.nn.products import linear
+from graves_lm.nn.products import linear, linear_of_parts
 from graves_lm.nn.stack import SkipStack, StackState
 from graves_lm.nn.window import SoftWindow, WindowParameters, WindowState, window_weights
 from graves_lm.nn.window_cell import window_cell, window_cell_step
@@ -170,8 +170,8 @@ class SynthesisNetwork(nn.Module):
     def _preactivation(self, n: int, x: Tensor, below: Tensor, w: Tensor) -> Tensor:
         """W_x x + W_below h^{n−1} + W_w w + b of layer n > 0, for one step or all, as one product."""
         from_x, from_below = self.stack.from_input[n], self.stack.from_below[n - 1]
-        weight = torch.cat([_weight(from_x), _weight(from_below), self.from_window[n]], dim=1)
-        return linear(torch.cat([x, below, w], dim=-1), weight, self.stack.bias[n])
+        weights = (_weight(from_x), _weight(from_below), self.from_window[n])
+        return linear_of_parts((x, below, w), weights, self.stack.bias[n])
 
     def forward(
         self, x_TB3: Tensor, text: Text, state: SynthesisState

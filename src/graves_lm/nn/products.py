@@ -8,7 +8,7 @@ Where they are not, all is torch's plain product.
 Shape legend: N rows, I inputs, O outputs; (...) any batch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,10 @@ from torch.nn.functional import linear as torch_linear
 _OPS = torch.ops.mkldnn
 _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(_OPS, "_linear_pointwise")
 _DTYPES = {torch.float32} | ({torch.bfloat16} if _ONEDNN and _OPS._is_mkldnn_bf16_supported() else set())
+
+ALIGNED = 16
+"""On a GPU, rows of what is multiplied are so many numbers long, or a multiple of it: of other lengths they
+cannot be read in large pieces, and the library takes kernels of a third of the speed."""
 
 _LARGE = 2**20
 """Weights in a matrix (4 MiB) from which on a float32 Wᵀ is worth its layout."""
@@ -92,6 +96,15 @@ def linear(x: Tensor, w_OI: Tensor, b_O: Tensor | None = None) -> Tensor:
     if float32 and _served(w_OI, x.numel()) and x.dim() > 1 and not torch.is_autocast_enabled("cpu"):
         return _Linear.apply(x, w_OI, b_O)
     return torch_linear(x, w_OI, b_O)
+
+
+def linear_of_parts(parts: Sequence[Tensor], w_OIs: Sequence[Tensor], b_O: Tensor | None = None) -> Tensor:
+    """Σ x Wᵀ + b over the parts, as one product: x side by side, and W."""
+    missing = -sum(x.shape[-1] for x in parts) % ALIGNED
+    if parts[0].is_cuda and missing:
+        parts = [*parts, parts[0].new_zeros(*parts[0].shape[:-1], missing)]
+        w_OIs = [*w_OIs, w_OIs[0].new_zeros(len(w_OIs[0]), missing)]
+    return linear(torch.cat(list(parts), dim=-1), torch.cat(list(w_OIs), dim=1), b_O)
 
 
 class Linear(nn.Linear):
