@@ -20,7 +20,7 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from training_steps import DTYPES, TASKS, training_step
 
-from graves_lm.memory import keep_large_blocks
+from graves_lm.runtime.memory import keep_large_blocks
 
 RECURRENCE = re.compile(r"^graves_lm::|^(window_)?(forward|backward)$")
 """Operators and kernels of `nn`'s recurrences, by name."""

@@ -16,13 +16,13 @@ from train_synthesis import make_loader
 
 from graves_lm.data.line_batches import LineBatch
 from graves_lm.data.streams import StreamBatch, StreamLoader
+from graves_lm.learning.optim import GravesRMSprop
+from graves_lm.learning.tasks.character import score as score_symbols
+from graves_lm.learning.tasks.pen import score as score_points
+from graves_lm.learning.tasks.synthesis import text_of
 from graves_lm.models.character import CharacterNetwork
 from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.models.synthesis import SynthesisNetwork
-from graves_lm.optim import GravesRMSprop
-from graves_lm.tasks.character import score as score_symbols
-from graves_lm.tasks.pen import score as score_points
-from graves_lm.tasks.synthesis import text_of
 
 SYMBOLS, STEPS = 50, 100
 DTYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}

@@ -1,4 +1,4 @@
-"""The recurrences on a GPU: fused kernels in Triton, and a few steps at a time as one CUDA graph.
+"""The recurrences on a GPU: kernels in Triton, each of which runs all steps in one launch.
 
 `by_kernels` makes an operator's form for CUDA; `kernels` decides whether they can serve a call. Where not,
 the operators run in plain torch, which gives the same results slower: without Triton (it comes with torch's

@@ -2,19 +2,21 @@
 
 Arguments and results are those of `nn.operands`.
 
-The loops keep, for each step, the product with the recurrent weights (cuBLAS) and one or two Triton kernels;
-all that needs no loop is plain torch after it.
+The loop over time is one launch (`nn.cuda.forward`, `nn.cuda.backward`); all that needs no loop is plain
+torch around it.
 """
 
+import math
 from typing import Any
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.nn.functional import pad
 
-from graves_lm.nn.cuda import gates, window
-from graves_lm.nn.cuda.loop import Loop, loop_for, on
+from graves_lm.nn.cuda import backward, forward, tiles
+from graves_lm.nn.cuda.launch import launch
 from graves_lm.nn.operands import (
     LSTMBackwardInputs,
     LSTMGradients,
@@ -25,187 +27,51 @@ from graves_lm.nn.operands import (
     WindowLSTMInputs,
     WindowLSTMTrace,
 )
-from graves_lm.nn.products import recurrent_derivative
+from graves_lm.nn.products import ALIGNED
 from graves_lm.nn.window import LARGEST_EXPONENT
 
+CHARACTERS = 64
+"""How much of a text the window looks at in one go."""
 
-class _Forward(Loop):
-    sequences = 4
-
-    def __init__(
-        self,
-        device: torch.device,
-        B: int,
-        H: int,
-        F: int,
-        peepholes: bool,
-        w_dtype: torch.dtype,
-    ):
-        super().__init__(device, B)
-        self.w_GF = self.buffer(4 * H, F, dtype=w_dtype)
-        self.seen_BF = self.buffer(B, F, dtype=w_dtype)
-        self.product_BG = self.buffer(B, 4 * H, dtype=w_dtype)
-        self.c_BH = self.buffer(B, H)
-        self.peephole_3H = self.buffer(3, H) if peepholes else None
-        self.grid = (triton.cdiv(H, gates.BLOCK), B)
-        self.constants: dict[str, Any] = {"H": H, "F": F, "BLOCK": gates.BLOCK}
-
-    def begin(self, w_GF: Tensor, peephole_3H: Tensor | None, seen_BF: Tensor, c_BH: Tensor) -> None:
-        self.w_GF.copy_(w_GF)
-        self.seen_BF[: len(seen_BF)].copy_(seen_BF)
-        self.c_BH[: len(c_BH)].copy_(c_BH)
-        if self.peephole_3H is not None and peephole_3H is not None:
-            self.peephole_3H.copy_(peephole_3H)
-
-    def step(self, k: int) -> None:
-        torch.mm(self.seen_BF, self.w_GF.t(), out=self.product_BG)
-        gates.forward[self.grid](
-            self.table, k, self.product_BG, self.seen_BF, self.c_BH, self.peephole_3H, **self.constants
-        )
-
-
-class _Backward(Loop):
-    sequences = 5
-
-    def __init__(
-        self, device: torch.device, B: int, H: int, F: int, peepholes: bool, w_dtype: torch.dtype, clip: float
-    ):
-        super().__init__(device, B)
-        self.w_GF = self.buffer(4 * H, F, dtype=w_dtype)
-        self.dh_BF = self.buffer(B, F, dtype=w_dtype)
-        self.dz_BG = self.buffer(B, 4 * H, dtype=w_dtype)
-        self.dc_BH = self.buffer(B, H)
-        self.peephole_3H = self.buffer(3, H) if peepholes else None
-        self.dpeephole_B3H = self.buffer(B, 3, H)
-        self.clip = clip
-        self.grid = (triton.cdiv(H, gates.BLOCK), B)
-        self.constants: dict[str, Any] = {"H": H, "F": F, "BLOCK": gates.BLOCK}
-
-    def begin(self, w_GF: Tensor, peephole_3H: Tensor | None, dcT_BH: Tensor | None) -> None:
-        self.w_GF.copy_(w_GF)
-        self.dh_BF.zero_()
-        self.dpeephole_B3H.zero_()
-        self.dc_BH.zero_() if dcT_BH is None else self.dc_BH[: len(dcT_BH)].copy_(dcT_BH)
-        if self.peephole_3H is not None and peephole_3H is not None:
-            self.peephole_3H.copy_(peephole_3H)
-
-    def _gates(self, k: int, dh: Tensor, complete: bool) -> None:
-        rest = (self.dc_BH, self.dz_BG, self.peephole_3H, self.dpeephole_B3H, self.clip)
-        gates.backward[self.grid](self.table, k, dh, *rest, COMPLETE=complete, **self.constants)
-        torch.mm(self.dz_BG, self.w_GF, out=self.dh_BF)
-
-    def step(self, k: int) -> None:
-        self._gates(k, self.dh_BF, complete=False)
-
-
-class _WindowForward(_Forward):
-    sequences = 8
-
-    def __init__(
-        self,
-        device: torch.device,
-        B: int,
-        H: int,
-        F: int,
-        peepholes: bool,
-        w_dtype: torch.dtype,
-        K: int,
-    ):
-        super().__init__(device, B, H, F, peepholes, w_dtype)
-        self.w_PH, self.b_P = self.buffer(3 * K, H), self.buffer(3 * K)
-        self.kappa_BK = self.buffer(B, K)
-        self.window_constants = _window_constants(H, F, K) | {
-            "LARGEST": LARGEST_EXPONENT,
-            "C_PLACES": triton.next_power_of_2(F - H),
-        }
-
-    def step(self, k: int) -> None:
-        super().step(k)
-        rest = (self.seen_BF, self.kappa_BK, self.w_PH, self.b_P)
-        window.forward[self.grid[1:]](self.table, k, *rest, **self.window_constants)
-
-
-class _WindowBackward(_Backward):
-    sequences = 11
-
-    def __init__(
-        self,
-        device: torch.device,
-        B: int,
-        H: int,
-        F: int,
-        peepholes: bool,
-        w_dtype: torch.dtype,
-        clip: float,
-        K: int,
-    ):
-        super().__init__(device, B, H, F, peepholes, w_dtype, clip)
-        self.w_PH = self.buffer(3 * K, H)
-        self.dh_BH, self.dkappa_BK = self.buffer(B, H), self.buffer(B, K)
-        self.window_constants = _window_constants(H, F, K)
-
-    def step(self, k: int) -> None:
-        rest = (self.dh_BF, self.dh_BH, self.dkappa_BK, self.w_PH)
-        window.backward[self.grid[1:]](self.table, k, *rest, **self.window_constants)
-        self._gates(k, self.dh_BH, complete=True)
-
-
-def _window_constants(H: int, F: int, K: int) -> dict[str, Any]:
-    # A program holds CHARACTERS × C numbers at once.
-    characters = max(2, min(window.CHARACTERS, 4096 // triton.next_power_of_2(F - H)))
-    places = triton.next_power_of_2(K)
-    return {"H": H, "F": F, "K": K, "K_PLACES": places, "UNITS": window.UNITS, "CHARACTERS": characters}
+_FORWARD_ALONE = dict.fromkeys(("symbol_BU", "kappa_TBK", "p_TBP", "summed_SBQ", "w_PH", "b_P", "kappa0_BK"))
+_BACKWARD_ALONE = dict.fromkeys(
+    ("carried_BF", "symbol_BU", "kappa_TBK", "p_TBP", "dkappa_TBK", "dkappa_BK", "dp_TBP", "dp_BQ", "w_PH")
+)
 
 
 def lstm(given: LSTMInputs) -> LSTMTrace:
-    (T, B, G), w_GH, c0_BH = given.z_TBG.shape, given.w_GH, given.c0_BH
-    H = G // 4
-    h_TBH, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (H, H, G))
-    z_TBG = given.z_TBG.to(w_GH.dtype).contiguous()
-    with on(z_TBG.device):
-        settings = (B, H, H, given.peephole_3H is not None, w_GH.dtype)
-        loop = loop_for(_Forward, z_TBG.device, *settings)
-        with loop.lock:
-            loop.begin(w_GH, given.peephole_3H, given.h0_BH, c0_BH)
-            loop.run(T, B, z_TBG, a_TBG, c_TBH, h_TBH)
+    hw0_BF, rest = given.h0_BH, (given.c0_BH, _FORWARD_ALONE)
+    h_TBH, c_TBH, a_TBG = _forward(given.z_TBG, given.w_GH, given.peephole_3H, hw0_BF, *rest, K=0, U=0)
     return LSTMTrace(h_TBH=h_TBH, cT_BH=c_TBH[-1].clone(), c_TBH=c_TBH, a_TBG=a_TBG)
 
 
 def lstm_backward(given: LSTMBackwardInputs) -> LSTMGradients:
-    (T, B, H), a_TBG, w_GH = given.h_TBH.shape, given.a_TBG, given.w_GH
-    dz_TBG = torch.empty_like(a_TBG, dtype=w_GH.dtype)
-    dh_TBH, before_BH = given.dh_TBH.contiguous(), given.c0_BH.contiguous()
-    with on(a_TBG.device):
-        settings = (B, H, H, given.peephole_3H is not None, w_GH.dtype, given.clip)
-        loop = loop_for(_Backward, a_TBG.device, *settings)
-        with loop.lock:
-            loop.begin(w_GH, given.peephole_3H, given.dcT_BH)
-            loop.run(T, B, dh_TBH, a_TBG, given.c_TBH, before_BH, dz_TBG)
-            dpeephole_3H = loop.dpeephole_B3H[:B].sum(0)
-            dh_BH, dc_BH = loop.dh_BF[:B].to(given.h0_BH.dtype, copy=True), loop.dc_BH[:B].clone()
+    w_GH = given.w_GH
+    dz_TBG, dpeephole_3H, dc_BH = _backward(given, given.dh_TBH, w_GH, _BACKWARD_ALONE, K=0, U=0)
     return LSTMGradients(
         dz_TBG=dz_TBG,
-        dw_GH=recurrent_derivative(dz_TBG, given.h_TBH, given.h0_BH),
+        dw_GH=_weight_gradient(dz_TBG, given.h_TBH, given.h0_BH),
         dpeephole_3H=dpeephole_3H,
-        dh0_BH=dh_BH,
+        dh0_BH=(dz_TBG[0] @ w_GH).to(given.h0_BH.dtype),
         dc0_BH=dc_BH,
     )
 
 
 def window_lstm(given: WindowLSTMInputs) -> WindowLSTMTrace:
-    (T, B, G), w_GF, c0_BH = given.z_TBG.shape, given.w_GF, given.c0_BH
-    H, F, K = G // 4, w_GF.shape[1], given.kappa0_BK.shape[1]
-    hw_TBF, kappa_TBK, p_TBP, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (F, K, 3 * K, H, G))
-    z_TBG, symbol_BU = given.z_TBG.to(w_GF.dtype).contiguous(), given.symbol_BU.long().contiguous()
-    with on(z_TBG.device):
-        settings = (B, H, F, given.peephole_3H is not None, w_GF.dtype, K)
-        loop = loop_for(_WindowForward, z_TBG.device, *settings)
-        with loop.lock:
-            loop.begin(w_GF, given.peephole_3H, torch.cat([given.h0_BH, given.w0_BC], dim=1), c0_BH)
-            loop.w_PH.copy_(given.w_PH)
-            loop.b_P.copy_(given.b_P)
-            loop.kappa_BK[:B].copy_(given.kappa0_BK)
-            loop.run(T, B, z_TBG, a_TBG, c_TBH, hw_TBF, symbol_BU, kappa_TBK, p_TBP, symbol_BU.shape[1])
+    (T, B, _), K, c0_BH = given.z_TBG.shape, given.kappa0_BK.shape[1], given.c0_BH
+    kappa_TBK, p_TBP = c0_BH.new_empty(T, B, K), c0_BH.new_empty(T, B, 3 * K)
+    of_window = {
+        "symbol_BU": given.symbol_BU.long().contiguous(),
+        "kappa_TBK": kappa_TBK,
+        "p_TBP": p_TBP,
+        "summed_SBQ": None,
+        "w_PH": given.w_PH.contiguous(),
+        "b_P": given.b_P.contiguous(),
+        "kappa0_BK": given.kappa0_BK.contiguous(),
+    }
+    hw0_BF, rest = torch.cat([given.h0_BH, given.w0_BC], dim=1), (c0_BH, of_window, K)
+    U = given.symbol_BU.shape[1]
+    hw_TBF, c_TBH, a_TBG = _forward(given.z_TBG, given.w_GF, given.peephole_3H, hw0_BF, *rest, U)
     return WindowLSTMTrace(
         hw_TBF=hw_TBF,
         kappa_TBK=kappa_TBK,
@@ -217,37 +83,160 @@ def window_lstm(given: WindowLSTMInputs) -> WindowLSTMTrace:
 
 
 def window_lstm_backward(given: WindowLSTMBackwardInputs) -> WindowLSTMGradients:
-    hw_TBF, kappa_TBK, p_TBP, a_TBG = given.hw_TBF, given.kappa_TBK, given.p_TBP, given.a_TBG
-    (T, B, F), w_GF, c0_BH = hw_TBF.shape, given.w_GF, given.c0_BH
-    H, K = c0_BH.shape[1], kappa_TBK.shape[2]
-    dz_TBG, dp_TBP = torch.empty_like(a_TBG, dtype=w_GF.dtype), torch.empty_like(p_TBP)
-    dkappa_TBK = torch.zeros_like(kappa_TBK) if given.dkappa_TBK is None else given.dkappa_TBK.contiguous()
-    dhw_TBF, symbol_BU = given.dhw_TBF.contiguous(), given.symbol_BU.long().contiguous()
-    before_BH = c0_BH.contiguous()
-    with on(a_TBG.device):
-        settings = (B, H, F, given.peephole_3H is not None, w_GF.dtype, given.clip, K)
-        loop = loop_for(_WindowBackward, a_TBG.device, *settings)
-        with loop.lock:
-            loop.begin(w_GF, given.peephole_3H, given.dcT_BH)
-            loop.w_PH.copy_(given.w_PH)
-            loop.dkappa_BK.zero_()
-            gates_see = (dhw_TBF, a_TBG, given.c_TBH, before_BH, dz_TBG)
-            window_sees = (symbol_BU, kappa_TBK, p_TBP, dkappa_TBK, dp_TBP, symbol_BU.shape[1])
-            loop.run(T, B, *gates_see, *window_sees)
-            dpeephole_3H = loop.dpeephole_B3H[:B].sum(0)
-            dh_BH, dw_BC = (d.to(c0_BH.dtype, copy=True) for d in loop.dh_BF[:B].tensor_split([H], dim=1))
-            dc_BH, dkappa_BK = loop.dc_BH[:B].clone(), loop.dkappa_BK[:B].clone()
+    hw_TBF, kappa_TBK, p_TBP, w_GF = given.hw_TBF, given.kappa_TBK, given.p_TBP, given.w_GF
+    (_, B, F), H, K = hw_TBF.shape, given.c0_BH.shape[1], kappa_TBK.shape[2]
+    dp_TBP, dkappa_BK = torch.empty_like(p_TBP), kappa_TBK.new_zeros(B, K)
+    of_window = {
+        "carried_BF": given.c0_BH.new_empty(B, F),
+        "symbol_BU": given.symbol_BU.long().contiguous(),
+        "kappa_TBK": kappa_TBK,
+        "p_TBP": p_TBP,
+        "dkappa_TBK": None if given.dkappa_TBK is None else given.dkappa_TBK.contiguous(),
+        "dkappa_BK": dkappa_BK,
+        "dp_TBP": dp_TBP,
+        "dp_BQ": p_TBP.new_zeros(B, 4 * _places(K)),
+        "w_PH": given.w_PH.contiguous(),
+    }
+    U = given.symbol_BU.shape[1]
+    dz_TBG, dpeephole_3H, dc_BH = _backward(given, given.dhw_TBF, w_GF, of_window, K, U)
+    dh_BH, dw_BC = (dz_TBG[0] @ w_GF).to(given.c0_BH.dtype).tensor_split([H], dim=1)
     return WindowLSTMGradients(
         dz_TBG=dz_TBG,
-        dw_GF=recurrent_derivative(dz_TBG, hw_TBF, torch.cat([given.h0_BH, given.w0_BC], dim=1)),
+        dw_GF=_weight_gradient(dz_TBG, hw_TBF, torch.cat([given.h0_BH, given.w0_BC], dim=1)),
         dpeephole_3H=dpeephole_3H,
         dw_PH=dp_TBP.flatten(0, 1).t() @ hw_TBF.flatten(0, 1)[:, :H],
         db_P=dp_TBP.sum((0, 1)),
-        dh0_BH=dh_BH,
+        dh0_BH=dh_BH.clone(),
         dc0_BH=dc_BH,
         dkappa0_BK=dkappa_BK,
-        dw0_BC=dw_BC,
+        dw0_BC=dw_BC.clone(),
     )
+
+
+def _forward(
+    z_TBG: Tensor,
+    w_GF: Tensor,
+    peephole_3H: Tensor | None,
+    hw0_BF: Tensor,
+    c0_BH: Tensor,
+    of_window: dict[str, Any],
+    K: int,
+    U: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """hw_TBF, c_TBH and a_TBG; what of_window names is filled in."""
+    (T, B, G), (H, F) = z_TBG.shape, (c0_BH.shape[1], w_GF.shape[1])
+    hw_TBF, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (F, H, G))
+    seen = math.ceil(F / ALIGNED) * ALIGNED
+    seen_2BS = w_GF.new_zeros(2, B, seen)
+    seen_2BS[0, :, :F] = hw0_BF
+    w_GS = pad(w_GF, (0, seen - F)) if seen > F else w_GF.contiguous()
+    shape = tiles.Shape(outputs=H, terms=seen, columns=4, rows=B)
+    arguments = of_window | {
+        "z_TBG": z_TBG.to(w_GF.dtype).contiguous(),
+        "a_TBG": a_TBG,
+        "c_TBH": c_TBH,
+        "hw_TBF": hw_TBF,
+        "seen_2BS": seen_2BS,
+        "peephole_3H": None if peephole_3H is None else peephole_3H.contiguous(),
+        "c0_BH": c0_BH.contiguous(),
+        "characters": U,
+        "TICKS": 2 if K else 1,
+        "C_PLACES": triton.next_power_of_2(max(1, F - H)),
+        "SEEN": seen,
+        "H": H,
+        "F": F,
+        "LARGEST": LARGEST_EXPONENT,
+    }
+    _run(forward.forward, shape, w_GS, T, arguments | _window_constants(H, F, K))
+    return hw_TBF, c_TBH, a_TBG
+
+
+def _backward(
+    given: LSTMBackwardInputs | WindowLSTMBackwardInputs,
+    dhw_TBF: Tensor,
+    w_GF: Tensor,
+    of_window: dict[str, Any],
+    K: int,
+    U: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """dz_TBG, dpeephole_3H and the gradient with respect to c0_BH; what of_window names is filled in."""
+    (T, B, F), c0_BH, peephole_3H = dhw_TBF.shape, given.c0_BH, given.peephole_3H
+    H, dcT_BH = c0_BH.shape[1], given.dcT_BH
+    dz_TBG = torch.empty_like(given.a_TBG, dtype=w_GF.dtype)
+    dc_BH = torch.zeros_like(c0_BH) if dcT_BH is None else dcT_BH.contiguous().clone()
+    dpeephole_B3H = c0_BH.new_zeros(B, 3, H)
+    arguments = of_window | {
+        "dhw_TBF": dhw_TBF.contiguous(),
+        "a_TBG": given.a_TBG,
+        "c_TBH": given.c_TBH,
+        "dz_TBG": dz_TBG,
+        "dc_BH": dc_BH,
+        "dpeephole_B3H": dpeephole_B3H,
+        "peephole_3H": None if peephole_3H is None else peephole_3H.contiguous(),
+        "c0_BH": c0_BH.contiguous(),
+        "clip": given.clip,
+        "characters": U,
+        "TICKS": 3 if K else 1,
+        "H": H,
+        "F": F,
+    }
+    shape = tiles.Shape(outputs=F, terms=4 * H, columns=1, rows=B)
+    _run(backward.backward, shape, w_GF.contiguous(), T, arguments | _window_constants(H, F, K))
+    return dz_TBG, dpeephole_B3H.sum(0), dc_BH
+
+
+def _weight_gradient(dz_TBG: Tensor, hw_TBF: Tensor, hw0_BF: Tensor) -> Tensor:
+    """The gradient with respect to w_GF: `nn.products.recurrent_derivative` as one product of aligned rows."""
+    T, B, F = hw_TBF.shape
+    seen = math.ceil(F / ALIGNED) * ALIGNED
+    before_TBS = dz_TBG.new_empty(T, B, seen)
+    before_TBS[0, :, :F] = hw0_BF
+    before_TBS[1:, :, :F] = hw_TBF[:-1]
+    before_TBS[:, :, F:] = 0
+    return torch.mm(dz_TBG.flatten(0, 1).t(), before_TBS.flatten(0, 1))[:, :F].contiguous()
+
+
+def _run(kernel: Any, shape: tiles.Shape, w: Tensor, steps: int, arguments: dict[str, Any]) -> None:
+    """All steps of a recurrence with these weights."""
+    device, K, exact = w.device, arguments["K"], torch.backends.cuda.matmul.fp32_precision == "ieee"
+    there = tiles.processors(device)
+    chosen = tiles.choose(shape, w.dtype, there.shared)
+    plan = tiles.launch(chosen, shape, there.number, least_units=16 if K else 1)
+    # A counter for each group, each in a cache line of its own.
+    counter = torch.zeros(plan.groups, 32, dtype=torch.int32, device=device)
+    arguments |= {"counter": counter, "steps": steps, "rows": shape.rows, **plan.constants}
+    arguments |= {"PRECISION": _precision(), "OF_WINDOW": "ieee" if exact else "tf32x3"}
+    if kernel is forward.forward:
+        arguments |= {"w_GS": w, "TILE_PLACES": triton.next_power_of_2(plan.tiles)}
+        if K:
+            arguments["summed_SBQ"] = w.new_empty(plan.tiles, shape.rows, 4 * _places(K), dtype=torch.float32)
+    else:
+        arguments["w_GF"] = w
+    for first, last in launches(steps * arguments["TICKS"], device):
+        launch(kernel, (plan.tiles, plan.groups, 1), arguments | {"first": first, "last": last}, device)
+
+
+def launches(ticks: int, device: torch.device) -> list[tuple[int, int]]:
+    """First and last tick of each launch: one for all where the programs of a launch can wait for each other,
+    which those of Triton's interpreter, run one after the other, cannot."""
+    return [(0, ticks)] if device.type == "cuda" else [(tick, tick + 1) for tick in range(ticks)]
+
+
+def _precision() -> str:
+    """How float32 numbers are multiplied: as torch's own products are told to. Where they are not told, a
+    product is made of three of TF32: as near the exact one as sums in float32 are (docs/performance.md)."""
+    return {"tf32": "tf32", "ieee": "ieee"}.get(torch.backends.cuda.matmul.fp32_precision, "tf32x3")
+
+
+def _places(K: int) -> int:
+    """Places for K components: a power of two, of which the tensor cores take 16 at a time."""
+    return max(16, triton.next_power_of_2(K)) if K else 1
+
+
+def _window_constants(H: int, F: int, K: int) -> dict[str, int]:
+    # A program holds CHARACTERS × C numbers at once.
+    characters = max(2, min(CHARACTERS, 8192 // triton.next_power_of_2(max(1, F - H))))
+    return {"K": K, "K_PLACES": _places(K), "CHARACTERS": characters}
 
 
 @triton.jit
@@ -257,4 +246,4 @@ def _nothing(x):
 
 def try_out() -> None:
     """Raises what keeps Triton from working here: no C compiler, a driver or a GPU that it does not know."""
-    _nothing[(1,)](torch.empty(1, device="cuda"))
+    _nothing[(1,)](torch.empty(1, device="cuda"), launch_cooperative_grid=True)
