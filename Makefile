@@ -10,7 +10,7 @@ JOBS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check docs bench lock wheel wheel-without-weights clean
+.PHONY: help install demo test test-all check docs bench bench-gpu lock wheel wheel-without-weights clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{ printf "  make %-22s %s\n", $$1, $$2 }'
@@ -79,6 +79,12 @@ bench: $(VENV)/.installed  ## time the LSTM, training and drawing against the ba
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/startup.py
+
+bench-gpu: $(VENV)/.installed-dev  ## all that needs a GPU: tests, operators, training, sampling, a step's parts
+	$(BIN)/python -m pytest -q -m gpu
+	$(BIN)/python benchmarks/lstm_cuda.py
+	$(BIN)/python benchmarks/train_cuda.py
+	$(BIN)/python benchmarks/profile_step.py --task synthesis stroke character
 
 # UPGRADE=--upgrade takes the newest releases; without it, those of the locks stay where pyproject.toml allows them.
 UPGRADE ?=

@@ -186,7 +186,7 @@ def _backward(
 
 
 def _weight_gradient(dz_TBG: Tensor, hw_TBF: Tensor, hw0_BF: Tensor) -> Tensor:
-    """The gradient with respect to w_GF: `nn.products.recurrent_derivative` as one product of aligned rows."""
+    """The gradient with respect to w_GF: `products.recurrent_derivative` as one product of aligned rows."""
     T, B, F = hw_TBF.shape
     seen = math.ceil(F / ALIGNED) * ALIGNED
     before_TBS = dz_TBG.new_empty(T, B, seen)
