@@ -600,7 +600,7 @@ def test_bias_changes_what_is_drawn(call, stroke_ckpt):
             ["sampler.temperature=0.5"],
             "sampler.temperature: the sampler of this checkpoint has none; known: bias",
         ),
-        (["sampler=text"], "sampler: TextSampler does not draw for this checkpoint, StrokeSampler does"),
+        (["sampler=text"], "sampler: TextSampler has no method points()"),
         (["seed=1.5"], "seed=1.5: a whole number, at least 0, is needed"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
@@ -614,7 +614,7 @@ def test_sample_refuses_before_it_draws(call, stroke_ckpt, monkeypatch, argument
 
 def test_a_stroke_sampler_draws_no_text(call, ckpt):
     message = call.refuse("sample", f"ckpt={ckpt}", "sampler=strokes")
-    assert message.startswith("sampler: StrokeSampler does not draw for this checkpoint, TextSampler does")
+    assert message.startswith("sampler: StrokeSampler has no method symbols(), so it does not draw")
 
 
 def evaluated(call, *arguments: str) -> dict:

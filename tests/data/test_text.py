@@ -371,7 +371,7 @@ def test_training_goes_through_the_whole_text(tmp_path):
 def test_every_held_out_symbol_counts_once_however_short_the_text(tmp_path, split, n):
     file = write(tmp_path / "a.txt", ("abcde" * n)[:n])
     data = ready(TextFile(source=file, cache_dir=tmp_path / "c", warm_up=50, eval_batch_size=8))
-    batches = list(getattr(data, f"{split}_dataloader")())
+    batches = list(data.evaluation_batches(split))
     rows = np.concatenate([b.symbol_TB.numpy() for b in batches])
     scored = np.concatenate([b.scored_TB.numpy() for b in batches])
     assert data.symbols.decode(rows.T[scored.T]) == text_of(data, split)
@@ -412,9 +412,9 @@ def test_summary_shows_counts_and_symbols(tmp_path):
     assert lines[5].endswith(str(data.cache))
 
 
-def test_symbols_are_known_after_setup_only(tmp_path):
+def test_symbols_are_known_after_opening_only(tmp_path):
     data = TextFile(source=tmp_path / "a.txt")
-    with pytest.raises(RuntimeError, match="setup"):
+    with pytest.raises(RuntimeError, match="open"):
         _ = data.symbols
 
 

@@ -20,7 +20,7 @@ class StrokeNetwork(nn.Module):
     Args:
         layers, hidden_size: the paper's 3×400 or 1×900.
         mixtures: M, the components of the mixture; the paper's 20.
-        clip, output_clip: bounds on the derivatives of the pre-activations and of ŷ (paper: 10, 100).
+        clip, output_clip: bounds on the gradients with respect to the pre-activations and ŷ (paper: 10, 100).
         skips, peepholes, recurrent_init, forget_bias, cell: see `SkipStack`.
 
     >>> import torch

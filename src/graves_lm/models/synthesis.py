@@ -72,7 +72,7 @@ class SynthesisState(NamedTuple):
 
 
 class Attention(NamedTuple):
-    """Where the window was: α, β and κ of (46) at every point, (T, B, K) each, without derivative."""
+    """Where the window was: α, β and κ of (46) at every point, (T, B, K) each, without gradient."""
 
     alpha_TBK: Tensor
     beta_TBK: Tensor

@@ -1,4 +1,4 @@
-"""The identity, with its derivative clipped (section 2.1 and 4.2 of the paper).
+"""The identity, with the gradient clipped (section 2.1 and 4.2 of the paper).
 
 The paper bounds the gradient of the loss with respect to the network outputs (±100 for pen strokes) and
 the LSTM pre-activations, at every step; the latter clip lives inside the LSTM's own backward pass
@@ -24,5 +24,5 @@ class _ClipDerivative(torch.autograd.Function):
 
 
 def clip_derivative(x: Tensor, bound: float | None) -> Tensor:
-    """x itself; on the way back ∂L/∂x is clipped element-wise to ±`bound` (None: not clipped)."""
+    """x itself; in the backward pass ∂L/∂x is clipped element-wise to ±`bound` (None: not clipped)."""
     return x if bound is None else _ClipDerivative.apply(x, bound)

@@ -1,7 +1,7 @@
 """All places where the equations of the recurrences stand, in one table.
 
 The LSTM (7)–(11) and the soft window (46)–(51) are written more than once: for one step in differentiable
-torch, for whole sequences with a backward pass by hand, in C, in Triton, and for drawing samples. Who changes
+torch, for whole sequences with a backward pass by hand, in C, in Triton, and for sampling. Who changes
 an equation changes it in every row of `FORMS` that names it. The tests run each row on one small problem,
 compare it with the equations in float64, and show for each that a changed constant in its text is found.
 """

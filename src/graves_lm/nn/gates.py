@@ -101,13 +101,13 @@ def gates_backward(
 ) -> BackwardStep:
     """A function of t, dh_BH and dhx_BF that goes back through step t.
 
-    dh_BH is the derivative of the loss by h_t from all but step t + 1, and dhx_BF (of the product dtype) what
-    that step hands back; rows of either may be parts of wider ones.
+    dh_BH is the gradient of the loss with respect to h_t from all but step t + 1, and dhx_BF (of the product
+    dtype) what that step hands back; rows of either may be parts of wider ones.
 
     Args:
         a_TBG, c_TBH, c0_BH, peephole_3H: as in the forward pass.
-        clip: bound on each of the four pre-activation derivatives, which are clipped before anything is
-            computed from them. Infinity: not clipped.
+        clip: bound on each of the four gradients with respect to the pre-activations, which are clipped
+            before anything is computed from them. Infinity: not clipped.
         dc_BH, dz_TBG, dpeephole_B3H: see `BackwardRoom`.
     """
     B, H = c0_BH.shape

@@ -1,4 +1,4 @@
-"""The LSTM of the paper: peephole connections, exact backward pass, derivative clip at every step.
+"""The LSTM of the paper: peephole connections, exact backward pass, gradient clip at every step.
 
 Equations (7)–(11) of A. Graves, "Generating Sequences With Recurrent Neural Networks"
 (arXiv:1308.0850), with h', c' the previous step's h and c and W_c· diagonal ("peepholes"):
@@ -9,7 +9,7 @@ Equations (7)–(11) of A. Graves, "Generating Sequences With Recurrent Neural N
     o = σ(W_xo x + W_ho h' + W_co c + b_o)                                                   (10)
     h = o∘tanh(c)                                                                            (11)
 
-These lines stand in several forms: in plain torch, compiled for a CPU, for a GPU, for drawing samples.
+These lines stand in several forms: in plain torch, compiled for a CPU, for a GPU, for sampling.
 `nn.forms` lists all places where (7)–(11) stand.
 
 Everything that does not depend on h' is one matrix product over the whole sequence and happens
@@ -48,7 +48,7 @@ def lstm_step(z_BG: Tensor, state: LSTMState, w_GH: Tensor, peephole_3H: Tensor 
     """One step of (7)–(11) in plain differentiable torch: the reference, and one step by itself.
 
     `z_BG` is W_x x + b for this step, `w_GH` stacks W_hi, W_hf, W_hc, W_ho, and `peephole_3H` the
-    diagonals W_ci, W_cf, W_co (None: no peepholes). No derivative is clipped here.
+    diagonals W_ci, W_cf, W_co (None: no peepholes). No gradient is clipped here.
     """
     i_BH, f_BH, g_BH, o_BH = torch.addmm(z_BG, state.h_BH, w_GH.t()).chunk(4, dim=-1)
     if peephole_3H is not None:
@@ -214,7 +214,7 @@ def lstm(
         state: h and c before the first step.
         w_GH: the recurrent weights, (4H, H).
         peephole_3H: the diagonals W_ci, W_cf, W_co, (3, H); None leaves the peepholes out.
-        clip: bound on the derivative of the loss with respect to each pre-activation, element-wise at
+        clip: bound on the gradient of the loss with respect to each pre-activation, element-wise at
             every step (the paper: ±1 for text, ±10 for pen strokes); None does not clip.
 
     Returns h_TBH and the state after the last step. Under autocast the products with `w_GH` are done in

@@ -3,7 +3,7 @@ for Neural Networks", NIPS 2011), and dropped weights (L. Wan et al., "Regulariz
 using DropConnect", ICML 2013).
 
 All run the same network at other weights, with `torch.func.functional_call`, so they serve every task
-and every network; derivatives are taken at the noisy weights. In evaluation the mean weights are used.
+and every network; gradients are taken at the noisy weights. In evaluation the mean weights are used.
 """
 
 import math
@@ -21,7 +21,7 @@ class NoNoise(nn.Module):
     """The network at its own weights."""
 
     def draw(self, network: nn.Module) -> Callable[..., Any]:
-        """The network at weights drawn now: to be called as often as they are to stay the same."""
+        """The network at weights sampled now: to be called as often as they are to stay the same."""
         weights = self.weights(network) if self.training else {}
         return partial(_at, network, weights) if weights else network
 
@@ -35,7 +35,7 @@ class NoNoise(nn.Module):
 
 
 class WeightNoise(NoNoise):
-    """w + N(0, std²) on every weight, drawn once for each batch of sequences; std 0.075 in the paper.
+    """w + N(0, std²) on every weight, sampled once for each batch of sequences; std 0.075 in the paper.
 
     `network` is taken for the same call as `AdaptiveWeightNoise` has; fixed noise needs nothing of it.
     """
@@ -49,7 +49,7 @@ class WeightNoise(NoNoise):
 
 
 class DroppedWeights(NoNoise):
-    """Each weight of some matrices is 0 with probability `share`, else divided by 1 − share, drawn once for
+    """Each weight of some matrices is 0 with probability `share`, else divided by 1 − share, sampled once for
     each batch of sequences: DropConnect, on recurrent weights as in S. Merity et al., "Regularizing and
     Optimizing LSTM Language Models" (2018). Not in the paper.
 
@@ -78,7 +78,7 @@ class AdaptiveWeightNoise(NoNoise):
 
     μ are the network's own weights. The loss is E[nats] + KL(posterior ‖ prior) / training sequences,
     with a Gaussian prior whose mean and variance are at their optimum (2011, equations (18)–(19)):
-    mean = average of μ, variance = average of σ² + (μ − mean)². Derivatives with respect to σ come from
+    mean = average of μ, variance = average of σ² + (μ − mean)². Gradients with respect to σ come from
     the reparameterisation w = μ + σ·N(0, 1), an unbiased form of the paper's estimate.
 
     Args:

@@ -1,4 +1,4 @@
-"""One step of (7)–(11) and of (46), (48)–(51) in plain torch for drawing samples: few calls, no gradients.
+"""One step of (7)–(11) and of (46), (48)–(51) in plain torch for sampling: few calls, no gradients.
 
 The cell input of (9) is tanh a = 2σ(2a) − 1 with the first 2 in its weights, so that three gates are one
 sigmoid.

@@ -2,7 +2,7 @@
 
 torch multiplies float32 matrices with MKL. oneDNN, which it has too and uses for bfloat16, is faster on AMD
 processors, by up to 70 %, the more so with weights that it has laid out for itself before a loop
-(docs/performance.md has figures). torch's own compiler calls oneDNN through the operators that are used here.
+(docs/performance.md has numbers). torch's own compiler calls oneDNN through the operators that are used here.
 Where they are not, all is torch's plain product.
 
 Shape legend: N rows, I inputs, O outputs; (...) any batch.
@@ -38,12 +38,12 @@ def _served(w: Tensor, rows: int) -> bool:
 
 
 def product(x_NI: Tensor, w_OI: Tensor) -> Tensor:
-    """x Wᵀ, (N, O), without derivative."""
+    """x Wᵀ, (N, O), without gradient."""
     return _by_onednn(x_NI, w_OI) if _served(w_OI, len(x_NI)) else torch.mm(x_NI, w_OI.t())
 
 
 def repeated_product(w_OI: Tensor, rows: int, b_O: Tensor | None = None) -> Callable[[Tensor], Tensor]:
-    """x ↦ x Wᵀ, or x Wᵀ + b, without derivative, for many x of `rows` rows: what can be done once is."""
+    """x ↦ x Wᵀ, or x Wᵀ + b, without gradient, for many x of `rows` rows: what can be done once is."""
     if not _served(w_OI, rows):
         w_IO = w_OI.t()
         return lambda x_NI: torch.mm(x_NI, w_IO) if b_O is None else torch_linear(x_NI, w_OI, b_O)
@@ -55,15 +55,15 @@ def repeated_product(w_OI: Tensor, rows: int, b_O: Tensor | None = None) -> Call
 
 
 def weight_derivative(dy_NO: Tensor, x_NI: Tensor) -> Tensor:
-    """dyᵀ x, (O, I): the derivative by W of a loss whose derivative by x Wᵀ is dy."""
+    """dyᵀ x, (O, I), the gradient with respect to W of a loss whose gradient with respect to x Wᵀ is dy."""
     if _served(dy_NO, len(dy_NO)) and dy_NO.dtype == torch.float32:
         return _by_onednn(x_NI.t(), dy_NO.t()).t().contiguous()  # faster this way round
     return torch.mm(dy_NO.t(), x_NI)
 
 
 def recurrent_derivative(dz_TBO: Tensor, seen_TBI: Tensor, seen0_BI: Tensor) -> Tensor:
-    """The derivative by W, (O, I), of a recurrence whose step t multiplies W with what step t − 1 left, the
-    first with `seen0_BI`. It needs no loop: one product over all steps."""
+    """The gradient with respect to W, (O, I), of a recurrence whose step t multiplies W with what step t − 1
+    left, the first with `seen0_BI`. It needs no loop: one product over all steps."""
     dtype = dz_TBO.dtype
     dw_OI = weight_derivative(dz_TBO[0], seen0_BI.to(dtype))
     if len(dz_TBO) > 1:

@@ -1,4 +1,4 @@
-"""Derivatives through long sequences in little memory, by running parts of the way twice."""
+"""Gradients through long sequences in little memory, by running parts of the way twice."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -15,14 +15,14 @@ def over_segments(
     """The nats of T steps, and the state after the last.
 
     With a `length`, the sequence is run in segments of so many steps, of which nothing is kept but the state
-    between them: each is run again when the way back comes to it (T. Chen et al., "Training Deep Nets with
-    Sublinear Memory Cost", 2016). The derivatives are those of the whole sequence; they cost one way forward
-    more, and memory for one segment instead of all.
+    between them: each is run again when the backward pass comes to it (T. Chen et al., "Training Deep Nets
+    with Sublinear Memory Cost", 2016). The gradients are those of the whole sequence; they cost one forward
+    pass more, and memory for one segment instead of all.
 
     Args:
         nats_of: of a slice of the steps and the state before them, the sum of their nats and the state after
             them. It is called twice for each segment, and must do the same both times: random weights are
-            drawn before, once for all.
+            sampled before, once for all.
         length: steps in a segment; None: all are kept.
     """
     if length is None or length >= T:

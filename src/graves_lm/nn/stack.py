@@ -56,13 +56,14 @@ class SkipStack(nn.Module):
         layers, hidden_size: the paper's 1×1000, 7×700, 3×400, …
         skips: x_t to every layer and every layer to ŷ; False leaves a plain stack.
         peepholes: the diagonal W_c· of (7), (8), (10).
-        clip: per-step bound on the LSTM's pre-activation derivatives (paper: 1 text, 10 pen).
-        output_clip: bound on the derivative with respect to ŷ (paper: 100 for pen); None: not clipped.
+        clip: per-step bound on the gradients with respect to the LSTM's pre-activations (paper: 1 text, 10
+            pen).
+        output_clip: bound on the gradient with respect to ŷ (paper: 100 for pen); None: not clipped.
         recurrent_init, forget_bias: see `LSTMRecurrence`.
         cell: makes another cell than the LSTM for a number of hidden units, see `nn.cell`; `peepholes`,
             `clip`, `recurrent_init` and `forget_bias` are the LSTM's and do not reach it.
 
-    The derivatives that both clips see are those of the loss in nats *summed* over the sequence, as in
+    The gradients that both clips see are those of the loss in nats *summed* over the sequence, as in
     the paper; a training task that averages its loss must scale afterwards (see `tasks.base`).
     Where the paper is silent, dense weights start uniform in ±1/√fan-in, biases at zero.
 

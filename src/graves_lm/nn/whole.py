@@ -2,7 +2,7 @@
 
 One step of few rows is little work for several cores to share by way of a library: they meet at the end
 of its product, and again after the gates. In `native/lstm.c`, for processors with AVX-512, each core has
-units of its own, and they meet once a step. With many rows or weights the library's products are faster.
+units of its own, and they meet once per step. With many rows or weights the library's products are faster.
 
 Shape legend as in `nn.lstm`.
 """

@@ -27,7 +27,7 @@ from torch.nn.functional import linear
 
 LARGEST_EXPONENT = 20.0
 """The exponents of (49)–(51) are taken as this where they are larger, so that nothing overflows: e²⁰ = 4.9e8
-characters in one step, or that height or sharpness, is beyond all use. Derivatives are passed on as if they
+characters in one step, or that height or sharpness, is beyond all use. Gradients are passed on as if they
 were at this bound, so that a window that went there can come back."""
 
 

@@ -51,7 +51,7 @@ def window_lstm_step(
     """One step of (52) and (46)–(51) in plain differentiable torch, equal to `window_lstm`.
 
     Arguments as there, for one step. Returns the two states and phi_BV: φ at u = 1 … U+1, one past the
-    longest text, where the stop rule of section 5.3 looks. No derivative is clipped here.
+    longest text, where the stop rule of section 5.3 looks. No gradient is clipped here.
     """
     state = lstm_step(z_BG + linear(seen.w_BC, w_GC), state, w_GH, peephole_3H)
     components, w_BC, phi_BV = look(state.h_BH, symbol_BU, seen.kappa_BK, w_GC.shape[1], window)
@@ -212,7 +212,7 @@ _window_lstm.differentiable(_keep, _backward)
 
 class WindowLSTMOutput(NamedTuple):
     """h_TBH and w_TBC of every step, the states after the last, and the window's components (T, B, K) for
-    the eye: `components` has no derivative."""
+    the eye: `components` has no gradient."""
 
     h_TBH: Tensor
     w_TBC: Tensor
@@ -242,7 +242,7 @@ def window_lstm(
         w_GH, w_GC: the weights of h¹_{t−1} and w_{t−1}, (4H, H) and (4H, C).
         peephole_3H: the diagonals W_ci, W_cf, W_co, (3, H); None leaves the peepholes out.
         window: W_{h¹p} and b_p.
-        clip: bound on the derivative of the loss with respect to each pre-activation, element-wise at
+        clip: bound on the gradient of the loss with respect to each pre-activation, element-wise at
             every step (the paper: ±10); None does not clip.
 
     Under autocast the products with `w_GH` and `w_GC` are done in the autocast dtype; the gates, the window

@@ -72,9 +72,9 @@ def window_backward(
 ) -> Callable[[int, Tensor, Tensor], None]:
     """A function of t, dw_BC and dnext_BC that goes back through the window's step t.
 
-    dw_BC is the derivative of the loss by w_t from all but step t + 1, and dnext_BC what that step hands
-    back; rows of both may be parts of wider ones. dkappa_BK holds what reaches κ_t from later steps and is
-    made dκ_t; dkappa_TBK is the loss's own. The derivatives by α̂, β̂, κ̂ go to dp_TBP.
+    dw_BC is the gradient of the loss with respect to w_t from all but step t + 1, and dnext_BC what that step
+    hands back; rows of both may be parts of wider ones. dkappa_BK holds what reaches κ_t from later steps and
+    is made dκ_t; dkappa_TBK is the loss's own. The gradients with respect to α̂, β̂, κ̂ go to dp_TBP.
     """
     (B, U), K = symbol_BU.shape, dkappa_BK.shape[1]
     run = kernel("window_backward", dkappa_BK, torch.float32)

@@ -21,7 +21,7 @@ void gates_forward(int64_t t, const void *sum, int64_t threads, int64_t B, int64
     }
 }
 
-/* dh_next is what step t + 1 hands back. dc holds the derivative of c_t and then that of c_{t−1}. Row b adds to
+/* dh_next is what step t + 1 hands back. dc holds the gradient with respect to c_t and then that with respect to c_{t−1}. Row b adds to
    the row b of dpeephole, (B, 3, H), so that sums do not depend on the number of threads. */
 void gates_backward(int64_t t, const float *dh, int64_t dh_stride, const void *dh_next, int64_t dh_next_stride,
                     int64_t threads, int64_t B, int64_t H, int64_t bfloat16, float bound, const float *a,

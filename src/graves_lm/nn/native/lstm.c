@@ -79,7 +79,7 @@ void lstm_forward(int64_t threads, int64_t T, int64_t B, int64_t H, const float 
 }
 
 /* w is W_h, (4H, H), its rows filled up with zeros to `to_w`, a multiple of WIDTH. dh_next and dc hold what
-   reaches h and c of the last step from after it, and then the derivatives of h0 and c0. */
+   reaches h and c of the last step from after it, and then the gradients with respect to h0 and c0. */
 void lstm_backward(int64_t threads, int64_t T, int64_t B, int64_t H, float bound, const float *dh, const float *a,
                    const float *c, const float *w, int64_t to_w, const float *peephole, const float *c0,
                    float *dh_next, float *dc, float *dz, float *dpeephole)

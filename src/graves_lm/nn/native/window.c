@@ -35,7 +35,7 @@ void window_forward(int64_t t, int64_t threads, int64_t B, int64_t K, int64_t U,
 }
 
 /* dw is that of w_t from all but step t + 1, which hands back dw_next. dkappa holds what reaches κ_t from later
-   steps, and then dκ_t; dkappa_t, which may be null, is the loss's own. Fills dp, the derivative of α̂, β̂, κ̂. */
+   steps, and then dκ_t; dkappa_t, which may be null, is the loss's own. Fills dp, the gradients with respect to α̂, β̂, κ̂. */
 void window_backward(int64_t t, const float *dw, int64_t dw_stride, const void *dw_next, int64_t dw_next_stride,
                      int64_t threads, int64_t B, int64_t K, int64_t U, int64_t bfloat16, const int64_t *symbol,
                      const float *p, const float *kappa, const float *dkappa_t, float *dkappa, float *dp)
