@@ -136,7 +136,7 @@ def test_a_damaged_file_is_one_clear_line(ckpt, tmp_path):
     with pytest.raises(UserError, match=r"the checksum is not that in w\.json; get both files again"):
         read_checkpoint(path)
     path.with_suffix(".json").write_text("{}")
-    with pytest.raises(UserError, match=r"its card w\.json is damaged"):
+    with pytest.raises(UserError, match=r"its metadata w\.json is damaged"):
         read_checkpoint(path)
     path.with_suffix(".json").unlink()
     assert read_checkpoint(path)["graves_lm"]["task"] == "stroke"  # a file without a card is not guarded

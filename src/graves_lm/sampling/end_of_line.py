@@ -1,4 +1,4 @@
-"""Where a line that is being drawn ends, from its points and from where the window looks.
+"""Where a line that is being sampled ends, from its points and from where the window looks.
 
 The window is ahead of the pen: on real lines the stop rule of section 5.3 holds about 11 points before the
 last one, mostly within the last stroke. So a line goes on from there to where the pen is lifted, and with
@@ -40,7 +40,7 @@ class EndSettings:
 
 
 class Look(NamedTuple):
-    """Where the window looks when a point is drawn.
+    """Where the window looks when a point is sampled.
 
     phi_V: φ on each character and one past them.
     past_end: whether the stop rule of section 5.3 holds.

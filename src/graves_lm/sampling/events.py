@@ -1,9 +1,9 @@
-"""What drawing a passage gives: a stream of small events, each of them final.
+"""What sampling a passage gives: a stream of small events, each of them final.
 
     PenPoint(line=0, point=(0.4, -0.1, 0.0))    the next point of a line
     LineDone(line=0, report=Report(…))          it has all its points, and went like this
 
-Lines that are drawn side by side take turns. Whoever wants whole lines collects the stream: `whole_lines`.
+Lines that are sampled side by side take turns. Whoever wants whole lines collects the stream: `whole_lines`.
 """
 
 from collections import defaultdict
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 Point = tuple[float, float, float]
-"""(dx, dy, end of stroke): normalised as the network draws it, in data units from `trained` on."""
+"""(dx, dy, end of stroke): normalised as it is sampled, in data units from `trained` on."""
 
 
 @dataclass(frozen=True)

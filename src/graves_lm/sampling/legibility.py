@@ -1,4 +1,4 @@
-"""How well drawn lines show their text, as the network itself reads them.
+"""How well sampled lines show their text, as the network itself reads them.
 
 A line that is legible is explained by its own text much better than by the same letters in another order.
 So lines of one text are compared by

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_BLOCK = 256  # points whose random numbers are drawn together
+_BLOCK = 256  # points whose random numbers are made together
 
 
 class Noise(NamedTuple):

@@ -1,4 +1,4 @@
-"""A network put together for drawing one step after another: few calls, the weights read once.
+"""A network put together for sampling one step after another: few calls, the weights read once.
 
 A step at batch 1 is little more than reading the weights; what it costs beyond that are calls. So here
 each layer is one product with [W_x W_w W_{h^{n−1}hⁿ} W_{hⁿhⁿ}], laid out as it is read, with the rows of g
@@ -112,7 +112,7 @@ class PackedNetwork:
         text: Text | None = None,
         read: int = 0,
     ) -> Step:
-        """`step`, and the point that is drawn from its density with these random numbers.
+        """`step`, and the point that is sampled from its density with these random numbers.
 
         `bias` goes from its first number to its second while the window goes along the text, of which `read`
         characters do not count.

@@ -1,4 +1,4 @@
-"""A network's weights as drawing reads them: for each layer one matrix, once.
+"""A network's weights as sampling reads them: for each layer one matrix, once.
 
 A layer is one product with [W_x W_w W_{h^{n−1}hⁿ} W_{hⁿhⁿ}], laid out as it is read, and the rows of its cell
 input g are doubled, as the gates take them (`nn.packed`).

@@ -1,4 +1,4 @@
-"""What is to be drawn, in one object from the command down to the sampler."""
+"""What is to be sampled, in one object from the command down to the sampler."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ Style = TypeVar("Style")
 
 @dataclass(frozen=True)
 class Passage(Generic[Words, Style]):
-    """Lines of a text, to be drawn in one hand.
+    """Lines of a text, to be written in one hand.
 
     Args:
         texts: a line each: characters (`trained`), or symbol indices (`sampling`).
         seed: of the random numbers.
         prime: a line with its text, whose writer's style is taken on.
         first_line: the number of the first text in its document, which the random numbers go by.
-        live: points are wanted as they are drawn. What has been shown cannot be taken back, so a sampler that
-            would choose among several candidates draws one.
+        live: points are wanted as they are sampled. What has been shown cannot be taken back, so a sampler
+            that would choose among several candidates samples one.
     """
 
     texts: Sequence[Words]

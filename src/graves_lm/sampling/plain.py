@@ -1,4 +1,4 @@
-"""A network step by step for drawing, whatever its cell, by its own `step`: slower than `sampling.packed`.
+"""A network step by step for sampling, whatever its cell, by its own `step`: slower than `sampling.packed`.
 
 Shape legend as in `sampling.packed`; S is all of a row's state: the fields of all layers' states, κ, w.
 """
@@ -20,7 +20,7 @@ Network = CharacterNetwork | StrokeNetwork | SynthesisNetwork
 
 
 def for_drawing(network: Network, weights: str = "float32") -> PackedNetwork:
-    """The network laid out for drawing: packed, where its cells are the LSTM.
+    """The network laid out for sampling: packed, where its cells are the LSTM.
 
     Raises UserError where its weights cannot be read as `weights`.
     """

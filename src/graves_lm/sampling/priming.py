@@ -14,7 +14,7 @@ from graves_lm.sampling.passage import Prime
 
 
 def start(network: SynthesisNetwork, text: Text, prime: Prime | None) -> tuple[SynthesisState, Tensor]:
-    """The state before the first drawn point of each text, and the point it follows.
+    """The state before the first sampled point of each text, and the point it follows.
 
     Primed, all but the last point of the prime have been read; the caller's first step reads that one.
     """

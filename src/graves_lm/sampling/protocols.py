@@ -23,7 +23,7 @@ class DrawsText(Protocol):
     def symbols(
         self, network: CharacterNetwork, prompt: Sequence[int], generator: torch.Generator
     ) -> Iterator[int]:
-        """Symbol indices one after the other, as they are drawn; the prompt is read but not repeated.
+        """Symbol indices one after the other, as they are sampled; the prompt is read but not repeated.
 
         All chance comes from `generator`, a CPU generator, so that a seed gives the same text wherever the
         network lies.
@@ -34,7 +34,7 @@ class DrawsText(Protocol):
 class DrawsStrokes(Protocol):
     """For model=stroke.
 
-    lines: how many it draws.
+    lines: how many it samples.
     """
 
     lines: int
@@ -59,7 +59,7 @@ class DrawsHandwriting(Protocol):
         """The passage's lines as events, in normalised units; the same for the same seed.
 
         Each line ends with a `LineDone`. Points are given when they are final; of a passage that is `live`,
-        when they are drawn. Raises UserError for an empty text, before it returns.
+        when they are sampled. Raises UserError for an empty text, before it returns.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Handwriting drawn point by point from a stroke network, section 4.2.
+"""Handwriting sampled point by point from a stroke network, section 4.2.
 
 Shape legend: L lines, M components; a point is (dx, dy, end of stroke) in normalised units.
 """
@@ -23,12 +23,12 @@ MOST_POINTS = 50_000_000
 
 @declared("sampler")
 class StrokeSampler:
-    """Draws lines without a text: a `sampling.protocols.DrawsStrokes`.
+    """Samples lines without a text: a `sampling.protocols.DrawsStrokes`.
 
     Args:
         lines: how many.
-        length: points a line.
-        bias: 0 draws from the network's density; more keeps to its likelier parts (61)-(62).
+        length: points per line.
+        bias: 0 samples the network's density; more keeps to its likelier parts (61)-(62).
         weights: how the network's weights are read: float32, bf16 or int8, see `sampling.weights`.
 
     >>> network = StrokeNetwork(layers=1, hidden_size=8, mixtures=2)

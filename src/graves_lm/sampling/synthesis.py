@@ -1,10 +1,10 @@
 """Handwriting for given texts, sections 5.3–5.5: unbiased, biased and primed samples.
 
-Points are drawn one after another; each line stops by itself (`end_of_line`) and leaves the batch. Each has
+Points are sampled one after another; each line stops by itself (`end_of_line`) and leaves the batch. Each has
 random numbers of its own, from (seed, line, candidate), so it is the same alone and among others.
 
-Shape legend: L lines that are being drawn, T points of one, U characters, V = U + 1, M mixture components; a
-point is (dx, dy, end of stroke) in normalised units.
+Shape legend: L lines that are being sampled, T points of one, U characters, V = U + 1, M mixture components;
+a point is (dx, dy, end of stroke) in normalised units.
 """
 
 import copy
@@ -44,14 +44,14 @@ class SynthesisSampler:
     Args:
         bias: b ≥ 0 of (61)–(62), how much the likelier parts of the density are preferred: 0 is the network's
             own, 1 is neat. Two numbers go from the first to the second along the text.
-        candidates: lines drawn for each text, of which the best is kept: one with the fewest faults, of
+        candidates: lines sampled for each text, of which the best is kept: one with the fewest faults, of
             these the most legible, see `legibility`.
-        retries: how often as many candidates again are drawn for a text whose best one has faults.
+        retries: how often as many candidates again are sampled for a text whose best one has faults.
         points_per_character: the cap on a line's points. A character takes about 25.
         longest_dwell: points after which a line ends whose window stays on one character. Under a bias, a
             network can fall into a row of dots that goes on by itself; it looks at one character for 150
             points then. Of the characters of real lines, 1 in 100 takes over 58, 1 in 1000 over 126.
-        batch_size: lines drawn side by side.
+        batch_size: lines sampled side by side.
         prime: the line whose style is taken on, for the sample command to find (see `writing.prime`): an ink
             file, or the name of a line of the data; None: a style of the network's own.
         prime_text: its text, where the file has none.
@@ -94,8 +94,8 @@ class SynthesisSampler:
         """The passage's lines, up to `batch_size` side by side, a point of each at a time.
 
         With several candidates or retries all points of a line come when it is chosen; of a live passage the
-        first candidate is drawn, and not again where it has faults. After a prime, points come from where the
-        pen begins with the text. Raises UserError for an empty text.
+        first candidate is sampled, and not again where it has faults. After a prime, points come from where
+        the pen begins with the text. Raises UserError for an empty text.
         """
         if any(len(text) == 0 for text in passage.texts):
             raise UserError("the text is empty: give at least one character")
@@ -183,12 +183,12 @@ class SynthesisSampler:
 
 
 class _Row:
-    """A line that is being drawn. `before`: characters of the prime."""
+    """A line that is being sampled. `before`: characters of the prime."""
 
     def __init__(self, line: int, before: int, end: EndOfLine):
         self.line, self.before, self.end = line, before, end
         self.points: list[Point] = []
-        self.outputs: list[Tensor] = []  # ŷ, whose density each point was drawn from
+        self.outputs: list[Tensor] = []  # ŷ, whose density each point was sampled from
         self.phi: list[Tensor] = []  # on each character, the prime's and its own, and one past them
         self.begin: int | None = None  # the first point that belongs to the text, once that is known
 

@@ -1,4 +1,4 @@
-"""Text, one symbol at a time: each drawn from the network's distribution, then fed back as its input."""
+"""Text, one symbol at a time: each sampled from the network's distribution, then fed back as its input."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated
@@ -41,7 +41,7 @@ class TextSampler:
     def symbols(
         self, network: CharacterNetwork, prompt: Sequence[int], generator: torch.Generator
     ) -> Iterator[int]:
-        """Symbol indices one after the other, as they are drawn; the prompt is read but not repeated.
+        """Symbol indices one after the other, as they are sampled; the prompt is read but not repeated.
 
         `generator` is a CPU generator, so that a seed gives the same text wherever the network lies.
         """

@@ -1,9 +1,9 @@
-"""A network's weights as a small file to pass on: float16 safetensors with the task's card inside.
+"""A network's weights as a small file to pass on: float16 safetensors with the task's metadata inside.
 
     python -m graves_lm.export best.ckpt synthesis.safetensors --data IAM-OnDB \\
         --licence "research use only" --command "graves_lm.train experiment=synthesis_fast …"
 
-Half the precision costs no figure its third digit, and the file is a sixth of a checkpoint, which has the
+Half the precision costs no metric its third digit, and the file is a sixth of a checkpoint, which has the
 optimiser's state as well. It is read wherever a checkpoint is. `synthesis.json` beside it says, for people
 and programs, what it is and where it comes from, and holds the checksum that `loading.read_checkpoint` asks
 for.
@@ -28,7 +28,7 @@ from graves_lm.trained.format import METADATA, NETWORK
 from graves_lm.trained.samplers import make_sampler
 from graves_lm.trained.torch_file import regular_file
 
-HEADER = 4 << 20  # bytes: names and shapes of the tensors, and the card
+HEADER = 4 << 20  # bytes: names and shapes of the tensors, and the metadata
 # What networks must share for a mean of their weights to be one.
 KINDS = {
     "task": lambda card: card["task"],
@@ -43,7 +43,7 @@ def export(checkpoint: dict[str, Any], path: str | Path, sampler: Sequence[str] 
 
     Args:
         sampler: settings "key=value" in place of those of the sampler that the weights were trained with.
-        about: more of the .json, such as data, licence, figures, command.
+        about: more of the .json, such as data, licence, metrics, command.
 
     Raises UserError where a file cannot be written, and for a setting that the sampler does not take.
     """
@@ -83,7 +83,7 @@ def mean(checkpoints: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def describe(card: dict[str, Any], content: bytes, weights: int, about: dict[str, Any]) -> str:
-    """The .json for people and programs: of a task's card, the file's content, and more."""
+    """The .json for people and programs: of a task's metadata, the file's content, and more."""
     facts = dict(card["facts"])
     if "alphabet" in facts:
         facts["alphabet"] = "".join(facts["alphabet"]["characters"])
@@ -98,22 +98,27 @@ def check(path: Path, setting: str = "ckpt") -> None:
     if not card.is_file():
         return
     if regular_file(card, setting) > HEADER:
-        raise UserError(f"{setting}={path}: its card {card.name} is larger than any that graves_lm writes")
+        raise UserError(
+            f"{setting}={path}: its metadata {card.name} is larger than any that graves_lm writes"
+        )
     try:
         expected = json.loads(card.read_text(encoding="utf-8"))["sha256"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"{setting}={path}: its card {card.name} is damaged; get both files again") from error
+        raise UserError(
+            f"{setting}={path}: its metadata {card.name} is damaged; get both files again"
+        ) from error
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected:
         raise UserError(
-            f"{setting}={path}: damaged, or not the file of its card: the checksum is not that in "
+            f"{setting}={path}: damaged, or not the file of its metadata: the checksum is not that in "
             f"{card.name}; get both files again"
         )
 
 
 def read_exported(path: Path, setting: str = "ckpt") -> dict[str, Any]:
-    """The `state_dict` (float32) and card of an exported file. Raises UserError for one of another kind."""
+    """The `state_dict` (float32) and metadata of an exported file. Raises UserError for one of another
+    kind."""
     with open(path, "rb") as file:
         if int.from_bytes(file.read(8), "little") > HEADER:
             raise UserError(f"{setting}={path}: damaged: its header is larger than any that graves_lm writes")

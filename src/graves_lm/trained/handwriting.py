@@ -46,8 +46,8 @@ class TrainedHandwriting:
         """The passage's lines as `sampler` draws them, in data units.
 
         A line begins where the pen does and ends with the pen lifted. Each of its points is given when the
-        next one is drawn: only then is it known not to be the last. Raises UserError, before it returns, for
-        an empty text, a character that was not learned, and an unusable prime.
+        next one is sampled: only then is it known not to be the last. Raises UserError, before it returns,
+        for an empty text, a character that was not learned, and an unusable prime.
         """
         symbols, prime = [self.alphabet.encode(text).tolist() for text in passage.texts], None
         if passage.prime is not None:
@@ -81,7 +81,7 @@ class TrainedHandwriting:
 
 
 def stroke_line(line: WholeLine, passage: TextPassage) -> StrokeLine:
-    """A drawn line of a passage, in data units, with its number and its text."""
+    """A sampled line of a passage, in data units, with its number and its text."""
     number = passage.first_line + line.line
     return StrokeLine(f"line-{number + 1}", np.array(line.points, np.float32), passage.texts[line.line])
 

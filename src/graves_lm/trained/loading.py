@@ -1,4 +1,4 @@
-"""A trained network from a checkpoint: what draws, without what trains."""
+"""A trained network from a checkpoint: what samples, without what trains."""
 
 from collections.abc import Mapping
 from pathlib import Path

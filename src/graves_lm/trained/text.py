@@ -28,10 +28,10 @@ class TrainedText:
         self.network, self.symbols, self.config = network, symbols, config
 
     def write(self, sampler: DrawsText, prompt: str = "", seed: int = 0) -> Iterator[str]:
-        """Pieces of text as they are drawn, without the prompt; the same for the same seed.
+        """Pieces of text as they are sampled, without the prompt; the same for the same seed.
 
         A symbol may be a part of a character (bytes): it is then shown once the whole character has come.
-        Raises UserError, before anything is drawn, for a prompt with symbols that were not learned.
+        Raises UserError, before anything is sampled, for a prompt with symbols that were not learned.
         """
         read = self.symbols.encode(prompt, where="prompt").tolist()
         generator = torch.Generator().manual_seed(seed)
