@@ -16,10 +16,10 @@ _FIRST = ("step", "epoch")
 
 
 class KeepingCSVLogger(Logger):
-    """Writes `metrics.csv`: a row for each step that is recorded, with the figures of training and of a
-    validation at that step side by side; cells are empty where a figure was not logged.
+    """Writes `metrics.csv`: a row for each step that is recorded, with the metrics of training and of a
+    validation at that step side by side; cells are empty where a metric was not logged.
 
-    What is logged is in the file at once. A figure that is new to it has the file written anew, beside its
+    What is logged is in the file at once. A metric that is new to it has the file written anew, beside its
     place and then moved there, so that the rows before are never at risk.
 
     Args:
@@ -51,7 +51,7 @@ class KeepingCSVLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Add the figures to the row of the step."""
+        """Add the metrics to the row of the step."""
         if self._names is None:
             self._write_all(read_rows(self.path))
         assert self._names is not None

@@ -36,7 +36,7 @@ def run(cfg: DictConfig) -> None:
 def workspace(entity: str, project: str, name: str) -> Any:
     """The view, as `wandb_workspaces` has it: what `WandbTracker` and the callbacks log, in four sections.
 
-    Panels of figures that a run does not have stay empty, so one view serves all three tasks.
+    Panels of metrics that a run does not have stay empty, so one view serves all three tasks.
     """
     import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws
@@ -66,9 +66,9 @@ def workspace(entity: str, project: str, name: str) -> Any:
             curves("Nats per point", "train/nll_per_point"),
             curves("Learning rate", "train/lr"),
             curves("Gradient norm, before its bound", "train/gradient_norm", log_y=True),
-            curves("Share of clipped derivatives", "train/clipped_share"),
-            curves("Useful symbols a second", "train/symbols_per_second"),
-            curves("Useful points a second", "train/points_per_second"),
+            curves("Share of clipped gradients", "train/clipped_share"),
+            curves("Useful symbols per second", "train/symbols_per_second"),
+            curves("Useful points per second", "train/points_per_second"),
         ],
         "Samples": [
             wr.WeavePanelSummaryTable(table_name="samples/text"),

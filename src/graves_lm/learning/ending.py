@@ -1,4 +1,4 @@
-"""How a run ends: its final figures, or an error, and in either case the end of what follows it."""
+"""How a run ends: its final metrics, or an error, and in either case the end of what follows it."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -62,7 +62,7 @@ def write_metrics(
     figures: Mapping[str, float],
     owner: Checkpoints | None,
 ) -> float | None:
-    """Write metrics.json and show the figures; returns the monitored one."""
+    """Write metrics.json and show the metrics; returns the monitored one."""
     path = Path(cfg.run_dir) / "metrics.json"
     if trainer.is_global_zero:
         record = {

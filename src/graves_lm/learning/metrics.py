@@ -1,4 +1,4 @@
-"""Figures of merit, exact under any batching and any number of processes: sums first, ratios last."""
+"""Metrics, exact under any batching and any number of processes: sums first, ratios last."""
 
 import math
 

@@ -1,7 +1,7 @@
 """What a network does, to be looked at, at each validation and by `evaluate pictures=true`.
 
-The files are the same ones for the same seed, whatever was drawn elsewhere, so that they can be compared from
-validation to validation.
+The files are the same ones for the same seed, whatever was sampled elsewhere, so that they can be compared
+from validation to validation.
 """
 
 from functools import singledispatch

@@ -57,7 +57,7 @@ def validate_now(trainer: Trainer) -> None:
 
 
 def figures_to_come(trainer: Trainer) -> tuple[dict[str, Any], int] | None:
-    """The figures of the step just taken, and its number, where the trainer will log them but has not yet."""
+    """The metrics of the step just taken, and its number, where the trainer will log them but has not yet."""
     connector = trainer._logger_connector
     figures = connector.metrics["log"]
     if not (connector.should_update_logs and figures):
@@ -66,7 +66,7 @@ def figures_to_come(trainer: Trainer) -> tuple[dict[str, Any], int] | None:
 
 
 def log_step(trainer: Trainer) -> None:
-    """Log the figures of the step just taken, which the trainer would do next."""
+    """Log the metrics of the step just taken, which the trainer would do next."""
     trainer._logger_connector.update_train_step_metrics()
 
 

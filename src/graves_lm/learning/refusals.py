@@ -14,7 +14,7 @@ def refuse_late_settings(cfg: DictConfig, task: SequenceTask, batches: int) -> N
     for where, monitor in {"": cfg.monitor, **{k: part.get("monitor") for k, part in parts.items()}}.items():
         if monitor is not None and monitor not in known:
             near = near_misses(str(monitor), known)
-            raise UserError(f"{where}monitor={monitor}: no figure of a validation; {near}")
+            raise UserError(f"{where}monitor={monitor}: no metric of a validation; {near}")
     if cfg.trainer.get("fast_dev_run"):
         raise UserError("trainer.fast_dev_run takes a batch for a whole validation: use trainer=debug")
     most, every = cfg.trainer.get("limit_train_batches") or 1.0, cfg.trainer.val_check_interval

@@ -38,7 +38,7 @@ BEST = {
     "sse": "min",
     "read_to_end": "max",
 }
-"""Which value of a validation figure is its best one; the run's summary keeps it beside the last."""
+"""Which value of a validation metric is its best one; the run's summary keeps it beside the last."""
 
 ID_FILE = "wandb_id.txt"
 

@@ -45,7 +45,7 @@ def make_trainer(trainer: DictConfig, **parts: Any) -> Trainer:
     """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # The tasks' figures are reduced before they are logged.
+    # The tasks' metrics are reduced before they are logged.
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
     # Where SLURM is installed but not used, one or several processes are started without it.
     warnings.filterwarnings("ignore", message="The `srun` command is available")

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def run(cfg: DictConfig) -> float | None:
-    """Train as `cfg` says, in a folder that is the run's alone; returns the monitored figure of the best
+    """Train as `cfg` says, in a folder that is the run's alone; returns the monitored metric of the best
     weights.
 
     Raises UserError for anything a user can mend.
@@ -46,7 +46,7 @@ def train(cfg: DictConfig) -> float | None:
     keep_large_blocks()
     seed_everything(cfg.seed, workers=True, verbose=False)
 
-    # What is learned from, and what learns: a network with its loss, its figures and its noise.
+    # What is learned from, and what learns: a network with its loss, its metrics and its noise.
     corpus = prepare(cfg.data, task_class(cfg.model))
     task = make_task(cfg, corpus)
     if place()[0] == 0:
@@ -58,7 +58,7 @@ def train(cfg: DictConfig) -> float | None:
     if cfg.init:
         begin_with(cfg.init, task)
 
-    # What trains, and what looks on: checkpoints, figures, samples, loggers.
+    # What trains, and what looks on: checkpoints, metrics, samples, loggers.
     parts = make_parts(cfg)
     trainer = make_trainer(
         cfg.trainer,

@@ -1,4 +1,4 @@
-"""The figures of a task at fixed weights, by the trainer: on one process or shared out among several."""
+"""The metrics of a task at fixed weights, by the trainer: on one process or shared out among several."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,13 +14,13 @@ from graves_lm.learning.trainer import make_trainer
 
 
 def validate(task: SequenceTask, batches: Iterable[Any]) -> dict[str, float]:
-    """Figures over `batches`, in this process on the CPU."""
+    """Metrics over `batches`, in this process on the CPU."""
     trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False)
     return _figures(trainer, task, batches)
 
 
 def validate_as(settings: DictConfig, task: SequenceTask, corpus: Corpus, split: str) -> dict[str, float]:
-    """Figures over a split of the corpus, by a trainer of these settings and all of its processes."""
+    """Metrics over a split of the corpus, by a trainer of these settings and all of its processes."""
     trainer = make_trainer(settings, callbacks=[EvaluationProgress()], logger=False)
     return _figures(trainer, task, corpus.evaluation_batches(split, share_of(trainer)))
 

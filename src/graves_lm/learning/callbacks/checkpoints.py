@@ -31,20 +31,20 @@ class Checkpoints(Checkpoint):
     decides (the best weights, early stopping) is not in the checkpoint yet. SIGTERM and Ctrl-C have it
     saved at the end of the running step, and end the run; another Ctrl-C does not wait for that.
 
-    `best.ckpt` is replaced by weights whose figure is lower than that of those in it, and by no others. Its
+    `best.ckpt` is replaced by weights whose metric is lower than that of those in it, and by no others. Its
     own record is what counts, not what another file says of it: files may have been moved or restored.
 
-    Where derivatives are accumulated, all this happens after whole optimiser steps only, so that a resumed
+    Where gradients are accumulated, all this happens after whole optimiser steps only, so that a resumed
     run is the unbroken one.
 
-    A checkpoint keeps no place and no setting: `best`, the lowest figure so far (in `best.ckpt` that of
-    its weights), `best_step`, where it was, `monitor`, which figure that is, and `owed`, whether a
+    A checkpoint keeps no place and no setting: `best`, the lowest metric so far (in `best.ckpt` that of
+    its weights), `best_step`, where it was, `monitor`, which metric that is, and `owed`, whether a
     validation is.
 
     Args:
         folder: where the checkpoints are.
         every: optimiser steps between saves.
-        monitor: the figure of validations that decides; lower is better.
+        monitor: the metric of validations that decides; lower is better.
     """
 
     def __init__(self, folder: str | Path, every: int, monitor: str):
@@ -108,7 +108,7 @@ class Checkpoints(Checkpoint):
             return None, None
 
     def _record_of(self, path: Path) -> tuple[float | None, int | None]:
-        """The figure and the step of the weights in a `best.ckpt`. Raises UserError for an unreadable one."""
+        """The metric and the step of the weights in a `best.ckpt`. Raises UserError for an unreadable one."""
         checkpoint = read_checkpoint(path)
         state = callback_states(checkpoint).get("Checkpoints", {})
         best = state.get("best")
@@ -127,7 +127,7 @@ class Checkpoints(Checkpoint):
 
     def load_best(self, trainer: Trainer, figure: float) -> bool:
         """Give the task the weights of `best.ckpt`. Where it cannot be read, it is put aside, those that the
-        task has, with this figure, are saved in its place, and False is returned."""
+        task has, with this metric, are saved in its place, and False is returned."""
         task, state = trainer.lightning_module, None
         if trainer.is_global_zero:
             try:
@@ -148,7 +148,7 @@ class Checkpoints(Checkpoint):
     # --- saving -----------------------------------------------------------------------------------
 
     def save_best(self, trainer: Trainer, figure: float) -> None:
-        """Save the weights, whose figure this is, where they are better than those of `best.ckpt`.
+        """Save the weights, whose metric this is, where they are better than those of `best.ckpt`.
 
         Raises UserError where that cannot be written.
         """
@@ -158,7 +158,7 @@ class Checkpoints(Checkpoint):
                 trainer.save_checkpoint(self.best_path, weights_only=False)
 
     def _save_last(self, trainer: Trainer) -> None:
-        """The figures of this step, which is not taken again, are on disk before it counts as taken."""
+        """The metrics of this step, which is not taken again, are on disk before it counts as taken."""
         for logger in trainer.loggers:
             if isinstance(logger, KeepingCSVLogger):
                 if to_come := figures_to_come(trainer):
@@ -195,7 +195,7 @@ class Checkpoints(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if trainer.global_step == self._step:
-            return  # derivatives are being gathered
+            return  # gradients are being gathered
         self._step = trainer.global_step
         # All ranks stop at the same step, whichever got the signal first.
         stop = trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False)

@@ -23,7 +23,7 @@ class EarlyStopping(callbacks.EarlyStopping):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        if state_dict["monitor"] == self.monitor:  # another figure's best would say nothing
+        if state_dict["monitor"] == self.monitor:  # another metric's best would say nothing
             self.wait_count = state_dict["waited"]
             if state_dict["best"] is not None:
                 self.best_score = torch.tensor(state_dict["best"])

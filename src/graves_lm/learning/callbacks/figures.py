@@ -1,4 +1,4 @@
-"""Figures of training itself: its rate, how often the paper's clip acts, and how fast it goes."""
+"""Metrics of training itself: its learning rate, how often the paper's clip acts, and how fast it goes."""
 
 import time
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ class LogFigures(Callback):
     """Logs, beside what the task logs of its loss and its gradient norm,
 
     train/lr: the learning rate of the step;
-    train/clipped_share: of the LSTM's pre-activation derivatives that are not 0 (those of padding are), the
-        share that stands at the bound of the paper's per-step clip;
+    train/clipped_share: of the gradients with respect to the LSTM's pre-activations that are not 0 (those of
+        padding are), the share that stands at the bound of the paper's per-step clip;
     train/<unit>_per_second: useful symbols or points, of all processes: those of the steps since the one that
         was recorded before, over all of the time that they took. Where a GPU works behind the host's back,
         the host has waited for it at recorded steps (`StopOnNonFiniteLoss` comes first).
 
-    The share is exact. The derivatives ∂L/∂z that the recurrences' backward pass hands on have been clipped
+    The share is exact. The gradients ∂L/∂z that the recurrences' backward pass hands on have been clipped
     already, so those at the bound are counted after it, every
     `trainer.log_every_n_steps` steps: two passes over ∂L/∂z, 4 % of such a step on a CPU, so 0.4 % of
     training. Of several processes the first one's is logged.
@@ -82,7 +82,7 @@ def recurrences(loss: Tensor) -> Iterator[Any]:
 
 
 def clipped_and_all(dz_TBG: Tensor, bound: float) -> Tensor:
-    """How many derivatives are at ±bound, and how many are not 0: float64 (2,), on their device."""
-    at_bound = torch.full((), bound).to(dz_TBG)  # as rounded as the derivatives are
+    """How many gradients are at ±bound, and how many are not 0: float64 (2,), on their device."""
+    at_bound = torch.full((), bound).to(dz_TBG)  # as rounded as the gradients are
     counts = torch.count_nonzero(dz_TBG.abs() >= at_bound), torch.count_nonzero(dz_TBG)
     return torch.stack(counts).double()

@@ -1,4 +1,4 @@
-"""Stop when the loss, or the figure of a validation, is no longer a number worth going on from."""
+"""Stop when the loss, or the metric of a validation, is no longer a number worth going on from."""
 
 import math
 from pathlib import Path
@@ -11,21 +11,21 @@ from graves_lm.learning.callbacks.checkpoints import checkpoints_of
 from graves_lm.runtime.errors import TrainingDiverged, UserError, near_misses
 
 WORST = {"val/bpc": 100.0, "val/nll_per_point": 1e3, "val/nll_per_line": 1e6}
-"""Figures beyond which a network is past recovery. 100 bits are a choice among 10^30 symbols, when a network
+"""Metrics beyond which a network is past recovery. 100 bits are a choice among 10^30 symbols, when a network
 that knows nothing needs 7 for the characters of a text and 14 for its words; at first, a point takes about
-3 nats and a line 2,000. Other figures need only be finite."""
+3 nats and a line 2,000. Other metrics need only be finite."""
 
 
 class StopOnNonFiniteLoss(Callback):
     """Raises TrainingDiverged soon after a loss that is not finite, before weights that are not finite are
-    saved, and after a validation whose figure is not finite or worse than `worst`.
+    saved, and after a validation whose metric is not finite or worse than `worst`.
 
     The losses' finiteness is gathered on the device and read every `log_every_n_steps` steps and before
     each save only, so that a GPU is not waited for at each step.
 
     Args:
-        monitor: the figure of validations that is looked at; lower is better.
-        worst: a figure beyond which training has diverged; None: that of `WORST`.
+        monitor: the metric of validations that is looked at; lower is better.
+        worst: a metric beyond which training has diverged; None: that of `WORST`.
     """
 
     def __init__(self, monitor: str, worst: float | None = None) -> None:
@@ -54,7 +54,7 @@ class StopOnNonFiniteLoss(Callback):
         if self.monitor not in figures:
             known = [name for name in figures if name.startswith("val/")]
             raise UserError(
-                f"monitor={self.monitor}: no figure of a validation; {near_misses(self.monitor, known)}"
+                f"monitor={self.monitor}: no metric of a validation; {near_misses(self.monitor, known)}"
             )
         figure = float(figures[self.monitor])
         if not math.isfinite(figure):

@@ -11,7 +11,7 @@ from graves_lm.runtime.errors import UserError
 
 
 class Progress(TQDMProgressBar):
-    """Lightning's bar: rate, time left, and the figures logged for it."""
+    """Lightning's bar: rate, time left, and the metrics logged for it."""
 
     def __init__(self, refresh_rate: int = 10):
         super().__init__(refresh_rate=refresh_rate)
@@ -29,7 +29,7 @@ class Progress(TQDMProgressBar):
 
 
 class EvaluationProgress(TQDMProgressBar):
-    """The bar of an evaluation, on standard error: the figures alone go to standard output."""
+    """The bar of an evaluation, on standard error: the metrics alone go to standard output."""
 
     def init_validation_tqdm(self) -> Tqdm:
         return Tqdm(desc=self.validation_description, disable=self.is_disabled, file=sys.stderr)

@@ -17,18 +17,18 @@ class Trial(Protocol):
         """The run begins, or goes on."""
 
     def is_hopeless(self, validation: int, figure: float) -> bool:
-        """Whether the run should end, after its validation of this number (from 1) gave this figure."""
+        """Whether the run should end, after its validation of this number (from 1) gave this metric."""
 
 
 class PruneTrial(Callback):
-    """Reports each validation's figure to a trial, and stops the run where that sees no hope.
+    """Reports each validation's metric to a trial, and stops the run where that sees no hope.
 
-    The run then ends like any other, with its figures and its checkpoint. Steps are counted in validations,
+    The run then ends like any other, with its metrics and its checkpoint. Steps are counted in validations,
     so that runs with other batch sizes can be compared.
 
     Args:
         run_dir: the run's folder, which is to say why it was given up.
-        monitor: the name of the figure; lower is better.
+        monitor: the name of the metric; lower is better.
         trial: decides.
     """
 

@@ -21,7 +21,7 @@ class LogSamples(Callback):
     training), and to every logger that takes text or pictures.
 
     Args:
-        sampler: the settings of what draws the samples (`sampler=`).
+        sampler: the settings of what takes the samples (`sampler=`).
         folder: where the files go.
         seed: of the samples' own random numbers; training's are not touched.
     """

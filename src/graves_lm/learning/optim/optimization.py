@@ -23,9 +23,10 @@ class Optimization:
         algorithm: makes a torch optimiser of (parameters, lr=…).
         lr: the learning rate at its highest.
         unit: what the step is per. Backward passes always run on nats summed over the batch, where the
-            paper's derivative clips act; the weights' derivatives are then divided by the number of
-            sequences ("sequence", the paper's unit) or of points or symbols ("point", a mean).
-        clip_norm: bound on the joint norm of all weights' derivatives, in that unit; None: no bound.
+            paper's gradient clips act; the gradients with respect to the weights are then divided by the
+            number of sequences ("sequence", the paper's unit) or of points or symbols ("point", a mean).
+        clip_norm: bound on the joint norm of the gradients with respect to all weights, in that unit; None:
+            no bound.
         schedule: "constant"; "linear" or "cosine" from lr down to `final_share`·lr at the run's last step.
         warmup_steps: the rate first grows linearly from 0 over so many steps.
         final_share: what is left of lr at the end of a falling schedule.

@@ -13,7 +13,7 @@ from graves_lm.settings.kinds import Positive, ProperShare, ShareBelowOne
 
 @declared("optimizer.algorithm")
 class GravesRMSprop(Optimizer):
-    """For the derivative ε_i of each weight w_i:
+    """For the gradient ε_i with respect to each weight w_i:
 
         n_i = ℵ n_i + (1 − ℵ) ε_i²                                                           (38)
         g_i = ℵ g_i + (1 − ℵ) ε_i                                                            (39)
@@ -22,7 +22,7 @@ class GravesRMSprop(Optimizer):
 
     with ℵ = 0.95 (`alpha`), ℶ = 0.9 (`momentum`), ℷ = 10⁻⁴ (`lr`) and ד = 10⁻⁴ (`eps`), (42)–(45).
     ד stands inside the root; torch's centred RMSprop adds it outside. The size of ד ties the step to the
-    unit of the loss: the paper's derivatives are of nats summed over a sequence.
+    unit of the loss: the paper's gradients are of nats summed over a sequence.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""What the three tasks share: the unit of the loss, noise, optimiser, resumable randomness and the card."""
+"""What the three tasks share: the unit of the loss, noise, optimiser, resumable randomness and the
+metadata."""
 
 import logging
 import math
@@ -30,22 +31,22 @@ class SequenceTask(LightningModule):
     """A thin shell around a network. Subclasses compute nats; all else about training is here.
 
     A subclass names the facts of the data that it takes (`takes`), what its sequences consist of (`unit`),
-    what a place in its data's epochs is made of (`position`) and what draws its samples (`sampler_kind`), and
+    what a place in its data's epochs is made of (`position`) and what takes its samples (`sampler_kind`), and
     adds to its `metrics`, which give `figure_names`, in `validation_step`. Its `training_step` returns,
-    through `training_loss`, nats *summed* over the batch (the unit of the paper's derivative clips); before
-    each optimiser step the derivatives are divided by the number of sequences or points that went into them,
+    through `training_loss`, nats *summed* over the batch (the unit of the paper's gradient clips); before
+    each optimiser step the gradients are divided by the number of sequences or points that went into them,
     as `optimization.unit` says.
 
     `also_from` names tasks whose networks have the same stack, so that this one can begin with their weights.
 
     Args:
         network: the task's network.
-        metrics: the figures of a validation, by name.
+        metrics: the metrics of a validation, by name.
         facts: what the task knows of its data (see `takes`), with `to_plain` and `from_plain`.
         optimization: see `Optimization`; None for a task that is not trained.
         noise: weight noise, a factory taking the network; None: no noise.
-        recompute: steps of the segments that a training sequence is run in, and run again on the way back, to
-            save memory (`nn.segments`); None: all is kept.
+        recompute: steps of the segments that a training sequence is run in, and run again in the backward
+            pass, to save memory (`nn.segments`); None: all is kept.
     """
 
     task_name: ClassVar[str]
@@ -89,7 +90,7 @@ class SequenceTask(LightningModule):
 
     @abstractmethod
     def trained(self) -> Trained:
-        """The network as it is now with what it knows, as a checkpoint of it would be loaded to draw."""
+        """The network as it is now with what it knows, as a checkpoint of it would be loaded to sample."""
 
     def weights(self) -> int:
         """How many numbers the network learns."""
@@ -128,7 +129,7 @@ class SequenceTask(LightningModule):
         grads = [w.grad for w in self.parameters() if w.grad is not None]
         share: float | Tensor = 1 / max(1, self._units)
         if self.trainer.world_size > 1:
-            # The derivatives are the processes' average: the units must be too, and the same everywhere.
+            # The gradients are the processes' average: the units must be too, and the same everywhere.
             # A number read on the host would make it wait for the GPU.
             own = torch.full((), float(self._units), device=self.device)
             share = self.trainer.strategy.reduce(own, reduce_op="mean").clamp_min(1).reciprocal()
@@ -175,8 +176,8 @@ class SequenceTask(LightningModule):
     def on_fit_start(self) -> None:
         if self.trainer.precision == "16-mixed":
             raise UserError(
-                "trainer.precision=16-mixed scales the loss, and the per-step derivative clips would then "
-                "clip the scaled derivatives; use bf16-mixed"
+                "trainer.precision=16-mixed scales the loss, and the per-step gradient clips would then "
+                "clip the scaled gradients; use bf16-mixed"
             )
 
     # --- resuming ---------------------------------------------------------------------------------
@@ -223,7 +224,7 @@ class SequenceTask(LightningModule):
             self.trainer.fit_loop.reset_restart_stage()
         batches = self.trainer.num_training_batches
         self.trainer.train_dataloader.end_epochs_after(batches)  # type: ignore[union-attr]
-        # Set last, after everything that may draw numbers while the trainer is put together.
+        # Set last, after everything that may take random numbers while the trainer is put together.
         if self._process_state is not None:
             self.restore_process_state(self._process_state)
             self._process_state = None

@@ -1,4 +1,4 @@
-"""Character (or word) prediction: the loss in nats, figures as in the paper's Table 1."""
+"""Character (or word) prediction: the loss in nats, metrics as in the paper's Table 1."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Stroke prediction: the loss in nats, figures as in the paper's Table 3."""
+"""Stroke prediction: the loss in nats, metrics as in the paper's Table 3."""
 
 from collections.abc import Callable
 

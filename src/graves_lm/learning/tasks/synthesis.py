@@ -1,4 +1,4 @@
-"""Handwriting synthesis: the loss in nats given the text, figures as in the paper's Table 4."""
+"""Handwriting synthesis: the loss in nats given the text, metrics as in the paper's Table 4."""
 
 from collections.abc import Callable
 
