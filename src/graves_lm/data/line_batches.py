@@ -79,7 +79,7 @@ class LineLoader:
     Args:
         store, lines: the lines are store[i] for i in `lines`, of at least two points each.
         normalisation, alphabet: see `collate`.
-        batch_size: lines a batch on each process.
+        batch_size: lines per batch on each process.
         rank, world: this process's place among those that share the lines.
         seed: of the shuffling, with the epoch's number; None: every line once, longest first.
 

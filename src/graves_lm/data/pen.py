@@ -32,7 +32,7 @@ class PenCorpus(Corpus):
     """Lines of handwriting with their texts, normalised by the training split.
 
     Args:
-        batch_size, eval_batch_size: lines a batch on each process, training and evaluating.
+        batch_size, eval_batch_size: lines per batch on each process, training and evaluating.
         shuffle_seed: of the order of the training lines.
         characters: "full", all that the texts have, or "paper", its 57 symbols (see `Alphabet.paper`).
         rare_share: training lines with a character that fewer lines than this share have are read more often

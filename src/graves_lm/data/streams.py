@@ -1,7 +1,7 @@
 """Long sequences as parallel contiguous streams, for truncated back-propagation with carried state.
 
 A sequence of N symbols is cut into R stretches, one for each stream, and the streams are shared out among
-the processes. A row of the batch reads its stretch from the start to the end, T symbols a batch, so the
+the processes. A row of the batch reads its stretch from the start to the end, T symbols per batch, so the
 state after one batch is the right one before the next. Nothing is shuffled, repeated or left out.
 """
 
@@ -40,11 +40,11 @@ class StreamLoader:
         sequence: all symbols in order, (N,), an array or one that is stored.
         streams: R, rows of all processes together. A process that gets none of fewer streams than
             processes has one row of filler, so that all take equally many steps.
-        length: T, symbols a row gets in a batch; gradients reach no further back.
+        length: T, symbols that a row gets in a batch; gradients reach no further back.
         rank, world: this process's place among those that share the sequence.
         reset_every: start from the initial state every so many batches (None: only at the start).
         warm_up: symbols each row but the first reads, unscored, before its own stretch, so that it does
-            not begin without context. Figures then depend on the number of streams as little as wanted.
+            not begin without context. Metrics then depend on the number of streams as little as wanted.
 
     Raises UserError when the sequence is too short to give every stream a symbol.
     """

@@ -60,7 +60,7 @@ def to_pen_strokes(strokes: ArrayLike) -> list[NDArray[np.float64]]:
 class Normalisation:
     """Offsets to mean 0 and standard deviation 1 per axis over the training lines; the pen bit is untouched.
 
-    The likelihood of a stroke is a density, so figures are comparable only in these units: the numbers
+    The likelihood of a stroke is a density, so metrics are comparable only in these units: the numbers
     travel with the checkpoint (`to_plain`, `from_plain`).
 
     >>> line = [[0, 0, 0], [1, 4, 0], [3, 8, 1]]

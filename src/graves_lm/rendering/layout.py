@@ -15,7 +15,7 @@ from PIL import ImageColor
 
 from graves_lm.runtime.errors import UserError
 
-POINT_MS = 12.0  # between two points of a moving picture; a tablet takes 75 to 100 points a second
+POINT_MS = 12.0  # between two points of a moving picture; a tablet takes 75 to 100 points per second
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def packaged(task: str) -> str:
 
 
 def stream_text(trained: TrainedText, sampler: DrawsText, cfg: DictConfig) -> None:
-    """Text to the terminal as it is drawn, its control characters as escapes; and, when all is drawn, to
+    """Text to the terminal as it is sampled, its control characters as escapes; and, when all is there, to
     `output` as it is."""
     if cfg.output is not None:
         check_text_output(cfg.output)
@@ -92,7 +92,7 @@ def stream_text(trained: TrainedText, sampler: DrawsText, cfg: DictConfig) -> No
 
 
 def check_text_output(output: str) -> None:
-    """Raises UserError where no file could be written: before the text is drawn, not after."""
+    """Raises UserError where no file could be written: before the text is sampled, not after."""
     folder = os.path.dirname(os.path.abspath(output))
     if os.path.isdir(output):
         raise UserError(f"output={output}: it is a folder; add a file's name")

@@ -62,12 +62,12 @@ class Writer:
 
         Args:
             seed: the same one gives the same handwriting.
-            width: characters a line; None: as many as the page holds in a hand of common size.
+            width: characters per line; None: as many as the page holds in a hand of common size.
             prime: a line whose writer's style is taken on.
             one_hand: without a prime, let all lines follow one that is not shown, see `hand`.
             on_unknown: "error", "skip" or "replace", see `Alphabet.spell`.
             page: paper, margins, pen; None: as the defaults say.
-            sampler: what draws; None: the one the network was trained with, and `settings` (bias=0.5,
+            sampler: what samples; None: the one the network was trained with, and `settings` (bias=0.5,
                 candidates=3, …) in place of its own.
 
             progress: show a bar of lines written.
@@ -103,8 +103,8 @@ class Writer:
         """The points of `write` as they are drawn: the line's number, from 0, and (dx, dy, end of stroke),
         (3,), in data units.
 
-        Arguments are those of `write`. Lines that are drawn side by side come a point of each at a time;
-        batch_size=1 gives one line after the other. Of several candidates the first is drawn, once. Raises
+        Arguments are those of `write`. Lines that are sampled side by side come a point of each at a time;
+        batch_size=1 gives one line after the other. Of several candidates the first is sampled, once. Raises
         UserError as `write` does.
         """
         sampler = self._sampler(sampler, settings)
@@ -142,7 +142,7 @@ class Writer:
         one_hand: bool = True,
         live: bool = False,
     ) -> Iterator[Event]:
-        """The lines as they are drawn, in data units, `sampler.batch_size` at a time, numbered from 0.
+        """The lines as they are sampled, in data units, `sampler.batch_size` at a time, numbered from 0.
 
         All are in the hand of the prime; without one, in that of `hand`, or else of the first line. `live` as
         in `sampling.passage`.
@@ -169,7 +169,7 @@ class Writer:
         """A line of common letters, (T, 3) in data units, for others to take on its style.
 
         Rare letters at the beginning of a text would make a poor prime, and all lines after it poor. None
-        where the network has not learned these letters, or does not write them without fault. It is drawn
+        where the network has not learned these letters, or does not write them without fault. It is sampled
         once for a seed and the sampler's settings, and kept as long as the weights are the same.
         """
         if not set(TRIED_PEN) <= set(self.trained.alphabet.characters):

@@ -1,4 +1,4 @@
-"""A person's handwriting: traits drawn once per writer, and the person's own version of every letter."""
+"""A person's handwriting: traits sampled once per writer, and the person's own version of every letter."""
 
 from dataclasses import dataclass, field
 

@@ -27,9 +27,9 @@ class TextCorpus(Corpus):
         length: T, symbols a stream advances per batch, and how far back gradients reach.
         reset_every: in training, start from the null state every so many batches; None: once an epoch.
         eval_batch_size: parallel streams when validating or testing, of all processes together: so the
-            figures do not depend on how many there are.
+            metrics do not depend on how many there are.
         warm_up: unscored symbols that every stream but the first reads before its own stretch when
-            validating or testing. 0 and `eval_batch_size=1` give the figure of one unbroken pass.
+            validating or testing. 0 and `eval_batch_size=1` give the metric of one unbroken pass.
     """
 
     gives = ("symbols",)

@@ -23,7 +23,7 @@ class StdlibText(TextCorpus):
 
     Files are read in the order of their names and joined until `max_symbols`; a file with characters
     other than printable ASCII and newline is left out whole, so no symbol is altered. The text differs
-    a little between Python versions: figures on it are for trying things out.
+    a little between Python versions: metrics on it are for trying things out.
 
     >>> data = StdlibText(max_symbols=2000, cache_dir="data", batch_size=2, length=10)
     >>> data.prepare()
