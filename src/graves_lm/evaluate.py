@@ -1,4 +1,4 @@
-"""`python -m graves_lm.evaluate ckpt=…`: the figures of a checkpoint, static or with dynamic evaluation."""
+"""`python -m graves_lm.evaluate ckpt=…`: the metrics of a checkpoint, static or with dynamic evaluation."""
 
 from omegaconf import DictConfig
 
@@ -6,7 +6,7 @@ from graves_lm.commands.launch import entry
 
 
 def evaluate(cfg: DictConfig) -> None:
-    """Print the figures and write them to metrics.json in the run directory."""
+    """Print the metrics and write them to metrics.json in the run directory."""
     from graves_lm.commands.evaluate import run
 
     run(cfg)

@@ -6,7 +6,7 @@ from graves_lm.commands.launch import entry
 
 
 def train(cfg: DictConfig) -> float | None:
-    """Train, write metrics.json, and return the figure that sweeps minimise."""
+    """Train, write metrics.json, and return the metric that sweeps minimise."""
     from graves_lm.commands.train import run
 
     return run(cfg)

@@ -171,7 +171,7 @@ def test_runs_of_several_models_have_a_table_each(call, tmp_path):  # noqa: F811
         ([], "give dir=FOLDER, a folder of runs"),
         (["dir=gone"], "dir=gone: no such folder"),
         (["dir=empty"], "dir=empty: no training run in it or below it"),
-        (["dir=sweep", "metric=val/bpx"], "metric=val/bpx: no run has this figure; did you mean 'val/bpc'?"),
+        (["dir=sweep", "metric=val/bpx"], "metric=val/bpx: no run has this metric; did you mean 'val/bpc'?"),
         (["dir=sweep", "metric=checkpoint"], "metric=checkpoint: not a number (best.ckpt); known: "),
         (["dir=sweep", "output=it.doc"], "output=it.doc: the picture is written as .png, .svg, .pdf"),
         (["dri=sweep"], "dri: no such setting; did you mean 'dir'?"),

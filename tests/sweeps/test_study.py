@@ -218,7 +218,7 @@ def test_half_a_line_at_the_journals_end_is_dropped(tmp_path, half):
     [
         ({"space": {"x": SPACE["x"]}}, "n was whole numbers(2,9), and now is not searched"),
         ({"space": SPACE | {"x": FloatDistribution(1, 2)}}, "x was tag(log,interval(0.001,1000)), and now"),
-        ({"monitor": "val/sse"}, "its figure is val/bpc, not val/sse"),
+        ({"monitor": "val/sse"}, "its metric is val/bpc, not val/sse"),
     ],
 )
 def test_another_space_or_figure_is_refused(tmp_path, change, expected):

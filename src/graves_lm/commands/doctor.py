@@ -1,7 +1,7 @@
 """The doctor command: what this machine has for training and writing, and what to mend.
 
 A line for each thing: `ok`; `--`, what is missing but not needed everywhere; `!!`, what must be mended before
-anything can be trained or drawn. Exit status 1 with a `!!`, else 0. Nothing is written, and the network is
+anything can be trained or sampled. Exit status 1 with a `!!`, else 0. Nothing is written, and the network is
 asked nothing.
 """
 
@@ -64,7 +64,7 @@ def devices() -> Iterator[Finding]:
         gigabytes = torch.cuda.get_device_properties(i).total_memory / 1024**3
         yield Finding("ok", f"CUDA device {i}", f"{torch.cuda.get_device_name(i)}, {gigabytes:.0f} GiB")
     if count == 0:
-        why = "no driver or no card" if torch.version.cuda else "this torch is built for CPUs"
+        why = "no driver or no GPU" if torch.version.cuda else "this torch is built for CPUs"
         yield Finding("--", "CUDA", f"no device ({why})", "training runs on the CPU: trainer=cpu")
 
 
@@ -84,7 +84,7 @@ def compiler() -> Iterator[Finding]:
     from graves_lm.nn.native import compiler as find
 
     found = find()
-    mend = "" if found else "install gcc (or mend CC): kernels compiled here train and draw faster"
+    mend = "" if found else "install gcc (or mend CC): kernels compiled here train and sample faster"
     yield Finding("ok" if found else "--", "C compiler", found or "none", mend)
 
 
@@ -142,7 +142,7 @@ def own_files() -> Iterator[Finding]:
             "--",
             "weights that come along",
             "none",
-            "not needed for training; to draw without ckpt=, install a package with them",
+            "not needed for training; to sample without ckpt=, install a package with them",
         )
     )
 

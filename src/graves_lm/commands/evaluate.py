@@ -13,7 +13,7 @@ from graves_lm.runtime.run_folder import holds_run, is_empty, remove_trace
 
 
 def run(cfg: DictConfig) -> None:
-    """Print the figures and write them to metrics.json in the run directory.
+    """Print the metrics and write them to metrics.json in the run directory.
 
     Raises UserError for the folder of a training run, whose own metrics.json and settings would be replaced.
     """

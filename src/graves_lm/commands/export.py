@@ -21,7 +21,7 @@ def metrics_of(checkpoints: Sequence[str]) -> Path | None:
 
 
 def read_figures(file: Path | None) -> dict[str, Any]:
-    """The figures of a metrics.json; none without one. Raises UserError where it cannot be read."""
+    """The metrics of a metrics.json; none without one. Raises UserError where it cannot be read."""
     try:
         found = json.loads(file.read_text(encoding="utf-8")) if file else {}
         return {key: value for key, value in found.items() if "/" in key or key in ("steps", "seed")}
@@ -41,10 +41,10 @@ def commit() -> str:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(
-        prog="graves_lm export", description="weights as a small file, and a card"
+        prog="graves_lm export", description="weights as a small file, and their metadata"
     )
     parser.add_argument("checkpoint", nargs="+", help="of graves_lm.train, or exported before")
-    parser.add_argument("file", help="FILE.safetensors; the card is FILE.json")
+    parser.add_argument("file", help="FILE.safetensors; the metadata is FILE.json")
     parser.add_argument("--data", required=True, help="what the weights were learned from")
     parser.add_argument("--licence", required=True, help="what they may be used for")
     parser.add_argument("--command", required=True, help="that made them")

@@ -25,7 +25,7 @@ from graves_lm.runtime.run_folder import (
 
 
 def run(cfg: DictConfig) -> float | None:
-    """Train, write metrics.json, and return the figure that sweeps minimise.
+    """Train, write metrics.json, and return the metric that sweeps minimise.
 
     A run that fails leaves the reason in its folder, so that a table of runs can tell it; so does a job of
     a sweep that is refused before it begins. A single run leaves nothing then, and a folder in which another

@@ -12,7 +12,7 @@ from graves_lm.runtime.errors import brief, near_misses, visible
 
 VERBS = {
     "train": "train a network to predict text or pen strokes, or to write by hand",
-    "evaluate": "the figures of a checkpoint, also while it goes on learning",
+    "evaluate": "metrics of a checkpoint, also while it goes on learning",
     "sample": "text, or pages of handwriting, from a trained network",
     "prepare": "build a data set's cache, and see what is in it",
     "compare": "a folder of runs as a table, best first, and as a picture",

@@ -1,4 +1,4 @@
-"""The evaluate command: a checkpoint, a text and a rule in; figures out."""
+"""The evaluate command: a checkpoint, a text and a rule in; metrics out."""
 
 import math
 from pathlib import Path
@@ -28,7 +28,7 @@ from graves_lm.trained.training_data import data_of
 
 
 def run(cfg: DictConfig) -> dict[str, float]:
-    """Evaluate as `cfg` (conf/evaluate.yaml) says; prints the figures and writes metrics.json, or with
+    """Evaluate as `cfg` (conf/evaluate.yaml) says; prints the metrics and writes metrics.json, or with
     samples=true samples.json."""
     keep_large_blocks()
     if cfg.ckpt is None:
@@ -58,7 +58,7 @@ def dynamic(cfg: DictConfig, task: SequenceTask) -> dict[str, float]:
     corpus, split = opened(cfg, task)
     rule, length, streams = instantiate(cfg.dynamic.rule), cfg.dynamic.segment, cfg.dynamic.streams
     batches = StreamLoader(corpus.sequence(split), streams, length, name=f"data={corpus.name}, {split}")
-    # Statistics from the same number of streams, so that a segment's derivatives are alike.
+    # Statistics from the same number of streams, so that a segment's gradients are alike.
     training = StreamLoader(corpus.sequence("train"), streams, length, name="training text")
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=cfg.precision == "bf16-mixed"):
         figures = evaluate_dynamically(task, batches, rule, training)
@@ -70,9 +70,9 @@ def samples(cfg: DictConfig, task: SequenceTask) -> dict[str, float]:
     if not isinstance(task, SynthesisTask):
         raise UserError(f"samples=true is for model=synthesis; this checkpoint is of model={task.task_name}")
     if not alone(cfg):
-        raise UserError("samples=true draws in one process on the CPU: leave trainer out")
+        raise UserError("samples=true works in one process on the CPU: leave trainer out")
     if cfg.precision != "32-true" or cfg.pictures:
-        raise UserError("samples=true draws in float32, and its own pages: leave precision, pictures out")
+        raise UserError("samples=true works in float32, and its own pages: leave precision, pictures out")
     corpus, split = opened(cfg, task)
     return evaluate_samples(task.trained(), corpus, split, cfg)
 
@@ -99,7 +99,7 @@ def opened(cfg: DictConfig, task: SequenceTask) -> tuple[Any, str]:
 def report(
     cfg: DictConfig, task: SequenceTask, corpus: Any, split: str, kind: str, found: dict[str, float]
 ) -> dict[str, float]:
-    """Print the figures, draw the pictures that are asked for and write metrics.json; the figures by their
+    """Print the metrics, draw the pictures that are asked for and write metrics.json; the metrics by their
     names in it."""
     figures, name = {f"{split}/{key}": value for key, value in found.items()}, f"data={corpus.name}, {split}"
     if bad := [key for key, value in figures.items() if not math.isfinite(value)]:

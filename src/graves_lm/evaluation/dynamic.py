@@ -6,8 +6,8 @@ symbol is ever used before it has been scored, and each is learned from once.
 Two rules move the weights:
 - `DynamicSGD`: the paper's, plain stochastic gradient descent with momentum.
 - `DynamicRMS`: B. Krause et al., "Dynamic Evaluation of Neural Sequence Models" (ICML 2018): steps divided
-  by the root mean square of the training derivatives, and a pull back to the trained weights that is
-  stronger where derivatives vary more.
+  by the root mean square of the gradients over the training text, and a pull back to the trained weights that
+  is stronger where gradients vary more.
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ class DynamicSGD:
     Attributes:
         lr: per segment, in the paper's unit (nats summed over the segment).
         momentum: as in training: 0.99 for the Penn Treebank, 0.9 for Wikipedia.
-        clip_norm: bound on the joint norm of the segment's derivatives; None: no bound.
+        clip_norm: bound on the joint norm of the segment's gradients; None: no bound.
     """
 
     lr: NonNegative = 1e-4
@@ -55,13 +55,13 @@ class DynamicSGD:
 class DynamicRMS:
     """w ← w − lr·∂L/(√MS + ε) + decay·(w₀ − w)·√MS/mean(√MS), Krause et al. 2018, equations (5)–(7).
 
-    MS is the mean square of the derivatives over segments of the training text, w₀ the trained weights;
+    MS is the mean square of the gradients over segments of the training text, w₀ the trained weights;
     the pull is at most all the way back (decay·√MS/mean(√MS) ≤ 1). L is the mean nats of the segment.
 
     Attributes:
         lr, decay, eps: η, λ and ε of the article.
         segments: training segments to take MS from.
-        clip_norm: bound on the joint norm of the segment's derivatives; None: no bound.
+        clip_norm: bound on the joint norm of the segment's gradients; None: no bound.
     """
 
     lr: NonNegative = 1e-4
@@ -97,9 +97,9 @@ class DynamicRMS:
 def segment_gradients(
     task: CharacterTask, batch: StreamBatch, state: CharacterState | None
 ) -> tuple[list[Tensor], tuple[Tensor, Tensor], CharacterState]:
-    """Derivatives of the summed nats of a segment, its (nats, errors), and the state behind it.
+    """Gradients of the summed nats of a segment, its (nats, errors), and the state behind it.
 
-    The logits are computed, and scored, before any derivative of them exists.
+    The logits are computed, and scored, before any gradient of them exists.
     """
     network = task.network
     if batch.reset or state is None:
@@ -116,7 +116,7 @@ def evaluate_dynamically(
     rule: "DynamicSGD | DynamicRMS",
     training: Iterable[StreamBatch],
 ) -> dict[str, float]:
-    """Figures of `task` over `batches` in one pass, learning from each segment after predicting it.
+    """Metrics of `task` over `batches` in one pass, learning from each segment after predicting it.
 
     The task's weights are changed; give a task loaded for this. `training` is the training text, for
     rules that take statistics from it. Segments are the batches' T symbols.

@@ -15,7 +15,7 @@ class Features(NamedTuple):
     """A line's features; 0 where there is nothing to measure (a line of dots).
 
     stroke_length: the pen's way in a stroke, mean over the strokes that are more than a dot; data units.
-    speed: the pen's way from point to point within strokes, mean; data units a point.
+    speed: the pen's way from point to point within strokes, mean; data units per point.
     curvature: by how much the pen turns at a point within strokes, left or right, mean; radians.
     slant: by how much the upright parts of strokes, those within 45° of the vertical, lean to the right;
         degrees, mean weighted by their lengths.

@@ -12,7 +12,7 @@ The texts of held-out lines are written at several biases, and compared with tho
                            not left off, takes long
     points_per_character   mean over lines
     nats_per_point         under the network's own unbiased density, mean over points: how typical the points
-                           are. Real lines have the validation's figure; lower is more predictable
+                           are. Real lines have the validation's metric; lower is more predictable
     diversity              how much lines of one text differ: the standard deviation of a feature over
                            `REPEATS` lines of one text, mean (of squares) over `REPEATED` texts, over that of
                            the real lines, mean over the features; of real lines, which are by many writers
@@ -21,7 +21,7 @@ The texts of held-out lines are written at several biases, and compared with tho
                            other real lines, over their standard deviation
 
 "Other real lines" are all held-out lines but those whose texts are written. The column of real lines says
-what the figures are where nothing is wrong: its distances are between real lines and other real lines.
+what the metrics are where nothing is wrong: its distances are between real lines and other real lines.
 """
 
 import json
@@ -58,7 +58,7 @@ _BATCH = 16  # real lines read side by side
 
 
 class Measured(NamedTuple):
-    """What is known of a line, drawn or real."""
+    """What is known of a line, sampled or real."""
 
     text: str
     strokes: NDArray[np.float32]  # (T, 3), data units
@@ -237,7 +237,7 @@ def _measured(line: StrokeLine, report: Report) -> Measured:
 
 
 def compare(lines: Sequence[Measured], other_features: NDArray[np.float64], long: float) -> dict[str, float]:
-    """The figures of lines but for their diversity; `long` is the points that make a character repeated."""
+    """The metrics of lines but for their diversity; `long` is the points that make a character repeated."""
     letters = [(line.coverage_U[u], c) for line in lines for u, c in enumerate(line.text)]
     values = np.array([features(line.strokes) for line in lines])
     return {
@@ -263,7 +263,7 @@ def diversity(
 
 
 def table(figures: dict[str, dict[str, float]]) -> str:
-    """A figure a row, a column for the real lines and for each bias."""
+    """A metric per row, a column for the real lines and for each bias."""
     names, keys = list(figures), list(next(iter(figures.values())))
     width = max(map(len, keys))
     rows = [" " * width + "".join(f"{name:>11}" for name in names)]

@@ -56,7 +56,7 @@ class HungUp(Stopped):
 
 
 class TrainingDiverged(UserError):
-    """The loss or the figure of a validation is no finite number any more, or beyond all bounds; the last
+    """The loss or the metric of a validation is no finite number any more, or beyond all bounds; the last
     good checkpoint is kept."""
 
 

@@ -17,7 +17,7 @@ _KINDS = ("png", "svg", "pdf")
 def run(cfg: DictConfig) -> None:
     """Compare as `cfg` (conf/compare.yaml) says.
 
-    Raises UserError for a folder without runs, a figure that they do not have, and another kind of file.
+    Raises UserError for a folder without runs, a metric that they do not have, and another kind of file.
     """
     if cfg.dir is None:
         raise UserError("give dir=FOLDER, a folder of runs, such as logs/sweeps/… or logs/studies/…")

@@ -1,4 +1,4 @@
-"""Runs as a picture: the figure against each setting in which they differ, and the learning curves."""
+"""Runs as a picture: the metric against each setting in which they differ, and the learning curves."""
 
 import io
 import math
@@ -18,7 +18,7 @@ _COLOURS = {"best": "#d1495b", "finished": "#00607a", "pruned": "#9aa5ab"}
 
 
 def picture(groups: dict[str, list[Run]], kind: str) -> bytes:
-    """The picture as png, svg or pdf: for each figure a row, or several, of panels."""
+    """The picture as png, svg or pdf: for each metric a row, or several, of panels."""
     panels = {metric: ["", *differing(runs)] for metric, runs in groups.items()}
     rows = {metric: math.ceil(len(keys) / _COLUMNS) for metric, keys in panels.items()}
     columns = min(_COLUMNS, max(map(len, panels.values())))
@@ -57,7 +57,7 @@ def _limits(runs: list[Run], metric: str) -> tuple[float | None, float | None]:
 
 
 def _against(ax: Axes, key: str, runs: list[Run], metric: str, best: Run | None) -> None:
-    """The figure against one setting; settings that are not numbers stand side by side."""
+    """The metric against one setting; settings that are not numbers stand side by side."""
     shown = [run for run in runs if not math.isnan(run.figure(metric))]
     try:
         places: list[Any] = [float(run.value(key)) for run in shown]
@@ -84,7 +84,7 @@ def _against(ax: Axes, key: str, runs: list[Run], metric: str, best: Run | None)
 
 
 def _curves(ax: Axes, runs: list[Run], metric: str, best: Run | None) -> None:
-    """The figure over the steps of each run whose logger wrote it to CSV."""
+    """The metric over the steps of each run whose logger wrote it to CSV."""
     for run in runs:
         if curve := run.curves.get(metric):
             steps, values = zip(*curve, strict=True)

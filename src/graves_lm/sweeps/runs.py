@@ -30,11 +30,11 @@ class Run:
     Attributes:
         name: its folder, below the one that is compared.
         status: finished, pruned, failed or unfinished (still running, or killed).
-        monitor: the figure by which it was judged.
+        monitor: the metric by which it was judged.
         overrides: what its command line changed, by key.
         record: metrics.json.
         remark: why it failed or was given up.
-        curves: (step, value) of every figure that the csv logger followed.
+        curves: (step, value) of every metric that the csv logger followed.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Run:
         return "" if value in (None, "null") or isinstance(value, dict | list) else str(value)
 
     def figure(self, name: str) -> float:
-        """A figure of the run; nan where it has none."""
+        """A metric of the run; nan where it has none."""
         value: Any = self.record.get(name)
         return float(value) if _is_number(value) else math.nan
 
@@ -111,9 +111,9 @@ def read_run(place: Path, folder: Path) -> Run | None:
 
 
 def figures_of(runs: list[Run], metric: str | None) -> dict[str, list[Run]]:
-    """The runs by the figure that they are compared by: `metric`, or each one's own.
+    """The runs by the metric that they are compared by: `metric`, or each one's own.
 
-    Raises UserError for a figure that no run has, or that is not a number.
+    Raises UserError for a metric that no run has, or that is not a number.
     """
     if metric is None:
         groups = defaultdict(list)
@@ -123,7 +123,7 @@ def figures_of(runs: list[Run], metric: str | None) -> dict[str, list[Run]]:
     values = [run.record[metric] for run in runs if metric in run.record]
     known = {name for run in runs for name, value in run.record.items() if _is_number(value)}
     if not values:
-        raise UserError(f"metric={metric}: no run has this figure; {near_misses(metric, known)}")
+        raise UserError(f"metric={metric}: no run has this metric; {near_misses(metric, known)}")
     if not all(map(_is_number, values)):
         raise UserError(f"metric={metric}: not a number ({values[0]}); {near_misses(metric, known)}")
     return {metric: runs}
@@ -196,7 +196,7 @@ def _first_line(path: Path) -> str:
 def _curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """The curves in the CSV files of a run, those of before it was resumed first (metrics-1.csv, …).
 
-    Cells are empty where a figure was not logged. Steps that come twice count once: those of a resumed run,
+    Cells are empty where a metric was not logged. Steps that come twice count once: those of a resumed run,
     and the last validation, of the best weights, which is at no step of its own.
     """
     curves: dict[str, list[tuple[int, float]]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""A study: trials drawn by Optuna, each belonging to one process at a time, on as many as take part.
+"""A study: trials chosen by Optuna, each belonging to one process at a time, on as many as take part.
 
 A trial that is under way is locked by the process that runs it. The operating system releases the lock when
 that process ends, however it ends. So a trial that the journal calls running and nobody has locked was
@@ -31,17 +31,17 @@ class Reserved(NamedTuple):
 
 
 class Study:
-    """A study in a folder, begun there or gone on with; lower figures are better.
+    """A study in a folder, begun there or gone on with; lower metrics are better.
 
     Args:
         folder: has the journal, the locks, and a run's folder for each trial.
         space: what is searched.
-        monitor: the name of the figure.
+        monitor: the name of the metric.
         sampler: makes a sampler, given its seed.
-        seed: gives, with the number of a trial, the seed of its sampler: a resumed study draws what an
-            unbroken one would have drawn.
+        seed: gives, with the number of a trial, the seed of its sampler: a resumed study chooses what an
+            unbroken one would have chosen.
 
-    Raises UserError where the folder cannot be used or holds a study of another space or figure.
+    Raises UserError where the folder cannot be used or holds a study of another space or metric.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Study:
             return reserved
 
     def tell(self, number: int, state: TrialState, figure: float | None = None) -> None:
-        """How a reserved trial ended. Pruned trials count by the last figure they reported."""
+        """How a reserved trial ended. Pruned trials count by the last metric they reported."""
         self._study.tell(number, figure if state == TrialState.COMPLETE else None, state)
         self._held.pop(number).release()
 
@@ -114,8 +114,8 @@ class Study:
         self._study.sampler = self._make_sampler(seed=int(seeds.generate_state(1)[0]))
 
     def _drawn(self, trial: FrozenTrial) -> dict[str, Any]:
-        """The values of a trial, also of one whose process ended while they were being drawn: then the rest
-        is drawn now, and as it would have been."""
+        """The values of a trial, also of one whose process ended while they were being chosen: then the rest
+        is chosen now, and as it would have been."""
         if trial.params.keys() == self.space.keys():
             return trial.params
         self._seed_sampler(trial.number)
@@ -141,7 +141,7 @@ class Study:
 def _difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
     """The first thing that distinguishes two cards; empty where there is none."""
     if theirs["monitor"] != ours["monitor"]:
-        return f"its figure is {theirs['monitor']}, not {ours['monitor']}"
+        return f"its metric is {theirs['monitor']}, not {ours['monitor']}"
     there, here = theirs["space"], ours["space"]
     for key in sorted(there.keys() | here.keys()):
         if there.get(key) != here.get(key):

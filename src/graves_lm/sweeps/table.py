@@ -9,12 +9,12 @@ from graves_lm.sweeps.runs import Run, differing
 
 
 def ranked(runs: list[Run], metric: str) -> list[Run]:
-    """Runs by their figure, the lowest first; those without one last."""
+    """Runs by their metric, the lowest first; those without one last."""
     return sorted(runs, key=lambda run: (math.isnan(run.figure(metric)), run.figure(metric)))
 
 
 def text_table(runs: list[Run], metric: str) -> str:
-    """The runs by their figure, with the settings in which they differ, and a line on what they share."""
+    """The runs by their metric, with the settings in which they differ, and a line on what they share."""
     keys = differing(runs)
     rows = [["run", metric, "steps", "status", *keys]]
     for run in ranked(runs, metric):
@@ -28,7 +28,7 @@ def text_table(runs: list[Run], metric: str) -> str:
 
 
 def csv_table(groups: dict[str, list[Run]]) -> str:
-    """All that is known of the runs: figure, settings in which they differ, every number of metrics.json."""
+    """All that is known of the runs: metric, settings in which they differ, every number of metrics.json."""
     runs = [run for group in groups.values() for run in group]
     keys = differing(runs)
     more = sorted({k for run in runs for k, v in run.record.items() if isinstance(v, int | float)})

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class Outcome(NamedTuple):
-    """How a trial ended, and in words; the figure where it has one."""
+    """How a trial ended, and in words; the metric where it has one."""
 
     state: TrialState
     text: str
