@@ -34,7 +34,7 @@ def forward(i, f, g, o, c, peep_i, peep_f, peep_o, PEEPHOLES: tl.constexpr):
 
 @triton.jit
 def backward(dh, dc, i, f, g, o, c, c_before, clip, peep_i, peep_f, peep_o, PEEPHOLES: tl.constexpr):
-    """The derivatives by the four pre-activations and by the c before.
+    """The gradients with respect to the four pre-activations and the c before.
 
     o comes first: by (10) c has a part in it. Each is clipped before anything is computed from it.
     """

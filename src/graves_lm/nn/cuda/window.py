@@ -2,7 +2,7 @@
 
 W_hp h is a sum over the hidden units: each program adds up those of its own tile (`products`). The rest is
 done a row at a time, by as many programs as there are rows: the sum of all tiles, all K components, the whole
-text. Sums run in a fixed order, so that results repeat to the bit. Everything is float32. The derivatives are
+text. Sums run in a fixed order, so that results repeat to the bit. Everything is float32. The gradients are
 told in `nn.window_lstm`; shapes are as there, but for Q = 4 · K_PLACES: α̂, β̂, κ̂ and nothing, each filled up
 to a power of two. What other programs made at this step is read from the cache that all share.
 """
@@ -140,7 +140,7 @@ def backward(
     t,
     b,
     rows,
-    carried_BF,  # the derivative by h and w, but for what the window hands back to h
+    carried_BF,  # the gradient of h and w, but for what the window hands back to h
     symbol_BU,
     kappa_TBK,
     p_TBP,
@@ -215,7 +215,7 @@ def handed_back(
     K_PLACES: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """What the window adds to the derivative by h: dp W_hp, (ROWS, UNITS)."""
+    """What the window adds to the gradient of h: dp W_hp, (ROWS, UNITS)."""
     b, part, k = start + tl.arange(0, ROWS), tl.arange(0, 4), tl.arange(0, K_PLACES)
     at = b[None, :, None] * (4 * K_PLACES) + part[:, None, None] * K_PLACES + k[None, None, :]
     dp = tl.load(dp_BQ + at, (b < rows)[None, :, None], 0.0, cache_modifier=".cg")
