@@ -14,7 +14,7 @@ machine that does other things as well.
 Prints a table, writes benchmarks/results/startup.json (or startup_beside.json), and prints the same as last
 line.
 
-    python benchmarks/startup.py [--repeats 3] [--only sample] [--beside CLONE]
+    python benchmarks/startup.py [--repeats 3] [--only "text=a" "first point"] [--beside CLONE]
 """
 
 import argparse
@@ -128,10 +128,12 @@ def beside(commands: dict[str, tuple[str, ...]], other: Path, folder: Path, repe
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--only", default="", help="commands whose title has this in it")
+    parser.add_argument("--only", nargs="+", default=[""], help="commands whose title has one of these in it")
     parser.add_argument("--beside", type=Path, help="another clone, to be measured in turn with this one")
     args = parser.parse_args()
-    commands = {title: arguments for title, arguments in COMMANDS.items() if args.only in title}
+    commands = {
+        title: arguments for title, arguments in COMMANDS.items() if any(part in title for part in args.only)
+    }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "small.txt").write_text("The quick brown fox.\n" * 200)
