@@ -98,7 +98,7 @@ class Operator(Generic[Given, Made]):
 
         Through torch's dispatcher the first call would load its compiler, which takes a second.
         """
-        if not torch.is_inference_mode_enabled() or torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or not torch.is_inference_mode_enabled():
             return None
         tensors = [value for value in given if isinstance(value, Tensor)]
         if not all(type(tensor) in (Tensor, Parameter) for tensor in tensors):  # those of a tracer
