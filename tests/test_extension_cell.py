@@ -134,7 +134,6 @@ def test_text_is_learned_resumed_evaluated_and_sampled(call, gru, monkeypatch):
     # another person, who has not imported the package
     monkeypatch.setattr(extensions, "_CLASSES", {})
     refused = call.refuse("sample", f"ckpt={ckpt}", "sampler.length=12")
-    print("REFUSED:", refused)
     assert "its model.network.cell is 'gru.GRU', which is none of this package's" in refused
     assert "GRAVES_LM_EXTENSIONS=MODULE" in refused
     sys.modules.pop("gru")
