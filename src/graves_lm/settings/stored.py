@@ -117,8 +117,8 @@ def read_node(node: Any, allowed: tuple[str, ...], where: str) -> dict[str, Any]
     kind = where.rpartition(".")[2]
     if kind in EXTENDED and extensions.registered(kind, target) is None:
         raise UserError(
-            f"its {where} is {target!r}, which is none of this package's; if you trust it, import its module, "
-            f"or give {extensions.VARIABLE}=MODULE"
+            f"its {where} is {target!r}, which is none of this package's; if you trust it, import its "
+            f"module, or give {extensions.VARIABLE}=MODULE"
         )
     if kind not in EXTENDED and target not in allowed:
         raise UserError(f"its {where} asks for {target!r}; this version reads {' or '.join(allowed)}")
