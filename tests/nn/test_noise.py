@@ -97,6 +97,114 @@ def test_adaptive_noise_recovers_the_posterior_of_a_linear_model():
     assert abs(network.weight.item() - (x * y).sum().item() / x.square().sum().item()) < expected
 
 
+@pytest.mark.parametrize("gradient", ["sampled", "squared"])
+def test_gradients_with_respect_to_widths_are_those_of_the_expected_nats(gradient):
+    """For nats ½ Σ (w·x − y)² over a batch of B sequences with x = ±1, at the w that made them: E[nats] =
+    ½·B·(1 + σ²), so ∂E/∂log σ = B·σ². The square of the batch's gradient has the mean B + (B·σ)², so that
+    estimate is too large by a factor 1 + B·σ², which near the posterior of N sequences is 1 + B / N."""
+    torch.manual_seed(4)
+    B, std, draws = 4, 0.05, 40_000
+    network = nn.Linear(1, draws, bias=False).double()  # as many of that one weight, each with its own y
+    network.weight.data.fill_(1.7)
+    noise = AdaptiveWeightNoise(network, std=std, speed=3.0, gradient=gradient).double()
+    x_B1 = torch.randn(B, 1, dtype=torch.float64).sign()
+    y_BW = 1.7 * x_B1 + torch.randn(B, draws, dtype=torch.float64)
+    (0.5 * (noise.draw(network)(x_B1) - y_BW).square().sum()).backward()
+    found = noise.log_std["weight"].grad / 3.0  # with respect to log σ itself
+    wanted = B * std**2 * (1 + B * std**2 * (gradient == "squared"))
+    error = (found.std() / draws**0.5).item()
+    assert abs(found.mean().item() - wanted) < 4 * error
+    assert 4 * error < (0.05 if gradient == "squared" else 0.5) * wanted  # how noisy each kind is
+
+
+@pytest.mark.parametrize("gradient", ["sampled", "squared"])
+def test_gradients_with_respect_to_weights_are_those_at_the_noisy_weights(gradient):
+    torch.manual_seed(5)
+    network = nn.Linear(3, 2).double()
+    x = torch.randn(7, 3, dtype=torch.float64)
+    noise = AdaptiveWeightNoise(network, std=0.3, gradient=gradient).double()
+
+    def nats():
+        torch.manual_seed(6)
+        return noise.draw(network)(x).square().sum()
+
+    nats().backward()
+    for weight in network.parameters():
+        torch.testing.assert_close(weight.grad, by_differences(nats, weight), rtol=1e-6, atol=1e-7)
+
+
+def test_the_gradient_of_the_description_length_is_that_of_finite_differences():
+    torch.manual_seed(7)
+    network = nn.Linear(3, 2).double()
+    noise = AdaptiveWeightNoise(network, std=0.2, speed=2.0).double()
+    for log_std in noise.log_std.values():
+        log_std.data += 0.3 * torch.randn_like(log_std)
+    noise.description_length(network).backward()
+    for part in [*network.parameters(), *noise.parameters()]:
+        found = by_differences(lambda: noise.description_length(network), part)
+        torch.testing.assert_close(part.grad, found, rtol=1e-6, atol=1e-7)
+
+
+def by_differences(function, parameter, h=1e-5):
+    """The gradient of a function of nothing with respect to a parameter, by central differences."""
+    found, flat = torch.zeros_like(parameter.data), parameter.data.view(-1)
+    for i in range(flat.numel()):
+        values = []
+        for sign in (1, -1):
+            flat[i] += sign * h
+            values.append(function().item())
+            flat[i] -= sign * h
+        found.view(-1)[i] = (values[0] - values[1]) / (2 * h)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gradient", ["sampled", "squared"])
+def test_widths_become_those_of_the_posterior(gradient):
+    """N observations y = w·x + N(0, 1) in batches of B. Beside a prior of width s the posterior's variance is
+    1 / (Σ x² + 1/s²); the prior is the best one for 100 weights that matter more and less."""
+    torch.manual_seed(8)
+    N, B, W, steps = 3000, 10, 100, 3000
+    scale_W = torch.logspace(-1.2, 0, W, dtype=torch.float64)
+    x_NW = torch.randn(N, W, dtype=torch.float64) * scale_W
+    true_W = 0.3 * torch.randn(W, dtype=torch.float64)
+    y_N1 = (x_NW @ true_W + torch.randn(N, dtype=torch.float64))[:, None]
+    network = nn.Linear(W, 1, bias=False).double()
+    network.weight.data.copy_(torch.linalg.lstsq(x_NW, y_N1).solution.T)
+    noise = AdaptiveWeightNoise(network, std=0.01, speed=5.0, gradient=gradient).double()
+    optimizer = torch.optim.Adam([*network.parameters(), *noise.parameters()], lr=4e-3, betas=(0.9, 0.99))
+    widths_W = torch.zeros(W, dtype=torch.float64)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = 4e-3 * (1 - step / steps)
+        rows = torch.randint(N, (B,))
+        nats = 0.5 * (noise.draw(network)(x_NW[rows]) - y_N1[rows]).square().sum()
+        optimizer.zero_grad()
+        (nats + noise.description_length(network) * B / N).backward()
+        optimizer.step()
+        if step >= steps // 2:
+            widths_W += noise.log_width("weight").detach().exp()[0] / (steps - steps // 2)
+    means_W = network.weight[0].detach()
+    variance = (widths_W.square() + (means_W - means_W.mean()).square()).mean()
+    wanted_W = (x_NW.square().sum(0) + 1 / variance).rsqrt()
+    off_W = (widths_W / wanted_W).log()
+    assert abs(off_W.mean()) < 0.25
+    assert off_W.std() < 0.25
+    assert wanted_W.max() / wanted_W.min() > 3  # they differ, and are told apart
+    assert torch.corrcoef(torch.stack([widths_W.log(), wanted_W.log()]))[0, 1] > 0.9
+
+
+def test_weights_are_dropped_beside_adaptive_noise():
+    torch.manual_seed(9)
+    network = nn.Linear(40, 30)
+    noise = AdaptiveWeightNoise(network, std=1e-6, share=0.25, of=["weight"])
+    seen = noise.weights(network)
+    ratio = seen["weight"] / network.weight
+    assert abs((ratio == 0).float().mean().item() - 0.25) < 0.05
+    kept = ratio[ratio != 0]
+    assert ((kept - 1 / 0.75).abs() < 0.02).float().mean() > 0.98  # but where the weight itself is near 0
+    torch.testing.assert_close(seen["bias"], network.bias, rtol=0, atol=1e-4)
+
+
 def test_dropped_weights_are_zero_or_scaled_and_their_mean_is_the_weight():
     torch.manual_seed(0)
     network = nn.Linear(40, 30, bias=False)

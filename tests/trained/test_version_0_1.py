@@ -103,13 +103,22 @@ def test_samples_are_those_of_that_version(call: Commands):  # noqa: F811
     torch.testing.assert_close(torch.tensor(points)[: len(expected)], expected, rtol=1e-3, atol=1e-2)
 
 
+ADAPTIVE = (
+    "noise=adaptive",
+    "model.noise.std=0.075",
+    "model.noise.speed=1",
+    "model.noise.gradient=sampled",
+)
+"""What adaptive noise was in that version."""
+
+
 @pytest.mark.parametrize(
     ("settings", "task", "recorded"),
     [
         ((*CHARACTER, "init=character.ckpt"), "character", "begun"),
         ((*CHARACTER, "resume=character.ckpt"), "character", "resumed"),
         ((*SYNTHESIS, "noise=fixed", "resume=synthesis.ckpt"), "synthesis", "resumed"),
-        ((*SYNTHESIS, "noise=adaptive", "init=synthesis.ckpt"), "synthesis", "new stage"),
+        ((*SYNTHESIS, *ADAPTIVE, "init=synthesis.ckpt"), "synthesis", "new stage"),
     ],
     ids=["begun with weights", "resumed", "resumed with noise", "new stage"],
 )

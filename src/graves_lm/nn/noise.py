@@ -78,25 +78,54 @@ class AdaptiveWeightNoise(NoNoise):
 
     μ are the network's own weights. The loss is E[nats] + KL(posterior ‖ prior) / training sequences,
     with a Gaussian prior whose mean and variance are at their optimum (2011, equations (18)–(19)):
-    mean = average of μ, variance = average of σ² + (μ − mean)². Gradients with respect to σ come from
-    the reparameterisation w = μ + σ·N(0, 1), an unbiased form of the paper's estimate.
+    mean = average of μ, variance = average of σ² + (μ − mean)².
+
+    Where a weight's second derivative of all training nats is F, the loss is least at σ² = 1/(F + 1/s²) for a
+    prior of width s: what matters little may be as wide as the prior, what matters much is held.
 
     Args:
         network: the network whose parameters get a width.
-        std: the initial σ of every weight; 0.075 in the paper.
+        std: the initial σ of every weight. The paper's 0.075 is far too wide for a trained network's: most
+            are held to a tenth of it, and what is lost at first takes long to learn again.
+        speed: how many times as fast as weights log σ moves under an optimiser that takes steps of one size
+            in all directions (AdamW): in few epochs it has a way of several units to go.
+        gradient: with respect to σ. "sampled": through the reparameterisation w = μ + σ·N(0, 1), unbiased,
+            but each step's is as large as noise can make it. "squared": the paper's, ∂E[nats]/∂σ² = ½·Σ g²
+            over sequences, from their second derivatives being the squares of their first, on average
+            (2011, equation (17)). Here g is the gradient of the whole batch: near an optimum the sequences'
+            gradients add up like independent numbers of mean 0, so that the square of their sum has the mean
+            of the sum of their squares.
+        share, of: weights dropped as well, as of `DroppedWeights`; 0: none.
     """
 
-    def __init__(self, network: nn.Module, std: float = 0.075):
+    def __init__(
+        self,
+        network: nn.Module,
+        std: float = 0.075,
+        speed: float = 1.0,
+        gradient: str = "sampled",
+        share: float = 0.0,
+        of: Sequence[str] = ("recurrences", "to_output"),
+    ):
         super().__init__()
+        if gradient not in ("sampled", "squared"):
+            raise ValueError(f"noise.gradient={gradient}: sampled or squared")
+        self.speed, self.squared = speed, gradient == "squared"
+        self.dropped = DroppedWeights(network, share, of) if share else None
         self.log_std = nn.ParameterDict(
-            {_key(name): torch.full_like(w, math.log(std)) for name, w in network.named_parameters()}
+            {_key(name): torch.full_like(w, math.log(std) / speed) for name, w in network.named_parameters()}
         )
 
+    def log_width(self, name: str) -> Tensor:
+        """log σ of each weight of a parameter."""
+        return self.speed * self.log_std[_key(name)]
+
     def weights(self, network: nn.Module) -> dict[str, Tensor]:
-        return {
-            name: w + self.log_std[_key(name)].exp() * torch.randn_like(w)
-            for name, w in network.named_parameters()
-        }
+        draw = _SquaredGradient.apply if self.squared else _sampled
+        seen = {name: draw(w, self.log_width(name)) for name, w in network.named_parameters()}
+        if self.dropped is not None:
+            seen |= {name: dropout(seen[name], self.dropped.share) for name in self.dropped.names}
+        return seen
 
     def description_length(self, network: nn.Module) -> Tensor:
         """KL(posterior ‖ optimal prior) in nats over all weights, a scalar.
@@ -105,9 +134,28 @@ class AdaptiveWeightNoise(NoNoise):
         and cancel its constant, so Σ log(s/σ_i) is all that is left.
         """
         means = torch.cat([w.flatten() for w in network.parameters()])
-        log_stds = torch.cat([self.log_std[_key(name)].flatten() for name, _ in network.named_parameters()])
+        log_stds = torch.cat([self.log_width(name).flatten() for name, _ in network.named_parameters()])
         prior_variance = (torch.exp(2 * log_stds) + (means - means.mean()).square()).mean()
         return (0.5 * prior_variance.log() - log_stds).sum()
+
+
+def _sampled(mean: Tensor, log_std: Tensor) -> Tensor:
+    return mean + log_std.exp() * torch.randn_like(mean)
+
+
+class _SquaredGradient(torch.autograd.Function):
+    """w = μ + σ·N(0, 1), with ∂nats/∂μ = g and ∂nats/∂log σ = σ²·g², where g = ∂nats/∂w."""
+
+    @staticmethod
+    def forward(ctx: Any, mean: Tensor, log_std: Tensor) -> Tensor:
+        std = log_std.exp()
+        ctx.save_for_backward(std)
+        return torch.addcmul(mean, std, torch.randn_like(mean))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        (std,) = ctx.saved_tensors
+        return grad, (grad * std).square()
 
 
 def _at(network: nn.Module, weights: dict[str, Tensor], *inputs: Any) -> Any:

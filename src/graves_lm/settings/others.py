@@ -97,6 +97,15 @@ def sgd(
 def weight_noise(std: Positive) -> None: ...
 
 
+def adaptive_noise(
+    std: Positive,
+    speed: Positive,
+    gradient: Literal["sampled", "squared"],
+    share: ShareBelowOne,
+    of: list[Name],
+) -> None: ...
+
+
 def dropped_weights(share: ShareBelowOne, of: list[Name]) -> None: ...
 
 
@@ -130,7 +139,7 @@ OTHERS: dict[str, Callable[..., Any]] = {
     "torch.optim.AdamW": adamw,
     "torch.optim.SGD": sgd,
     "graves_lm.nn.noise.WeightNoise": weight_noise,
-    "graves_lm.nn.noise.AdaptiveWeightNoise": weight_noise,
+    "graves_lm.nn.noise.AdaptiveWeightNoise": adaptive_noise,
     "graves_lm.nn.noise.DroppedWeights": dropped_weights,
 }
 """By `_target_`. The mathematics in nn/ imports torch alone, so its settings stand here too."""
@@ -144,6 +153,8 @@ def train(
     resume: Place | None,
     init: Place | None,
     checkpoint_every: Count,
+    budget: Count | None,
+    licence: Name | None,
 ) -> None: ...
 
 
