@@ -24,15 +24,17 @@ class LogSamples(Callback):
         sampler: the settings of what takes the samples (`sampler=`).
         folder: where the files go.
         seed: of the samples' own random numbers; training's are not touched.
+        at_end: only after training, which long trainings on a GPU do not wait for before.
     """
 
-    def __init__(self, sampler: Mapping[str, Any], folder: str | Path, seed: int = 0):
+    def __init__(self, sampler: Mapping[str, Any], folder: str | Path, seed: int = 0, at_end: bool = False):
         self.sampler = whole_sampler(sampler)
         self.folder = Path(folder)
         self.seed = seed
+        self.at_end = at_end
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.is_global_zero:
+        if not trainer.is_global_zero or (self.at_end and trainer.state.fn == TrainerFn.FITTING):
             return
         trained, corpus = pl_module.trained(), trainer.datamodule.corpus  # type: ignore[operator,attr-defined]
         # After training the best weights are validated once more; the step is then not theirs.
