@@ -10,6 +10,7 @@ from graves_lm.runtime.errors import UserError
 from graves_lm.settings import extensions
 from graves_lm.settings.check import check_settings, check_value, settings_of
 from graves_lm.settings.others import COMMANDS, GROUPS, NEEDED, OTHERS, RENAMED
+from graves_lm.settings.stages import PARTS, of_stage, stages_of
 from graves_lm.settings.stored import EXTENDED, SAMPLERS
 
 PROCESSES_PER_CORE = 4
@@ -36,8 +37,19 @@ def check_configuration(cfg: DictConfig, command: str) -> None:
     for name, value in plain.items():
         if name not in own:
             check_group(value, name)
+    if command == "train" and plain["stages"] is not None:
+        check_stages(plain)
     if plain.get("trainer"):
         refuse_crowds(plain["trainer"])
+
+
+def check_stages(plain: dict[str, Any]) -> None:
+    """The same for the settings of each stage, as they stand over those of the run."""
+    stages = stages_of(plain)
+    for number, name in enumerate(stages):
+        whole = of_stage(plain, stages, number)
+        for key, part in {"noise": whole["model"].get("noise"), **{k: whole[k] for k in PARTS[1:]}}.items():
+            check_node(part, f"stages.{name}.{key}")
 
 
 def check_node(node: Any, where: str) -> None:

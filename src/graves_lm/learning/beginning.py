@@ -56,8 +56,10 @@ def _recorded_init(run_dir: Path) -> str | None:
     return recorded if isinstance(recorded, str) else None
 
 
-def read_run(path: str, task: SequenceTask, corpus: Corpus, run_dir: Path) -> dict[str, Any]:
-    """The checkpoint that a run of `task` on the corpus goes on from.
+def read_run(
+    path: str, task: SequenceTask, corpus: Corpus, run_dir: Path, staged: bool = False
+) -> dict[str, Any]:
+    """The checkpoint that a run of `task` on the corpus goes on from; `staged`: in stages.
 
     Raises UserError, before any work, where it is not of the very run: of another model, with other noise or
     on other data.
@@ -79,6 +81,8 @@ def read_run(path: str, task: SequenceTask, corpus: Corpus, run_dir: Path) -> di
         )
     if "loops" not in checkpoint and "optimizer_states" not in checkpoint:
         refuse("weights alone, without the state of a run")
+    if "stages" in card and not staged:
+        refuse(f"a training in stages ({', '.join(card['stages']['names'])}), and this is not one of them")
     for name, fact in task.metadata()["facts"].items():
         if card["facts"][name] != fact:
             refuse(f"its {name} is not that of the data", "resume on the same data")

@@ -4,7 +4,7 @@ Each is here for want of a public way. `tests/learning/test_private.py` fails wh
 one or has it do something else; pyproject.toml takes no version that has not been tried with it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from lightning.pytorch import Trainer
@@ -68,6 +68,28 @@ def figures_to_come(trainer: Trainer) -> tuple[dict[str, Any], int] | None:
 def log_step(trainer: Trainer) -> None:
     """Log the metrics of the step just taken, which the trainer would do next."""
     trainer._logger_connector.update_train_step_metrics()
+
+
+def validate_at(trainer: Trainer, due: Callable[[], bool]) -> None:
+    """Have the trainer validate after the optimiser steps at which `due` says so, and after no others."""
+    loop = trainer.fit_loop.epoch_loop
+
+    def check(_: Any) -> bool:
+        return not loop._should_accumulate() and due()
+
+    loop._should_check_val_fx = check  # type: ignore[assignment, method-assign]
+
+
+def count_on(trainer: Trainer, steps: int) -> None:
+    """Have a training that begins count its optimiser steps on from so many."""
+    loop: Any = trainer.fit_loop.epoch_loop
+    total = loop.automatic_optimization.optim_progress.optimizer.step.total
+    total.ready = total.completed = loop._batches_that_stepped = steps
+
+
+def end_at(trainer: Trainer, step: int) -> None:
+    """Have a training end after this optimiser step, whatever it was to end at before."""
+    trainer.fit_loop.epoch_loop.max_steps = step
 
 
 def counts_of_steps(fit_loop: Mapping[str, Any]) -> tuple[int, int]:

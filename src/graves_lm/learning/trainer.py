@@ -28,14 +28,23 @@ class Parts(NamedTuple):
 
 def make_parts(cfg: DictConfig) -> Parts:
     """The callbacks and loggers of a run, and, of one on several hosts, signs of life."""
-    callbacks = [instantiate(one) for one in (cfg.callbacks or {}).values() if one is not None]
-    loggers = [instantiate(one) for one in (cfg.logger or {}).values() if one is not None]
-    for part, of in [*((c, Callback) for c in callbacks), *((one, Logger) for one in loggers)]:
-        if not isinstance(part, of):
-            raise UserError(f"a {type(part).__name__} among the callbacks and loggers is no {of.__name__}")
+    callbacks = _made(cfg.callbacks, Callback)
     checkpoints = next((c for c in callbacks if isinstance(c, Checkpoints)), None)
     signs = [Heartbeat()] if cfg.trainer.num_nodes > 1 else []
-    return Parts([*callbacks, *signs], loggers, checkpoints)
+    return Parts([*callbacks, *signs], make_loggers(cfg), checkpoints)
+
+
+def make_loggers(cfg: DictConfig) -> list[Logger]:
+    """The loggers of a run."""
+    return _made(cfg.logger, Logger)
+
+
+def _made(group: DictConfig | None, kind: Any) -> list[Any]:
+    parts = [instantiate(one) for one in (group or {}).values() if one is not None]
+    for part in parts:
+        if not isinstance(part, kind):
+            raise UserError(f"a {type(part).__name__} among the callbacks and loggers is no {kind.__name__}")
+    return parts
 
 
 def make_trainer(trainer: DictConfig, **parts: Any) -> Trainer:
@@ -47,6 +56,7 @@ def make_trainer(trainer: DictConfig, **parts: Any) -> Trainer:
         logging.getLogger(name).setLevel(logging.WARNING)
     # The tasks' metrics are reduced before they are logged.
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
+    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")  # Lightning's own
     # Where SLURM is installed but not used, one or several processes are started without it.
     warnings.filterwarnings("ignore", message="The `srun` command is available")
     plugins = [instantiate(plugin) for plugin in trainer.plugins]

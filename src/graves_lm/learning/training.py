@@ -14,6 +14,7 @@ from graves_lm.learning.data_module import CorpusDataModule, share_of
 from graves_lm.learning.ending import final_figures, orderly_end, write_metrics
 from graves_lm.learning.refusals import refuse_late_settings
 from graves_lm.learning.run_record import log_kept, record_run
+from graves_lm.learning.staged import run_stages
 from graves_lm.learning.tasks.making import make_task, task_class
 from graves_lm.learning.tracking import begin_tracking
 from graves_lm.learning.trainer import make_parts, make_trainer
@@ -37,7 +38,7 @@ def run(cfg: DictConfig) -> float | None:
             refuse_to_replace(run_dir, cfg.resume)
             until_the_end.enter_context(log_kept(run_dir))
         until_the_end.enter_context(orderly_end(run_dir))
-        return train(cfg)
+        return train(cfg) if cfg.stages is None else run_stages(cfg)
 
 
 def train(cfg: DictConfig) -> float | None:

@@ -17,6 +17,7 @@ from graves_lm.settings import stored
 from graves_lm.trained.exported import check, read_exported
 from graves_lm.trained.format import METADATA, NETWORK, NOISE
 from graves_lm.trained.kinds import KINDS
+from graves_lm.trained.stages import from_plain, to_plain
 from graves_lm.trained.tensors import refuse_other_tensors
 from graves_lm.trained.torch_file import plain, read_torch_file, regular_file
 from graves_lm.trained.version_0_1 import of_today
@@ -98,6 +99,8 @@ def read_metadata(metadata: Any, where: str) -> dict[str, Any]:
         }
         if isinstance(fingerprint := metadata.get("data"), str):  # of the data that it was trained on
             read["data"] = fingerprint[:64]
+        if "stages" in metadata:
+            read["stages"] = to_plain(from_plain(metadata["stages"]))
         return read
     except UserError as error:
         raise UserError(f"{where}: refused: {error}") from error

@@ -26,6 +26,7 @@ from graves_lm.runtime.errors import UserError
 from graves_lm.runtime.files import write
 from graves_lm.trained.format import METADATA, NETWORK
 from graves_lm.trained.samplers import make_sampler
+from graves_lm.trained.stages import summary
 from graves_lm.trained.torch_file import regular_file
 
 HEADER = 4 << 20  # bytes: names and shapes of the tensors, and the metadata
@@ -55,6 +56,8 @@ def export(checkpoint: dict[str, Any], path: str | Path, sampler: Sequence[str] 
     weights = checkpoint["state_dict"]
     half = {k: v.to(torch.float16).contiguous() for k, v in weights.items() if k.startswith(NETWORK)}
     card = json.loads(json.dumps(checkpoint[METADATA]))
+    if (found := card.pop("stages", None)) is not None:  # for people; the file is the network's alone
+        about = {**about, "stages": summary(found)}
     card["config"]["model"]["noise"] = None
     settings: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(sampler)))
     make_sampler(card["config"]["sampler"], settings)

@@ -13,6 +13,9 @@ from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import CountOrNone, Positive, Rate, Share
 
+Progress = Callable[[int], float]
+"""The share of a schedule that lies behind at a step, 0 to 1."""
+
 
 @declared("optimizer")
 @dataclass(frozen=True)
@@ -48,11 +51,11 @@ class Optimization:
             hint = "; a setting of another algorithm is removed with ~optimizer.algorithm.NAME"
             raise UserError(f"optimizer.algorithm: {error}{hint * isinstance(error, TypeError)}") from error
 
-    def scheduler(self, optimizer: Optimizer, total_steps: float) -> dict[str, Any] | None:
+    def scheduler(self, optimizer: Optimizer, total_steps: float | Progress) -> dict[str, Any] | None:
         """In Lightning's form, stepped after each optimiser step; None for a constant rate."""
         if self.schedule == "constant" and not self.warmup_steps:
             return None
-        if self.schedule != "constant" and math.isinf(total_steps):
+        if self.schedule != "constant" and not callable(total_steps) and math.isinf(total_steps):
             raise UserError(
                 f"optimizer.schedule={self.schedule} needs to know the end: give trainer.max_steps or "
                 "trainer.max_epochs"
@@ -60,12 +63,16 @@ class Optimization:
         scheduler = LambdaLR(optimizer, lambda step: self.share(step, total_steps))
         return {"scheduler": scheduler, "interval": "step"}
 
-    def share(self, step: int, total_steps: float) -> float:
-        """The share of lr at optimiser step `step` (from 0) of `total_steps`."""
+    def share(self, step: int, total_steps: float | Progress) -> float:
+        """The share of lr at optimiser step `step` (from 0) of `total_steps`; or of a run whose end may be
+        moved, which says how much of the schedule lies behind at a step."""
         if step < self.warmup_steps:
             return (step + 1) / self.warmup_steps
         if self.schedule == "constant":
             return 1.0
-        done = min(1.0, (step - self.warmup_steps) / max(1.0, total_steps - self.warmup_steps))
+        if callable(total_steps):
+            done = total_steps(step)
+        else:
+            done = min(1.0, (step - self.warmup_steps) / max(1.0, total_steps - self.warmup_steps))
         falling = 1 - done if self.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
         return self.final_share + (1 - self.final_share) * falling

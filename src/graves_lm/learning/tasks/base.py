@@ -79,6 +79,8 @@ class SequenceTask(LightningModule):
         self.fingerprint: str | None = None  # of the data that it is trained on
         self.rows = 0  # sequences that a process has side by side in training
         self.figures: dict[str, float] = {}  # of the last validation, over all processes
+        self.progress: Callable[[int], float] | None = None  # of the schedule, where its end may be moved
+        self.stages: Callable[[], dict[str, Any]] | None = None  # what checkpoints are to say of them
         self._process_state: dict[str, Any] | None = None
         self._units = 0
 
@@ -86,7 +88,9 @@ class SequenceTask(LightningModule):
         """Plain containers from which `trained.checkpoint` makes this network again."""
         facts = {name: fact.to_plain() for name, fact in self.facts.items()}
         known = {"task": self.task_name, "config": stored.without_places(self.config), "facts": facts}
-        return known | ({"data": self.fingerprint} if self.fingerprint else {})
+        if self.fingerprint:
+            known["data"] = self.fingerprint
+        return known | ({"stages": self.stages()} if self.stages else {})
 
     @abstractmethod
     def trained(self) -> Trained:
@@ -156,7 +160,7 @@ class SequenceTask(LightningModule):
     def configure_optimizers(self):
         assert self.optimization is not None
         optimizer = self.optimization.optimizer(self.parameters())
-        scheduler = self.optimization.scheduler(optimizer, self._steps_in_run())
+        scheduler = self.optimization.scheduler(optimizer, self.progress or self._steps_in_run())
         return {"optimizer": optimizer} | ({"lr_scheduler": scheduler} if scheduler else {})
 
     def _steps_in_run(self) -> float:
