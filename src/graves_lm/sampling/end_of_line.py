@@ -23,12 +23,14 @@ from graves_lm.sampling.events import Point
 class EndSettings:
     """What ends a line.
 
-    points_per_character: the cap on a line's points, beyond `least_cap` of them: the first and last
-        characters of a short text may take long. As many points the last stroke may have after the stop rule.
-    longest_dwell: points after which a line ends whose window stays on one character.
-    dot: the most points that a dot has.
-    half_left: φ(t, U+1) over the largest other φ from which on a dot may be a full stop.
-    gap: how much further right than a mean step, in normalised units, the stroke after it then begins.
+    Args:
+        points_per_character: the cap on a line's points, beyond `least_cap` of them: the first and last
+            characters of a short text may take long. As many points the last stroke may have after the stop
+            rule.
+        longest_dwell: points after which a line ends whose window stays on one character.
+        dot: the most points that a dot has.
+        half_left: φ(t, U+1) over the largest other φ from which on a dot may be a full stop.
+        gap: how much further right than a mean step, in normalised units, the stroke after it then begins.
     """
 
     points_per_character: float = 75.0
