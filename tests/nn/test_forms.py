@@ -8,9 +8,11 @@ import importlib
 import itertools
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -28,9 +30,13 @@ from graves_lm.nn.operands import (
 from tests.nn.reference import lstm_by_steps
 from tests.nn.test_window_lstm import by_the_paper
 
-T, B, H, K, C, U = 4, 3, 5, 3, 6, 4
+T, B, K, C, U = 3, 3, 3, 6, 68
+"""A text longer than a program in Triton looks at in one go."""
+H_ALONE, H_WITH_WINDOW = 72, 18
+"""More hidden units than a program has; without the window also more than it multiplies in one go."""
 CLIP = 0.05
-SYMBOL_BU = torch.tensor([[0, 3, 3, 1], [4, 2, -1, -1], [1, 5, 1, -1]])
+SYMBOL_BU = torch.arange(U).remainder(C).repeat(B, 1)
+SYMBOL_BU[0, 4:], SYMBOL_BU[1, 2:] = -1, -1
 NN = Path(forms.__file__).parent
 NUMBERS = itertools.count()
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
@@ -49,6 +55,7 @@ def draw(*shape, generator, scale=0.6):
 
 def lstm_cases() -> tuple[Case, Case]:
     """Forward and backward. z comes as x, with the unit matrix as W_x."""
+    H = H_ALONE
     generator = torch.Generator().manual_seed(0)
     z, w, peephole = (draw(*s, generator=generator) for s in ((T, B, 4 * H), (4 * H, H), (3, H)))
     h0, c0 = (draw(B, H, generator=generator) for _ in range(2))
@@ -77,13 +84,15 @@ def lstm_cases() -> tuple[Case, Case]:
 
 def window_cases() -> tuple[Case, Case]:
     """The same for the window. One component is beyond the largest exponent at all steps: it runs away, to
-    where it weighs nothing."""
+    where it weighs nothing. The others of the last row are near the end of a long text."""
+    H = H_WITH_WINDOW
     generator = torch.Generator().manual_seed(1)
     shapes = ((T, B, 4 * H), (4 * H, H + C), (3, H), (3 * K, H), (B, H), (B, H), (B, K), (B, C))
     z, w, peephole, w_P, h0, c0, kappa0, w0 = (draw(*s, generator=generator) for s in shapes)
     b_P = draw(3 * K, generator=generator)
     with torch.no_grad():
         b_P[-1] = 25
+        kappa0[-1] = 60
     dhw, dkappa, dcT = (draw(*s, generator=generator).detach() for s in ((T, B, H + C), (T, B, K), (B, H)))
     dkappa[:, :, -1] *= 1e-9
     p = {
@@ -141,6 +150,35 @@ CASES = dict(
 ROWS = {f"{form.file}, {form.name}": (form, CASES[group]) for group in FORMS.values() for form in group}
 
 
+@pytest.fixture(autouse=True)
+def products_as_on_a_gpu(monkeypatch):
+    """Triton's interpreter multiplies exactly whatever the precision; here as tensor cores do."""
+    if torch.cuda.is_available() or not find_spec("triton"):
+        return
+    from triton._C.libtriton import ir
+    from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
+
+    exact = InterpreterBuilder.create_dot
+
+    def head(x):
+        """x of float32 in TF32: 10 bits behind the point."""
+        return TensorHandle((x.data.view(np.uint32) & 0xFFFFE000).view(np.float32), x.dtype)
+
+    def tail(x):
+        return head(TensorHandle(x.data - head(x).data, x.dtype))
+
+    def create_dot(self, a, b, d, precision, imprecise):
+        one, three = ir.INPUT_PRECISION.TF32, ir.INPUT_PRECISION.TF32x3
+        if precision == three:
+            d = exact(self, tail(a), head(b), d, precision, imprecise)
+            d = exact(self, head(a), tail(b), d, precision, imprecise)
+        if precision in (one, three):
+            a, b = head(a), head(b)
+        return exact(self, a, b, d, precision, imprecise)
+
+    monkeypatch.setattr(InterpreterBuilder, "create_dot", create_dot)
+
+
 def error(form, case: Case, names=operands) -> float:
     """The largest error of a form's results, in tolerances of its dtype; infinite for no number."""
     made = form(getattr(names, type(case.given).__name__)(*case.given))
@@ -172,12 +210,14 @@ def test_no_place_is_left_out():
         for path in NN.rglob("*.*")
         if path.suffix in (".py", ".c", ".h") and any(s in path.read_text(encoding="utf-8") for s in signs)
     }
-    assert found - others == {form.file for form, _ in ROWS.values()} - {
-        "native/lstm.c"
-    }  # its gates: gates.h
+    # Their gates are in gates.h and cuda/gates.py.
+    elsewhere = {"native/lstm.c", "cuda/forward.py", "cuda/backward.py"}
+    assert found - others == {form.file for form, _ in ROWS.values()} - elsewhere
 
 
 BOUND = ("window.py", "LARGEST_EXPONENT = 20.0", "LARGEST_EXPONENT = 19.0")
+THREE_TF32 = ("cuda/recurrences.py", 'fp32_precision, "tf32x3")', 'fp32_precision, "tf32")')
+THREE_TF32_OF_WINDOW = ("cuda/recurrences.py", 'if exact else "tf32x3"', 'if exact else "tf32"')
 MUTATIONS = {
     "lstm.py, lstm_step": [
         ("lstm.py", "peephole_3H[0] * state.c_BH", "peephole_3H[1] * state.c_BH"),
@@ -208,13 +248,19 @@ MUTATIONS = {
         ("native/lstm.c", ": h0, *c_before", ": c0, *c_before"),
     ],
     "cuda/gates.py, forward": [
-        (
-            "cuda/gates.py",
-            "i += tl.load(peephole_3H + n, real) * c",
-            "i -= tl.load(peephole_3H + n, real) * c",
-        ),
+        ("cuda/gates.py", "i += peep_i * c", "i -= peep_i * c"),
+        ("cuda/gates.py", "o += peep_o * c", "o += peep_f * c"),
         ("cuda/gates.py", "c = f * c + i * g", "c = i * c + f * g"),
         ("cuda/gates.py", "return 2 * tl.sigmoid(2 * x) - 1", "return 2 * tl.sigmoid(2.01 * x) - 1"),
+    ],
+    "cuda/forward.py, step": [
+        ("cuda/forward.py", "f + z_f.to(tl.float32)", "f - z_f.to(tl.float32)"),
+        ("cuda/forward.py", "of_x = seen_2BS + (t % 2) * rows * SEEN + b", "of_x = seen_2BS + b"),
+        ("cuda/product.py", "i, g = even.split()", "g, i = even.split()"),
+        ("cuda/product.py", "peephole_3H + 2 * H + n", "peephole_3H + H + n"),
+        ("cuda/product.py", "both = first + second", "both = first - second"),
+        ("cuda/product.py", "factor(part), sums,", "factor(part), 2 * sums,"),
+        THREE_TF32,
     ],
     "packed.py, packed_gates": [
         ("packed.py", "peephole_3H[2]", "peephole_3H[1]"),
@@ -245,9 +291,18 @@ MUTATIONS = {
         ("native/lstm.c", "t >= 0; t--", "t > 0; t--"),
     ],
     "cuda/gates.py, backward": [
-        ("cuda/gates.py", "dc += do * tl.load(peephole_3H + 2 * H", "dc -= do * tl.load(peephole_3H + 2 * H"),
+        ("cuda/gates.py", "dc += do * peep_o", "dc -= do * peep_o"),
+        ("cuda/gates.py", "(1 - tanh_c * tanh_c)", "(1 - tanh_c)"),
         ("cuda/gates.py", "clipped(dc * i * (1 - g * g), clip)", "clipped(dc * i * (1 - g * g), 2 * clip)"),
         ("cuda/gates.py", "dc *= f\n", "dc *= i\n"),
+        ("cuda/gates.py", "di * peep_i + df * peep_f", "df * peep_i + di * peep_f"),
+    ],
+    "cuda/backward.py, gates_step": [
+        ("cuda/backward.py", "(t + 1 < steps)", "(t + 2 < steps)"),
+        ("cuda/backward.py", "df * c_before", "df * c"),
+        ("cuda/backward.py", "do * c, real", "do * c_before, real"),
+        ("cuda/recurrences.py", "before_TBS[0, :, :F] = hw0_BF", "before_TBS[0, :, :F] = 0"),
+        THREE_TF32,
     ],
     "window.py, window_parameters": [
         BOUND,
@@ -274,8 +329,17 @@ MUTATIONS = {
     ],
     "cuda/window.py, forward": [
         BOUND,
-        ("cuda/window.py", "beta += tl.sum(tl.load(w + K * H", "beta -= tl.sum(tl.load(w + K * H"),
-        ("cuda/window.py", "advance = tl.load(b_P + 2 * K + k", "advance = tl.load(b_P + K + k"),
+        ("cuda/window.py", "beta, _ = odd.split()", "_, beta = odd.split()"),
+        ("cuda/window.py", "kappa += advance", "kappa -= advance"),
+        ("cuda/window.py", "tl.sum(summed, 0) + b_Q", "tl.max(summed, 0) + b_Q"),
+        ("cuda/window.py", "d * d), 0)\n            seen", "d * d * 1.001), 0)\n            seen"),
+        ("cuda/window.py", "seen += tl.sum", "seen = tl.sum"),
+        ("cuda/window.py", "tl.constexpr(106.0)", "tl.constexpr(1.06)"),
+    ],
+    "cuda/forward.py, forward": [
+        ("cuda/forward.py", "seen_2BS + ((t + 1) % 2) * rows * SEEN,", "seen_2BS + (t % 2) * rows * SEEN,"),
+        ("cuda/product.py", "factor(w), input_precision=PRECISION", 'factor(w), input_precision="tf32"'),
+        THREE_TF32_OF_WINDOW,
     ],
     "packed.py, packed_window": [BOUND, ("packed.py", "kappa_BK + advance_BK", "kappa_BK - advance_BK")],
     "native/step.c, window": [
@@ -293,7 +357,15 @@ MUTATIONS = {
     ],
     "cuda/window.py, backward": [
         ("cuda/window.py", "dkappa += -2 * alpha", "dkappa += -1 * alpha"),
-        ("cuda/window.py", "for_beta += tl.sum(term * d * d, 1)", "for_beta += tl.sum(term * d, 1)"),
+        ("cuda/window.py", "for_beta += second", "for_beta += first"),
+        ("cuda/window.py", "for_kappa += first", "for_kappa = first"),
+        ("cuda/window.py", "advance * dkappa", "beta * dkappa"),
+        ("cuda/window.py", "p = part[:, None] * K + k[None, :]", "p = part[:, None] * 0 + k[None, :]"),
+    ],
+    "cuda/backward.py, backward": [
+        ("cuda/backward.py", "dhw += handed_back(", "dhw -= handed_back("),
+        ("cuda/backward.py", "dh += window.handed_back(", "dh -= window.handed_back("),
+        THREE_TF32_OF_WINDOW,
     ],
 }
 """For each form, texts that stand once in a file of it, and what becomes of them."""

@@ -78,6 +78,7 @@ LSTM_FORWARD = (
     Form("native/gates.h", "forward_row", "step of a sequence, C", states(lstm_by_steps)),
     Form("native/lstm.c", "lstm_forward", "sequence in one call, C", states(lstm_on_cpu)),
     Form("cuda/gates.py", "forward", "step of a sequence, Triton", states(triton("lstm"))),
+    Form("cuda/forward.py", "step", "sequence in one launch, Triton", states(triton("lstm"))),
     Form("packed.py", "packed_gates", "step of a sample, torch", lstm_packed),
     Form("native/step.c", "units", "step of a sample, C", lstm_in_step_c),
 )
@@ -88,6 +89,7 @@ LSTM_BACKWARD = (
     Form("native/gates.h", "backward_row", "step of a sequence, C", lstm_backward_by_steps),
     Form("native/lstm.c", "lstm_backward", "sequence in one call, C", lstm_backward_on_cpu),
     Form("cuda/gates.py", "backward", "step of a sequence, Triton", triton("lstm_backward")),
+    Form("cuda/backward.py", "gates_step", "sequence in one launch, Triton", triton("lstm_backward")),
 )
 """The gradients of (7)–(11), with the clip at every step."""
 
@@ -96,6 +98,9 @@ WINDOW_FORWARD = (
     Form("window_steps.py", "window_forward", "sequence, torch", window_states(window_lstm_by_steps)),
     Form("native/window.c", "window_forward", "step of a sequence, C", window_states(window_lstm_by_steps)),
     Form("cuda/window.py", "forward", "step of a sequence, Triton", window_states(triton("window_lstm"))),
+    Form(
+        "cuda/forward.py", "forward", "sequence in one launch, Triton", window_states(triton("window_lstm"))
+    ),
     Form("packed.py", "packed_window", "step of a sample, torch", window_packed),
     Form("native/step.c", "window", "step of a sample, C", window_in_step_c),
 )
@@ -105,6 +110,7 @@ WINDOW_BACKWARD = (
     Form("window_steps.py", "window_backward", "sequence, torch", window_lstm_backward_by_steps),
     Form("native/window.c", "window_backward", "step of a sequence, C", window_lstm_backward_by_steps),
     Form("cuda/window.py", "backward", "step of a sequence, Triton", triton("window_lstm_backward")),
+    Form("cuda/backward.py", "backward", "sequence in one launch, Triton", triton("window_lstm_backward")),
 )
 """The gradients of (46)–(52)."""
 

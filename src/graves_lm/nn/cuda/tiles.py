@@ -129,5 +129,5 @@ def processors(device: torch.device) -> Processors:
     return Processors(facts["multiprocessor_count"], facts["max_shared_mem"])
 
 
-INTERPRETED = Processors(6, SHARED)
-"""What Triton's interpreter, which runs on a CPU, is taken to have."""
+INTERPRETED = Processors(4, SHARED)
+"""What Triton's interpreter, which runs on a CPU, is taken to have: few, as it is slow by the program."""
