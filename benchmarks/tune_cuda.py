@@ -19,6 +19,7 @@ from report import report
 
 from graves_lm.nn.cuda import recurrences, tiles
 from graves_lm.nn.cuda.tiles import Tiles
+from graves_lm.nn.operands import LSTMBackwardInputs
 
 KINDS = {"bfloat16": torch.bfloat16, "none": torch.float32, "ieee": torch.float32, "tf32": torch.float32}
 """Formats of the weights; float32 as torch.backends.cuda.matmul.fp32_precision names its products."""
@@ -44,21 +45,22 @@ def fits(tile: Tiles, shape: tiles.Shape, kind: str) -> bool:
 
 
 class Case:
-    def __init__(self, kind: str, H: int, B: int, T: int = STEPS):
+    """One layer's recurrence, as `forward` and `backward` without what is computed around the launch."""
+
+    def __init__(self, kind: str, H: int, B: int, T: int = STEPS, device: str = "cuda"):
         torch.backends.cuda.matmul.fp32_precision = "none" if kind == "bfloat16" else kind
         torch.manual_seed(0)
         dtype = KINDS[kind]
-        z = torch.randn(T, B, 4 * H, device="cuda", dtype=dtype)
-        w = (torch.randn(4 * H, H, device="cuda") / H**0.5).to(dtype)
-        peephole, zero = 0.3 * torch.randn(3, H, device="cuda"), torch.zeros(B, H, device="cuda")
-        dh = torch.randn(T, B, H, device="cuda")
+        z = torch.randn(T, B, 4 * H, device=device, dtype=dtype)
+        w = (torch.randn(4 * H, H, device=device) / H**0.5).to(dtype)
+        peephole, zero = 0.3 * torch.randn(3, H, device=device), torch.zeros(B, H, device=device)
+        dh = torch.randn(T, B, H, device=device)
         self.forward = lambda: recurrences._forward(
             z, w, peephole, zero, zero, recurrences._FORWARD_ALONE, 0, 0
         )
-        _, c, a = self.forward()
-        self.backward = lambda: recurrences._backward(
-            dh, None, a, c, w, peephole, zero, 1.0, recurrences._BACKWARD_ALONE, 0, 0
-        )
+        h, c, a = self.forward()
+        given = LSTMBackwardInputs(dh, None, a, h, c, w, peephole, zero, zero, 1.0)
+        self.backward = lambda: recurrences._backward(given, dh, w, recurrences._BACKWARD_ALONE, 0, 0)
         self.shapes = {"forward": tiles.Shape(H, H, 4, B), "backward": tiles.Shape(H, 4 * H, 1, B)}
 
 
@@ -110,9 +112,9 @@ def main() -> None:
                         getattr(case, direction)()
                 except Exception as error:  # too much shared memory, or programs than run at once
                     if args.compile is None:
-                        print(
-                            "  left out:", tuple(tile), type(error).__name__, str(error).splitlines()[0][:60]
-                        )
+                        reason = f"{type(error).__name__} {str(error).splitlines()[0][:60]}"
+                        print("  left out:", tuple(tile), reason)
+                        left_out.append([kind, H, B, direction, *tile, reason])
             if args.compile is None:
                 times.sort()
                 best = "  ".join(f"{tuple(tile)} {spent:.2f}" for spent, tile in times[: args.shown])

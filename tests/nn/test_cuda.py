@@ -6,12 +6,14 @@ the kernels compile. One test compiles them for three generations of GPUs; those
 rest.
 """
 
+import importlib
 import itertools
 import logging
 import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -319,6 +321,20 @@ def test_grids_are_no_larger_than_the_gpu_and_leave_nothing_out():
                 assert plan.tiles * of["UNITS"] >= shape.outputs
                 assert of["SLICES"] * of["PART"] * of["CHUNKS"] >= shape.terms
                 assert of["ONE"] == (plan.groups * of["ROWS"] >= B)
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "none"])
+def test_what_the_tuning_of_tiles_times_is_the_recurrence(kind, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    tune, precision = importlib.import_module("tune_cuda"), torch.backends.cuda.matmul.fp32_precision
+    case = tune.Case(kind, 20, 2, 3, DEVICE)
+    torch.backends.cuda.matmul.fp32_precision = precision  # which it sets to that of its kind
+    h, c, a = case.forward()
+    dz, dpeephole, dc = case.backward()
+    assert h.shape == c.shape == (3, 2, 20)
+    assert a.shape == dz.shape == (3, 2, 80)
+    assert dpeephole.shape == (3, 20)
+    assert all(v.isfinite().all() and v.any() for v in (h, c, a, dz, dpeephole, dc))
 
 
 COMPILE = r"""
