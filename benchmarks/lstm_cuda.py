@@ -52,7 +52,7 @@ def measure(shape: tuple[int, int, int], precision: str, repeats: int) -> dict[s
     )
     runs = contenders(*shape)
     times: dict[str, list[float]] = {name: [] for name in runs}
-    for repeat in range(repeats + 3):  # the first ones warm up: kernels are compiled, graphs captured
+    for repeat in range(repeats + 3):  # the first ones warm up: kernels are compiled
         for name, run in runs.items():
             start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             torch.cuda.synchronize()

@@ -42,7 +42,7 @@ class NoWaiting(TorchDispatchMode):
 
 class Watch(Callback):
     """Has `NoWaiting` look on from the start of each step to the end of what all callbacks do after it; CUDA
-    looks itself, once the graphs are captured."""
+    looks itself, once the kernels are compiled."""
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         if pl_module.device.type == "cuda":

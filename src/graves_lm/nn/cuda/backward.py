@@ -60,7 +60,7 @@ def handed_back(
     STAGES: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """What step t + 1 adds to the gradient of h_t and w_t; after the last step there is none."""
+    """What step t + 1 adds to the gradient with respect to h_t and w_t; after the last step there is none."""
     b = start + tl.arange(0, ROWS)
     row = (tl.cast(t, tl.int64) + 1) * rows + b
     of_x = dz_TBG + row[None, :, None] * (4 * H) + terms(SLICES, PART)[:, None, :]
@@ -105,7 +105,8 @@ def gates_step(
     ROWS: tl.constexpr,
     UNITS: tl.constexpr,
 ):
-    """The gradients of step t's pre-activations from that of h_t; `early` as in `forward.step`."""
+    """The gradients with respect to step t's pre-activations, from that with respect to h_t; `early` as in
+    `forward.step`."""
     di, df, dg, do, dc = gates.backward(
         dh, dc, i, f, g, o, c, c_before, clip, peep_i, peep_f, peep_o, peephole_3H is not None
     )

@@ -1,6 +1,6 @@
 """The gates (7)–(11) of one step, forward and backward, on tiles of any shape.
 
-All is float32; a NaN stays one. Peepholes are weights of the tile's units, or None.
+All is float32; a NaN stays one. Peepholes are those of the tile's units; without PEEPHOLES none is looked at.
 """
 
 import triton

@@ -140,7 +140,7 @@ def backward(
     t,
     b,
     rows,
-    carried_BF,  # the gradient of h and w, but for what the window hands back to h
+    carried_BF,  # the gradient with respect to h and w, but for what the window adds to it
     symbol_BU,
     kappa_TBK,
     p_TBP,
@@ -197,7 +197,7 @@ def backward(
 
 @triton.jit
 def weights_back(w_PH, tile, H: tl.constexpr, K: tl.constexpr, UNITS: tl.constexpr, K_PLACES: tl.constexpr):
-    """W_hp of a tile's units for the way back, (4, K_PLACES, UNITS)."""
+    """W_hp of a tile's units for the backward pass, (4, K_PLACES, UNITS)."""
     n, part, k = tile * UNITS + tl.arange(0, UNITS), tl.arange(0, 4), tl.arange(0, K_PLACES)
     real = ((part < 3)[:, None] & (k < K)[None, :])[:, :, None] & (n < H)[None, None, :]
     p = part[:, None] * K + k[None, :]
@@ -215,7 +215,7 @@ def handed_back(
     K_PLACES: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """What the window adds to the gradient of h: dp W_hp, (ROWS, UNITS)."""
+    """What the window adds to the gradient with respect to h: dp W_hp, (ROWS, UNITS)."""
     b, part, k = start + tl.arange(0, ROWS), tl.arange(0, 4), tl.arange(0, K_PLACES)
     at = b[None, :, None] * (4 * K_PLACES) + part[:, None, None] * K_PLACES + k[None, None, :]
     dp = tl.load(dp_BQ + at, (b < rows)[None, :, None], 0.0, cache_modifier=".cg")
