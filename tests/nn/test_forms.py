@@ -217,7 +217,7 @@ def test_no_place_is_left_out():
 
 BOUND = ("window.py", "LARGEST_EXPONENT = 20.0", "LARGEST_EXPONENT = 19.0")
 THREE_TF32 = ("cuda/recurrences.py", 'fp32_precision, "tf32x3")', 'fp32_precision, "tf32")')
-THREE_TF32_OF_WINDOW = ("cuda/recurrences.py", 'if exact else "tf32x3"', 'if exact else "tf32"')
+THREE_TF32_OF_WINDOW = ("cuda/recurrences.py", '"ieee" else "tf32x3"', '"ieee" else "tf32"')
 MUTATIONS = {
     "lstm.py, lstm_step": [
         ("lstm.py", "peephole_3H[0] * state.c_BH", "peephole_3H[1] * state.c_BH"),

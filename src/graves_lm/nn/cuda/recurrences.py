@@ -6,7 +6,6 @@ The loop over time is one launch (`nn.cuda.forward`, `nn.cuda.backward`); all th
 torch around it.
 """
 
-import math
 from typing import Any
 
 import torch
@@ -126,7 +125,7 @@ def _forward(
     """hw_TBF, c_TBH and a_TBG; what of_window names is filled in."""
     (T, B, G), (H, F) = z_TBG.shape, (c0_BH.shape[1], w_GF.shape[1])
     hw_TBF, c_TBH, a_TBG = (c0_BH.new_empty(T, B, n) for n in (F, H, G))
-    seen = math.ceil(F / ALIGNED) * ALIGNED
+    seen = _aligned(F)
     seen_2BS = w_GF.new_zeros(2, B, seen)
     seen_2BS[0, :, :F] = hw0_BF
     w_GS = pad(w_GF, (0, seen - F)) if seen > F else w_GF.contiguous()
@@ -188,8 +187,7 @@ def _backward(
 def _weight_gradient(dz_TBG: Tensor, hw_TBF: Tensor, hw0_BF: Tensor) -> Tensor:
     """The gradient with respect to w_GF: `products.recurrent_derivative` as one product of aligned rows."""
     T, B, F = hw_TBF.shape
-    seen = math.ceil(F / ALIGNED) * ALIGNED
-    before_TBS = dz_TBG.new_empty(T, B, seen)
+    before_TBS = dz_TBG.new_empty(T, B, _aligned(F))
     before_TBS[0, :, :F] = hw0_BF
     before_TBS[1:, :, :F] = hw_TBF[:-1]
     before_TBS[:, :, F:] = 0
@@ -198,14 +196,14 @@ def _weight_gradient(dz_TBG: Tensor, hw_TBF: Tensor, hw0_BF: Tensor) -> Tensor:
 
 def _run(kernel: Any, shape: tiles.Shape, w: Tensor, steps: int, arguments: dict[str, Any]) -> None:
     """All steps of a recurrence with these weights."""
-    device, K, exact = w.device, arguments["K"], torch.backends.cuda.matmul.fp32_precision == "ieee"
+    device, K, precision = w.device, arguments["K"], _precision()
     there = tiles.processors(device)
     chosen = tiles.choose(shape, w.dtype, there.shared)
     plan = tiles.launch(chosen, shape, there.number, least_units=16 if K else 1)
     # A counter for each group, each in a cache line of its own.
     counter = torch.zeros(plan.groups, 32, dtype=torch.int32, device=device)
     arguments |= {"counter": counter, "steps": steps, "rows": shape.rows, **plan.constants}
-    arguments |= {"PRECISION": _precision(), "OF_WINDOW": "ieee" if exact else "tf32x3"}
+    arguments |= {"PRECISION": precision, "OF_WINDOW": "ieee" if precision == "ieee" else "tf32x3"}
     if kernel is forward.forward:
         arguments |= {"w_GS": w, "TILE_PLACES": triton.next_power_of_2(plan.tiles)}
         if K:
@@ -226,6 +224,11 @@ def _precision() -> str:
     """How float32 numbers are multiplied: as torch's own products are told to. Where they are not told, a
     product is made of three of TF32: as near the exact one as sums in float32 are (docs/performance.md)."""
     return {"tf32": "tf32", "ieee": "ieee"}.get(torch.backends.cuda.matmul.fp32_precision, "tf32x3")
+
+
+def _aligned(numbers: int) -> int:
+    """The length of a row that holds so many numbers and can be read in large pieces."""
+    return triton.cdiv(numbers, ALIGNED) * ALIGNED
 
 
 def _places(K: int) -> int:

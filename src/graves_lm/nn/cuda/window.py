@@ -3,7 +3,7 @@
 W_hp h is a sum over the hidden units: each program adds up those of its own tile (`products`). The rest is
 done a row at a time, by as many programs as there are rows: the sum of all tiles, all K components, the whole
 text. Sums run in a fixed order, so that results repeat to the bit. Everything is float32. The gradients are
-told in `nn.window_lstm`; shapes are as there, but for Q = 4 · K_PLACES: α̂, β̂, κ̂ and nothing, each filled up
+told in `nn.window_steps`; shapes are as there, but for Q = 4 · K_PLACES: α̂, β̂, κ̂ and nothing, each filled up
 to a power of two. What other programs made at this step is read from the cache that all share.
 """
 
