@@ -124,9 +124,10 @@ def train(run: Path, *overrides: str) -> None:
 
 
 def curve(run: Path) -> list[tuple[float, float]]:
-    """Step and figure of each validation."""
+    """Step and metric of each validation, without the final one: that is of the best weights again."""
     with (run / "csv" / "metrics.csv").open(encoding="utf-8") as file:
-        return [(float(row["step"]), float(row[FIGURE])) for row in csv.DictReader(file) if row.get(FIGURE)]
+        rows = [row for row in csv.DictReader(file) if row.get(FIGURE)]
+    return [(float(row["step"]), float(row[FIGURE])) for row in rows[:-1]]
 
 
 def table(
@@ -136,8 +137,7 @@ def table(
     for kind in kinds:
         found = [[figure for _, figure in curves[kind, seed]] for seed in seeds]
         best = ", ".join(f"{min(figures):.1f}" for figures in found)
-        # The final validation is that of the best weights again.
-        last = ", ".join(f"{figures[-2]:.1f}" for figures in found)
+        last = ", ".join(f"{figures[-1]:.1f}" for figures in found)
         rows.append(f"| {kind} | {best.replace('-', '−')} | {last.replace('-', '−')} |")
     return "\n".join(rows) + "\n"
 

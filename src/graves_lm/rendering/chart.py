@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 Points = Sequence[tuple[float, float]]
-COLOURS = ("#00607a", "#d1495b", "#66a182", "#edae49", "#5e548e", "#8d6a4f")
+COLOURS = ("#00607a", "#d1495b", "#66a182", "#edae49", "#5e548e", "#8d6a4f", "#3d9be9", "#222222")
 _LEFT, _RIGHT, _TOP, _BOTTOM = 74, 16, 34, 46
+_LEGEND = 18  # the height of a name
 _STEEP = 4.0
 """Figures further from the best one than so many times the median's distance stand at the upper edge."""
 
@@ -42,10 +43,12 @@ def chart(
         share = (min(y, high) - low) / (high - low)
         return height - _BOTTOM - (height - _BOTTOM - _TOP) * share
 
+    named = len(kept) > 1
+    whole = height + (_LEGEND * len(kept) + 6 if named else 0)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {whole}" font-family="sans-serif" '
         'font-size="12" fill="#333">',
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+        f'<rect width="{width}" height="{whole}" fill="#fff"/>',
     ]
     for y in rows:
         parts.append(f'<path d="M{_LEFT} {up(y):.1f}H{width - _RIGHT}" stroke="#ddd"/>')
@@ -70,11 +73,10 @@ def chart(
         parts += [
             f'<circle cx="{p.split()[0]}" cy="{p.split()[1]}" r="2.4" fill="{colour}"/>' for p in places
         ]
-        if len(kept) > 1:
-            y = _TOP + 14 + 16 * i
-            parts.append(
-                f'<text x="{width - _RIGHT}" y="{y}" text-anchor="end" fill="{colour}">{escape(name)}</text>'
-            )
+        if named:  # below the picture, where no curve is
+            y = height + _LEGEND * i + 8
+            parts.append(f'<path d="M{_LEFT} {y}h24" stroke="{colour}" stroke-width="1.8"/>')
+            parts.append(f'<text x="{_LEFT + 32}" y="{y + 4}">{escape(name)}</text>')
     middle = (height - _BOTTOM + _TOP) / 2
     upright = f'transform="translate(16 {middle:.0f}) rotate(-90)"'
     parts.append(f'<text {upright} text-anchor="middle">{escape(figure)}</text>')
