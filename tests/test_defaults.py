@@ -20,6 +20,7 @@ NONE = inspect.Parameter.empty
 
 CHECKPOINT = "null: as the checkpoint was trained to draw; the class's default stands in the comment"
 SCHEDULE = "what this optimiser learns fastest with (docs/recipe.md); the class's own is the plain one"
+VERSION_0_1 = "checkpoints of version 0.1 do not say it, and were trained with the signature's"
 OTHERWISE: dict[tuple[str, str], dict[Any, str]] = {
     **{
         ("SynthesisSampler", name): {None: CHECKPOINT}
@@ -36,6 +37,9 @@ OTHERWISE: dict[tuple[str, str], dict[Any, str]] = {
     ("Optimization", "schedule"): {"cosine": SCHEDULE},
     ("Optimization", "warmup_steps"): {100: SCHEDULE},
     ("Optimization", "final_share"): {0.02: SCHEDULE},
+    ("AdaptiveWeightNoise", "std"): {0.01: VERSION_0_1},
+    ("AdaptiveWeightNoise", "speed"): {10.0: VERSION_0_1},
+    ("AdaptiveWeightNoise", "gradient"): {"squared": VERSION_0_1},
     ("PennTreebank", "level"): {"word": "data=ptb_word is the other level"},
     ("EarlyStopping", "patience"): {10: "Lightning's own 3 ends a run at the first plateau"},
     ("EarlyStopping", "check_on_train_epoch_end"): {False: "validations are what it watches"},

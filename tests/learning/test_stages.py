@@ -191,7 +191,10 @@ def test_steps_count_on_and_each_schedule_comes_to_its_end(source, tmp_path):
             ["budget=60", "+stages.middle.data.source=x"],
             "stages.middle.data.source: all stages read the same data",
         ),
-        (["trainer.max_time=00:00:00:01"], "trainer.max_time: too short, stage"),
+        (
+            ["trainer.max_time=00:00:00:02", "stages.last.share=0.01"],
+            "trainer.max_time: too short, stage last",
+        ),
     ],
 )
 def test_settings_that_make_no_training_are_refused_in_a_line(source, tmp_path, overrides, message):
