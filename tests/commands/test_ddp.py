@@ -220,7 +220,7 @@ def test_a_job_is_heard_on_this_host_alone_and_leaves_nothing_when_killed(tmp_pa
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", program],
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         env=os.environ | {"TMPDIR": str(temporary)},
     )
     files = [tmp_path / f"pid-{rank}" for rank in range(2)]

@@ -293,7 +293,7 @@ def test_ended_and_moved_at_random_places():
     import sys
     from pathlib import Path
 
-    script = Path(__file__).resolve().parents[1] / "kill_moves.py"
+    script = Path(__file__).resolve().parents[2] / "kill_moves.py"
     result = subprocess.run(
         [sys.executable, str(script), "--rounds", "6"], capture_output=True, text=True, timeout=600
     )
