@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.data.opening import prepare
@@ -22,6 +21,7 @@ from graves_lm.runtime.errors import UserError, near_misses
 from graves_lm.runtime.files import write, write_json
 from graves_lm.runtime.memory import keep_large_blocks
 from graves_lm.runtime.place import place
+from graves_lm.settings.made import made
 from graves_lm.trained.checkpoint import read_checkpoint
 from graves_lm.trained.samplers import make_sampler
 from graves_lm.trained.training_data import data_of
@@ -56,7 +56,9 @@ def dynamic(cfg: DictConfig, task: SequenceTask) -> dict[str, float]:
     if not alone(cfg):
         raise UserError("dynamic= learns along one text, in one process on the CPU: leave trainer out")
     corpus, split = opened(cfg, task)
-    rule, length, streams = instantiate(cfg.dynamic.rule), cfg.dynamic.segment, cfg.dynamic.streams
+    settings: Any = OmegaConf.to_container(cfg.dynamic, resolve=True)
+    rule = made(settings["rule"], "dynamic.rule")
+    length, streams = settings["segment"], settings["streams"]
     batches = StreamLoader(corpus.sequence(split), streams, length, name=f"data={corpus.name}, {split}")
     # Statistics from the same number of streams, so that a segment's gradients are alike.
     training = StreamLoader(corpus.sequence("train"), streams, length, name="training text")
