@@ -45,6 +45,14 @@ PEN_RUN = (
 STROKE_RUN = ("model=stroke", "sampler.lines=2", "sampler.length=20")
 """With `PEN_RUN`, and unless it is one of synthesis: stroke prediction."""
 
+READER_RUN = (
+    "data.batch_size=4",
+    "data.eval_batch_size=3",
+    "model.network.layers=1",
+    "model.network.hidden_size=12",
+)
+"""A tiny run of a reader."""
+
 HERSHEY = {"lines": 24, "writers": 3, "eval_lines": 5, "line_characters": "[2,4]", "seed": 0}
 """A few short generated lines."""
 
@@ -64,7 +72,11 @@ def write_waves(folder: Path, count: int = 30) -> Path:
 
 
 def run_on(source: Path, cache: Path, *overrides: str) -> tuple[str, ...]:
-    pen = PEN_RUN if "model=synthesis" in overrides else (*STROKE_RUN, *PEN_RUN)
+    pen = (*STROKE_RUN, *PEN_RUN)
+    if "model=synthesis" in overrides:
+        pen = PEN_RUN
+    elif "model=reader" in overrides:
+        pen = READER_RUN
     if source.is_dir():
         return (
             *pen,

@@ -9,11 +9,11 @@ import torch
 from graves_lm.distributions import StrokeDistribution
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
 from graves_lm.runtime.errors import UserError
-from graves_lm.sampling.events import LineDone, PenPoint, Report, WholeLine
+from graves_lm.sampling.events import LineDone, PenPoint, Report, WholeLine, whole_lines
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import PackedNetwork
-from graves_lm.sampling.passage import Passage, Prime
-from graves_lm.sampling.synthesis import SynthesisSampler, least_faulty
+from graves_lm.sampling.passage import Passage, Prime, SymbolPassage, Verdict
+from graves_lm.sampling.synthesis import Candidate, SynthesisSampler, least_faulty
 from tests.sampling.lines import drawn
 
 TEXTS = [[0, 1, 2], [3, 1], [2, 2, 0, 1, 3, 3, 1], [0], [1, 2, 3, 0, 1]]
@@ -208,12 +208,15 @@ def test_a_line_with_faults_is_drawn_again():
 
 
 def test_the_most_legible_of_the_candidates_with_the_fewest_faults_is_kept(network, monkeypatch):
-    def line(stopped=True, coverage=(1.0, 1.0)):
-        return WholeLine(0, [(0.0, 0.0, 0.0)] * 5, Report(5, torch.tensor(coverage), stopped, 0.0))
+    def line(stopped=True, coverage=(1.0, 1.0), misread=None):
+        report = Report(5, torch.tensor(coverage), stopped, 0.0, misread=misread)
+        return Candidate(WholeLine(0, [(0.0, 0.0, 0.0)] * 5, report), None)
 
     cut, skipping, good, better = line(stopped=False), line(coverage=(1.0, 0.2)), line(), line()
+    misread = line(misread="o")
     assert least_faulty([cut, good, skipping, better]) == [good, better]
-    assert least_faulty([cut, skipping]) == [skipping]
+    assert least_faulty([cut, misread, skipping]) == [skipping]
+    assert least_faulty([cut, misread]) == [misread]
 
     compared = []
 
@@ -227,6 +230,57 @@ def test_the_most_legible_of_the_candidates_with_the_fewest_faults_is_kept(netwo
     assert all(kept.faults <= first.faults for kept, first in zip(best, one, strict=True))
     assert any(not torch.equal(k.point_T3, f.point_T3) for k, f in zip(best, one, strict=True))
     assert all(1 < count <= 6 for count in compared)
+
+
+def test_a_reader_decides_which_candidate_is_kept_and_whether_there_are_more(network):
+    """A judge that finds fault with all but every third line: of each text one of those is kept."""
+    asked: list[tuple[int, ...]] = []
+    good: list[torch.Tensor] = []
+
+    def judge(lines, symbols):
+        verdicts = []
+        for line in lines:
+            asked.append(tuple(symbols))
+            if len(asked) % 3:
+                verdicts.append(Verdict("x", errors=len(symbols), nats=9.0))
+            else:
+                verdicts.append(Verdict("", errors=0, nats=float(len(line))))
+                good.append(line)
+        return verdicts
+
+    sampler = SynthesisSampler(retries=8, misread=0.0, points_per_character=20)
+    passage = SymbolPassage([[1, 2], [0, 3, 1]], seed=2, reader=judge)
+    lines = sorted(whole_lines(sampler.events(network, passage)), key=lambda line: line.line)
+    assert {tuple(t) for t in passage.texts} == set(asked)
+    assert all(line.report.misread is None for line in lines if line.report.stopped)
+    assert all(any(torch.equal(torch.tensor(line.points), kept) for kept in good) for line in lines)
+
+
+def test_what_a_reader_cannot_confirm_is_kept_and_named(network):
+    """Of those that went on to their end the one with the fewest errors, of these the likeliest."""
+    verdicts = {4: (2, 8.0), 5: (2, 5.0)}
+    seen: list[torch.Tensor] = []
+
+    def judge(lines, symbols):
+        seen.extend(lines)
+        return [Verdict(f"try {len(seen)}", *verdicts.get(len(seen), (3, 1.0))) for _ in lines]
+
+    cut = "graves_lm.sampling.events.Report.faults"
+    sampler = SynthesisSampler(retries=5, points_per_character=20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cut, property(lambda report: (report.misread is not None,)))
+        (line,) = whole_lines(sampler.events(network, SymbolPassage([[1, 2]], seed=2, reader=judge)))
+    assert len(seen) == 6
+    assert line.report.misread == "try 5"
+    assert torch.equal(torch.tensor(line.points), seen[4])
+
+
+def test_a_live_passage_asks_no_reader(network):
+    def judge(lines, symbols):
+        raise AssertionError
+
+    passage = SymbolPassage([[1, 2]], seed=2, live=True, reader=judge)
+    assert list(whole_lines(SynthesisSampler(retries=3).events(network, passage)))
 
 
 def test_an_unbounded_bias_takes_the_mode_of_the_likeliest_component(network):

@@ -13,6 +13,9 @@ The texts of held-out lines are written at several biases, and compared with tho
     points_per_character   mean over lines
     nats_per_point         under the network's own unbiased density, mean over points: how typical the points
                            are. Real lines have the validation's metric; lower is more predictable
+    cer                    the character error rate of a reader (`reading`), and the 95 % interval over lines
+    right/CLASS            the share of small letters, capitals, digits and signs that it reads right; of real
+                           lines, over all held-out ones, since these are few in so few
     diversity              how much lines of one text differ: the standard deviation of a feature over
                            `REPEATS` lines of one text, mean (of squares) over `REPEATED` texts, over that of
                            the real lines, mean over the features; of real lines, which are by many writers
@@ -38,7 +41,10 @@ from tqdm import tqdm
 
 from graves_lm.data.line_batches import collate
 from graves_lm.data.strokes import StrokeLine
+from graves_lm.data.text_file import read_text_file
 from graves_lm.evaluation.features import Features, features, wasserstein
+from graves_lm.evaluation.reading import ReadLine, characters, classes, error_rates
+from graves_lm.models.frames import has_extent
 from graves_lm.models.synthesis import Text
 from graves_lm.nn.window import WindowParameters, window_weights
 from graves_lm.rendering.png import strokes_to_png
@@ -48,6 +54,8 @@ from graves_lm.runtime.files import write
 from graves_lm.sampling.events import Report
 from graves_lm.sampling.protocols import DrawsHandwriting
 from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting
+from graves_lm.trained.loading import load_reader
+from graves_lm.trained.reader import TrainedReader
 from graves_lm.trained.samplers import make_sampler
 
 SHOWN = 20  # lines of a page of samples: the first ones, as they come
@@ -76,20 +84,17 @@ class Measured(NamedTuple):
 
 def evaluate_samples(trained: TrainedHandwriting, data: Any, split: str, cfg: DictConfig) -> dict[str, float]:
     """Write, measure and compare as `cfg` says; prints a table, writes samples.json and pages of samples."""
-    for key in ("sentences", "seed"):
-        if not isinstance(cfg[key], int) or cfg[key] < (key == "sentences"):
-            raise UserError(f"{key}={cfg[key]}: a whole number, {int(key == 'sentences')} or more, is needed")
-    settings: Any = OmegaConf.to_container(cfg.sampler)
-    biases: Any = OmegaConf.to_container(cfg.biases)
-    found = [
-        make_sampler(trained.config["sampler"], settings | {"bias": b}, DrawsHandwriting) for b in biases
-    ]
-    if not found:
-        raise UserError("biases=[]: give at least one")
-    samplers = {_bias_name(b): sampler for b, sampler in zip(biases, found, strict=True)}
+    samplers = samplers_of(trained, cfg)
+    reader = load_reader(cfg.reader) if cfg.reader else None
     chosen, others = choose(data.store, data.store.indices(split), cfg.sentences, cfg.seed)
     other_features = np.array([features(data.store.strokes(i)) for i in others])
     texts = [data.store.texts[i] for i in chosen]
+    if cfg.texts is not None:
+        texts = [
+            trained.alphabet.spell(text)
+            for text in read_text_file(cfg.texts, "texts").splitlines()
+            if text.strip()
+        ]
     repeated = list(chain.from_iterable([text] * REPEATS for text in texts[:REPEATED]))
     total = len(chosen) + len(samplers) * (len(texts) + len(repeated))
     with tqdm(total=total, desc="samples", unit="line", smoothing=0.1) as bar:
@@ -97,16 +102,26 @@ def evaluate_samples(trained: TrainedHandwriting, data: Any, split: str, cfg: Di
         long = float(np.quantile(np.concatenate([line.coverage_U for line in real]), LONG))
         figures = {"real": compare(real, other_features, long)}
         figures["real"]["diversity"] = diversity([line.strokes for line in real], len(real), other_features)
-        drawn = {}
-        for bias, sampler in samplers.items():
-            name = f"bias {bias}"
-            drawn[name] = draw(trained, sampler, texts, cfg.seed, 0, bar)
+        drawn, repeats = {}, {}
+        for name, sampler in samplers.items():
+            drawn[name] = draw(trained, sampler, texts, cfg.seed, 0, bar, reader)
             figures[name] = compare(drawn[name], other_features, long)
-            again = draw(trained, sampler, repeated, cfg.seed, len(texts), bar)
-            figures[name]["diversity"] = diversity([x.strokes for x in again], REPEATS, other_features)
-    tries = {name: getattr(found[0], name) for name in ("candidates", "retries") if hasattr(found[0], name)}
+            repeats[name] = draw(trained, sampler, repeated, cfg.seed, len(texts), bar, reader)
+            again = [line.strokes for line in repeats[name]]
+            figures[name]["diversity"] = diversity(again, REPEATS, other_features)
+    counts: dict[str, Any] = {}
+    as_read: dict[str, list[ReadLine]] = {}
+    if reader is not None:
+        held_out = [data.store[int(i)] for i in data.store.indices(split)]
+        as_read = {name: read_lines(reader, lines) for name, lines in {"real": real, **drawn}.items()}
+        counts = {name: characters(lines) for name, lines in as_read.items()}
+        counts["real"] = characters(read_lines(reader, held_out))
+        for name, lines in as_read.items():
+            rates = {f"right/{kind}": c.right / c.of for kind, c in classes(counts[name]).items() if c.of}
+            figures[name] |= error_rates(lines) | rates
+    tries = tries_of(next(iter(samplers.values())))
     print(
-        f"{len(chosen)} texts of data={data.name}, {split}; "
+        f"{len(texts)} texts of {cfg.texts or f'data={data.name}, {split}'}; "
         + "".join(f"{name}={value} " for name, value in tries.items())
         + f"seed={cfg.seed}; compared with {len(others)} other lines"
     )
@@ -117,8 +132,10 @@ def evaluate_samples(trained: TrainedHandwriting, data: Any, split: str, cfg: Di
         "data": data.name,
         "split": split,
         "seed": cfg.seed,
+        "reader": cfg.reader,
         "sampler": tries,
         "figures": figures,
+        "characters": {name: {c: list(n) for c, n in found.items()} for name, found in counts.items()},
         "lines": {
             name: [
                 {
@@ -127,7 +144,8 @@ def evaluate_samples(trained: TrainedHandwriting, data: Any, split: str, cfg: Di
                     "stopped": line.stopped,
                     "skipped": line.skipped(),
                 }
-                for line in lines
+                | ({"read": as_read[name][i].read} if name in as_read else {})
+                for i, line in enumerate(lines)
             ]
             for name, lines in drawn.items()
         },
@@ -135,7 +153,7 @@ def evaluate_samples(trained: TrainedHandwriting, data: Any, split: str, cfg: Di
     write(folder / "samples.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     print(folder / "samples.json")
     pages = {name: [line.strokes for line in lines[:SHOWN]] for name, lines in drawn.items()}
-    middle = found[len(found) // 2]
+    middle = list(samplers.values())[len(samplers) // 2]
     pages["primed"] = primed_pairs(trained, middle, data.store, others, texts, cfg.seed)
     for name, page in pages.items():
         for ending, content in ((".svg", strokes_to_svg(page)), (".png", strokes_to_png(page))):
@@ -143,6 +161,35 @@ def evaluate_samples(trained: TrainedHandwriting, data: Any, split: str, cfg: Di
             write(file, content)
             print(file)
     return {f"{name}/{key}": value for name, row in figures.items() for key, value in row.items()}
+
+
+def samplers_of(trained: TrainedHandwriting, cfg: DictConfig) -> dict[str, DrawsHandwriting]:
+    """The sampler at each bias, by a name for it. Raises UserError for what cannot be drawn."""
+    for key in ("sentences", "seed"):
+        if not isinstance(cfg[key], int) or cfg[key] < (key == "sentences"):
+            raise UserError(f"{key}={cfg[key]}: a whole number, {int(key == 'sentences')} or more, is needed")
+    settings: Any = OmegaConf.to_container(cfg.sampler)
+    biases: Any = OmegaConf.to_container(cfg.biases)
+    if not biases:
+        raise UserError("biases=[]: give at least one")
+    return {
+        f"bias {_bias_name(b)}": make_sampler(
+            trained.config["sampler"], settings | {"bias": b}, DrawsHandwriting
+        )
+        for b in biases
+    }
+
+
+def tries_of(sampler: DrawsHandwriting) -> dict[str, Any]:
+    """How often a sampler draws a line, where it says so."""
+    return {name: getattr(sampler, name) for name in ("candidates", "retries") if hasattr(sampler, name)}
+
+
+def read_lines(reader: TrainedReader, lines: Sequence[Any]) -> list[ReadLine]:
+    """What a reader makes of lines with their texts; nothing of one in which the pen never moves."""
+    written = [line for line in lines if has_extent(line.strokes)]
+    read = iter(reader.read([line.strokes for line in written]))
+    return [ReadLine(line.text, next(read) if has_extent(line.strokes) else "") for line in lines]
 
 
 def _bias_name(bias: float | list[float]) -> str:
@@ -219,12 +266,13 @@ def draw(
     seed: int,
     first_line: int,
     bar: Any,
+    reader: TrainedReader | None = None,
 ) -> list[Measured]:
     """The texts as the network writes them, each with random numbers of its own."""
     measured = []
     for start in range(0, len(texts), sampler.batch_size):
         some = texts[start : start + sampler.batch_size]
-        passage = TextPassage(some, seed, first_line=first_line + start)
+        passage = TextPassage(some, seed, first_line=first_line + start, reader=reader)
         for line, report in trained.write(sampler, passage):
             measured.append(_measured(line, report))
             bar.update()
@@ -264,9 +312,11 @@ def diversity(
 
 def table(figures: dict[str, dict[str, float]]) -> str:
     """A metric per row, a column for the real lines and for each bias."""
-    names, keys = list(figures), list(next(iter(figures.values())))
+    names = list(figures)
+    keys = list(dict.fromkeys(key for row in figures.values() for key in row))
     width = max(map(len, keys))
     rows = [" " * width + "".join(f"{name:>11}" for name in names)]
     for key in keys:
-        rows.append(f"{key:<{width}}" + "".join(f"{figures[name][key]:>11.3f}" for name in names))
+        values = [f"{figures[name][key]:>11.3f}" if key in figures[name] else " " * 11 for name in names]
+        rows.append(f"{key:<{width}}" + "".join(values))
     return "\n".join(rows)

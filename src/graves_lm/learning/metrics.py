@@ -4,7 +4,8 @@ import math
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
+from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics.text import CharErrorRate, WordErrorRate
 
 
 class StrokeMetrics(Metric):
@@ -111,3 +112,14 @@ class SymbolMetrics(Metric):
             "perplexity": mean.exp(),
             "error_rate": self.errors / self.count,
         }
+
+
+def reader_metrics() -> MetricCollection:
+    """Metrics of reading: character error rate and word error rate, edits over the length of the texts, and
+    the nats of a character of them.
+
+    `update(preds=texts read, target=texts, value=nats per character, weight=characters)`.
+    """
+    return MetricCollection(
+        {"cer": CharErrorRate(), "wer": WordErrorRate(), "nats_per_character": MeanMetric()}
+    )

@@ -19,10 +19,12 @@ from graves_lm.rendering.png import strokes_to_png, to_png
 from graves_lm.rendering.svg import strokes_to_svg
 from graves_lm.rendering.window import window_heatmap
 from graves_lm.runtime.errors import UserError
+from graves_lm.sampling.reading import BestPath
 from graves_lm.sampling.strokes import StrokeSampler
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.sampling.text import TextSampler
 from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting
+from graves_lm.trained.reader import TrainedReader
 from graves_lm.trained.strokes import TrainedStrokes
 from graves_lm.trained.text import TrainedText
 
@@ -31,6 +33,9 @@ Files = dict[str, str | bytes]
 
 SHOWN = ("The quick brown fox jumps", "over the lazy dog, and sleeps", "Sphinx of black quartz, judge")
 """The texts written at each validation."""
+
+READ = 12
+"""Held-out lines that a reader reads at each validation."""
 
 BIASES = (0.0, 0.5, 1.0)
 """At which `COMPARED` is written at each validation, as in Figures 15–17."""
@@ -63,6 +68,14 @@ def _(trained: TrainedStrokes, sampler: StrokeSampler, corpus: Any, seed: int) -
         "handwriting.png": strokes_to_png(lines),
         "density.png": density_picture(distribution, batch, trained.normalisation),
     }
+
+
+@pictures.register
+def _(trained: TrainedReader, sampler: BestPath, corpus: Any, seed: int) -> Files:
+    lines = [corpus.store[int(i)] for i in corpus.store.indices("val")[:READ]]
+    read = trained.read([line.strokes for line in lines], sampler)
+    rows = [f"{line.text}\n{text}\n" for line, text in zip(lines, read, strict=True)]
+    return {"reading.txt": "\n".join(rows), "reading.png": strokes_to_png([line.strokes for line in lines])}
 
 
 @pictures.register

@@ -26,6 +26,7 @@ class Report:
     stopped: whether the stop rule ended it; False: the cap on its points did, or the window stood still.
     nats: of its points under the unbiased density.
     stuck: the character on which the window stood for too long, where that ended the line.
+    misread: what a reader makes of the line, where it reads other characters than it should.
     """
 
     points: int
@@ -33,6 +34,7 @@ class Report:
     stopped: bool
     nats: float
     stuck: int | None = None
+    misread: str | None = None
 
     @property
     def skipped(self) -> list[int]:
@@ -40,9 +42,10 @@ class Report:
         return [u for u, points in enumerate(self.coverage_U.tolist()) if points < 1]
 
     @property
-    def faults(self) -> tuple[bool, int]:
-        """Whether it was ended by force, and how many characters it skipped; smaller is better."""
-        return (not self.stopped, len(self.skipped))
+    def faults(self) -> tuple[bool, bool, int]:
+        """Whether it was ended by force, whether it is misread, and how many characters it skipped; smaller
+        is better."""
+        return (not self.stopped, self.misread is not None, len(self.skipped))
 
 
 class PenPoint(NamedTuple):

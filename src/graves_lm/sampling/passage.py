@@ -1,8 +1,8 @@
 """What is to be sampled, in one object from the command down to the sampler."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from torch import Tensor
 
@@ -21,6 +21,8 @@ class Passage(Generic[Words, Style]):
         first_line: the number of the first text in its document, which the random numbers go by.
         live: points are wanted as they are sampled. What has been shown cannot be taken back, so a sampler
             that would choose among several candidates samples one.
+        reader: who reads the candidates, where a sampler chooses: a `Judge` (`sampling`), or the trained
+            reader that is one for lines of text (`trained`). None: nobody.
     """
 
     texts: Sequence[Words]
@@ -28,6 +30,20 @@ class Passage(Generic[Words, Style]):
     prime: Style | None = None
     first_line: int = 0
     live: bool = False
+    reader: Any = None
+
+
+class Verdict(NamedTuple):
+    """How a reader finds a line: what it reads, how many characters differ from the text that was to be
+    written, spaces aside, and −log Pr(text | line)."""
+
+    read: str
+    errors: int
+    nats: float
+
+
+Judge = Callable[[Sequence[Tensor], Sequence[int]], Sequence[Verdict]]
+"""Of lines (T, 3) in normalised units, and the symbols (U,) that each of them is to show."""
 
 
 class Prime(NamedTuple):

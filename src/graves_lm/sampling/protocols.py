@@ -64,6 +64,14 @@ class DrawsHandwriting(Protocol):
         ...
 
 
+class ReadsInk(Protocol):
+    """For model=reader."""
+
+    def texts(self, log_p_TBY: Tensor, length_B: Tensor) -> Sequence[Sequence[int]]:
+        """The symbols of each line, of the network's log Pr(character or blank) at its frames, blank last."""
+        ...
+
+
 def require(sampler: Any, protocol: type) -> None:
     """Raises UserError, which names it, for what a sampler lacks of one of the protocols above."""
     kind = type(sampler).__name__

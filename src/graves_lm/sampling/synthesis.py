@@ -9,6 +9,7 @@ a point is (dx, dy, end of stroke) in normalised units.
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, NamedTuple
 
 import torch
@@ -23,11 +24,11 @@ from graves_lm.sampling.events import Event, LineDone, PenPoint, Point, Report, 
 from graves_lm.sampling.legibility import legibility
 from graves_lm.sampling.noise import line_seed, point_noise
 from graves_lm.sampling.packed import PackedNetwork
-from graves_lm.sampling.passage import Prime, SymbolPassage
+from graves_lm.sampling.passage import Judge, Prime, SymbolPassage, Verdict
 from graves_lm.sampling.plain import for_drawing
 from graves_lm.sampling.priming import beginning, start
 from graves_lm.settings import declared
-from graves_lm.settings.kinds import Bias, Name, Weights
+from graves_lm.settings.kinds import Bias, Name, Share, Weights
 
 
 class _Try(NamedTuple):
@@ -35,6 +36,13 @@ class _Try(NamedTuple):
 
     line: int
     candidate: int
+
+
+class Candidate(NamedTuple):
+    """A sampled line, and how a reader finds it, where there is one."""
+
+    line: WholeLine
+    verdict: Verdict | None
 
 
 @declared("sampler")
@@ -45,8 +53,11 @@ class SynthesisSampler:
         bias: b ≥ 0 of (61)–(62), how much the likelier parts of the density are preferred: 0 is the network's
             own, 1 is neat. Two numbers go from the first to the second along the text.
         candidates: lines sampled for each text, of which the best is kept: one with the fewest faults, of
-            these the most legible, see `legibility`.
+            these the one that is read best, by the passage's reader, or else by the network itself
+            (`legibility`).
         retries: how often as many candidates again are sampled for a text whose best one has faults.
+        misread: the share of a text's characters that the reader may read otherwise before that is a fault:
+            it makes mistakes of its own.
         points_per_character: the cap on a line's points. A character takes about 25.
         longest_dwell: points after which a line ends whose window stays on one character. Under a bias, a
             network can fall into a row of dots that goes on by itself; it looks at one character for 150
@@ -69,6 +80,7 @@ class SynthesisSampler:
         bias: Bias | Annotated[list[Bias], Meta(min_length=1, max_length=2)] = 0.0,
         candidates: Annotated[int, Meta(ge=1, le=64)] = 1,
         retries: Annotated[int, Meta(ge=0, le=32)] = 0,
+        misread: Share = 0.03,
         points_per_character: Annotated[float, Meta(ge=1, le=1000)] = EndSettings.points_per_character,
         longest_dwell: Annotated[int, Meta(ge=1, le=100_000)] = EndSettings.longest_dwell,
         batch_size: Annotated[int, Meta(ge=1, le=4096)] = 64,
@@ -78,11 +90,16 @@ class SynthesisSampler:
     ):
         ends = list(bias) if isinstance(bias, Sequence) else [bias]
         self.bias = (float(ends[0]), float(ends[-1]))
-        self.candidates, self.retries = candidates, retries
+        self.candidates, self.retries, self.misread = candidates, retries, misread
         self.end = EndSettings(points_per_character=points_per_character, longest_dwell=longest_dwell)
         self.batch_size = batch_size
         self.prime, self.prime_text = prime, prime_text
         self.weights = weights
+
+    @property
+    def chooses(self) -> bool:
+        """Whether there may be several candidates of a line."""
+        return self.candidates > 1 or self.retries > 0
 
     def at_bias(self, bias: float) -> "SynthesisSampler":
         """The same sampler with another bias."""
@@ -100,7 +117,7 @@ class SynthesisSampler:
         if any(len(text) == 0 for text in passage.texts):
             raise UserError("the text is empty: give at least one character")
         packed = for_drawing(network, self.weights)
-        if passage.live or (self.candidates == 1 and self.retries == 0):
+        if passage.live or not self.chooses:
             return self._draw(network, packed, passage, [_Try(line, 0) for line in range(len(passage.texts))])
         return self._chosen(network, packed, passage)
 
@@ -108,14 +125,17 @@ class SynthesisSampler:
         self, network: SynthesisNetwork, packed: PackedNetwork, passage: SymbolPassage
     ) -> Iterator[Event]:
         """The best candidate of each line, once there are enough of them."""
-        drawn: list[list[WholeLine]] = [[] for _ in passage.texts]
+        drawn: list[list[Candidate]] = [[] for _ in passage.texts]
         left = list(range(len(passage.texts)))
         for begin in range(0, (1 + self.retries) * self.candidates, self.candidates):
             tries = [_Try(line, begin + n) for line in left for n in range(self.candidates)]
+            new: list[list[WholeLine]] = [[] for _ in passage.texts]
             for candidate in whole_lines(self._draw(network, packed, passage, tries)):
-                drawn[tries[candidate.line].line].append(candidate)
+                new[tries[candidate.line].line].append(candidate)
+            for i in left:
+                drawn[i] += self._judged(new[i], passage.texts[i], passage.reader)
             is_last = begin == self.retries * self.candidates
-            done = [i for i in left if is_last or not any(min(x.report.faults for x in drawn[i]))]
+            done = [i for i in left if is_last or not any(min(x.line.report.faults for x in drawn[i]))]
             left = [i for i in left if i not in done]
             for i in done:
                 best = _best(network, passage.texts[i], drawn[i], passage.prime)
@@ -123,6 +143,23 @@ class SynthesisSampler:
                 for point in best.points:
                     yield PenPoint(i, point)
                 yield LineDone(i, best.report)
+
+    def _judged(
+        self, lines: Sequence[WholeLine], text: Sequence[int], judge: Judge | None
+    ) -> list[Candidate]:
+        """The lines with the judge's verdict, if there is a judge, in their reports."""
+        if judge is None:
+            return [Candidate(line, None) for line in lines]
+        verdicts = judge([torch.tensor(line.points) for line in lines], text)
+        return [
+            Candidate(
+                line._replace(report=replace(line.report, misread=verdict.read))
+                if verdict.errors > self.misread * len(text)
+                else line,
+                verdict,
+            )
+            for line, verdict in zip(lines, verdicts, strict=True)
+        ]
 
     def _draw(
         self,
@@ -221,19 +258,23 @@ class _Row:
         return torch.stack(self.phi).clamp_min(0)
 
 
-def least_faulty(candidates: Sequence[WholeLine]) -> list[WholeLine]:
+def least_faulty(candidates: Sequence[Candidate]) -> list[Candidate]:
     """The candidates with the fewest faults."""
-    least = min(line.report.faults for line in candidates)
-    return [line for line in candidates if line.report.faults == least]
+    least = min(candidate.line.report.faults for candidate in candidates)
+    return [candidate for candidate in candidates if candidate.line.report.faults == least]
 
 
 def _best(
-    network: SynthesisNetwork, text: Sequence[int], candidates: Sequence[WholeLine], prime: Prime | None
+    network: SynthesisNetwork, text: Sequence[int], candidates: Sequence[Candidate], prime: Prime | None
 ) -> WholeLine:
     """Of the candidates with the fewest faults, the one that shows its text best."""
     good = least_faulty(candidates)
     if len(good) == 1:
-        return good[0]
+        return good[0].line
+    if verdicts := [candidate.verdict for candidate in good if candidate.verdict is not None]:
+        best = min(range(len(good)), key=lambda i: (verdicts[i].errors, verdicts[i].nats))
+        return good[best].line
     before, points = (prime.symbol_U, prime.point_T3) if prime else ((), None)
-    shown = legibility(network, [torch.tensor(line.points) for line in good], text, before, points)
-    return good[shown.index(max(shown))]
+    lines = [torch.tensor(candidate.line.points) for candidate in good]
+    shown = legibility(network, lines, text, before, points)
+    return good[shown.index(max(shown))].line

@@ -36,6 +36,10 @@ NESTED: dict[str, dict[str, tuple[str, ...]]] = {
         "network": ("graves_lm.models.synthesis.SynthesisNetwork",),
         "noise": NOISES,
     },
+    "graves_lm.learning.tasks.reader.ReaderTask": {
+        "network": ("graves_lm.models.reader.ReaderNetwork",),
+        "noise": NOISES,
+    },
     "graves_lm.learning.optim.Optimization": {"algorithm": ALGORITHMS},
     **{
         f"graves_lm.models.{network}": {"cell": ()}
@@ -51,11 +55,13 @@ TASKS = {
     "character": "graves_lm.learning.tasks.character.CharacterTask",
     "stroke": "graves_lm.learning.tasks.stroke.StrokeTask",
     "synthesis": "graves_lm.learning.tasks.synthesis.SynthesisTask",
+    "reader": "graves_lm.learning.tasks.reader.ReaderTask",
 }
 SAMPLERS = {
     "character": "graves_lm.sampling.text.TextSampler",
     "stroke": "graves_lm.sampling.strokes.StrokeSampler",
     "synthesis": "graves_lm.sampling.synthesis.SynthesisSampler",
+    "reader": "graves_lm.sampling.reading.BestPath",
 }
 TEXTS = (
     "graves_lm.data.text.enwik8.Enwik8",
@@ -68,7 +74,7 @@ PENS = (
     "graves_lm.data.iam.corpus.IamData",
     "graves_lm.data.ink.corpus.InkData",
 )
-DATA = {"character": TEXTS, "stroke": PENS, "synthesis": PENS}
+DATA = {"character": TEXTS, "stroke": PENS, "synthesis": PENS, "reader": PENS}
 OPTIMIZATION = "graves_lm.learning.optim.Optimization"
 
 _NAME = re.compile(r"[A-Za-z_]\w{0,99}(\.[A-Za-z_]\w{0,99}){1,9}")

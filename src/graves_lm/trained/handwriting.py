@@ -1,18 +1,21 @@
 """A trained network of handwriting: it writes a text, unprimed or in the style of a line."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.strokes import Normalisation, StrokeLine
 from graves_lm.models.synthesis import SynthesisNetwork
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.events import Event, LineDone, PenPoint, Point, Report, WholeLine, whole_lines
-from graves_lm.sampling.passage import Passage, Prime
+from graves_lm.sampling.passage import Judge, Passage, Prime, Verdict
 from graves_lm.sampling.protocols import DrawsHandwriting
+from graves_lm.trained.lines import to_line
+from graves_lm.trained.reader import TrainedReader
 
 TextPassage = Passage[str, StrokeLine]
 """A passage as people give it."""
@@ -52,8 +55,20 @@ class TrainedHandwriting:
         symbols, prime = [self.alphabet.encode(text).tolist() for text in passage.texts], None
         if passage.prime is not None:
             prime = prime_of(passage.prime, self.normalisation, self.alphabet)
-        encoded = Passage(symbols, passage.seed, prime, passage.first_line, passage.live)
+        judge = None if passage.reader is None else self._judge(passage.reader, passage.texts)
+        encoded = Passage(symbols, passage.seed, prime, passage.first_line, passage.live, judge)
         return self._in_data_units(sampler.events(self.network, encoded), prime is not None)
+
+    def _judge(self, reader: TrainedReader, texts: Sequence[str]) -> Judge | None:
+        """The reader as samplers take it; None where it does not know a character of the texts."""
+        if not all(c in reader.alphabet for text in texts for c in text):
+            return None
+
+        def judge(lines: Sequence[Tensor], symbols: Sequence[int]) -> Sequence[Verdict]:
+            text = "".join(self.alphabet.characters[s] for s in symbols)
+            return reader.judge([to_line(line, self.normalisation) for line in lines], text)
+
+        return judge
 
     def write(self, sampler: DrawsHandwriting, passage: TextPassage) -> list[tuple[StrokeLine, Report]]:
         """Each text as a line of handwriting in data units, and how well it went: all of `events`."""

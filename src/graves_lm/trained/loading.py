@@ -1,10 +1,12 @@
 """A trained network from a checkpoint: what samples, without what trains."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from graves_lm.trained.checkpoint import (
+    PRETRAINED,
     facts_of,
     make_network,
     read_checkpoint,
@@ -14,6 +16,7 @@ from graves_lm.trained.checkpoint import (
 )
 from graves_lm.trained.format import METADATA
 from graves_lm.trained.kinds import KINDS, Trained
+from graves_lm.trained.reader import TrainedReader
 
 
 def make_trained(checkpoint: Mapping[str, Any]) -> Trained:
@@ -30,6 +33,22 @@ def make_trained(checkpoint: Mapping[str, Any]) -> Trained:
         network.eval(), **facts_of(metadata), config=metadata["config"]
     )
     return trained
+
+
+@cache
+def packaged_reader() -> TrainedReader | None:
+    """The reader that comes with the package; None where it was built without trained weights."""
+    return load_reader() if (PRETRAINED / "reader.safetensors").is_file() else None
+
+
+def load_reader(path: str | Path = "reader") -> TrainedReader:
+    """The reader of a checkpoint that `graves_lm.train model=reader` wrote, or of the package's weights.
+
+    Raises UserError for a missing or damaged file and a checkpoint of another task.
+    """
+    reader = load_trained(path, task="reader")
+    assert isinstance(reader, TrainedReader)
+    return reader
 
 
 def load_trained(path: str | Path, task: str | None = None) -> Trained:

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.data.opening import prepare
+from graves_lm.data.text_file import read_text_file
 from graves_lm.rendering.handwriting import FORMATS, write_handwriting
 from graves_lm.runtime.errors import UserError, visible
 from graves_lm.runtime.files import write as write_file
@@ -25,7 +26,6 @@ from graves_lm.trained.text import TrainedText
 from graves_lm.trained.training_data import data_of
 from graves_lm.writing.output import check_output
 from graves_lm.writing.prime import find_prime
-from graves_lm.writing.text_file import read_text_file
 from graves_lm.writing.writer import Writer
 
 _ONLY = {"prompt": "character", "text": "synthesis", "text_file": "synthesis"}

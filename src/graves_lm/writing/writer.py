@@ -17,7 +17,8 @@ from graves_lm.sampling.protocols import DrawsHandwriting, require
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import OnUnknown, Seed, Width
 from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting, stroke_line
-from graves_lm.trained.loading import load_trained
+from graves_lm.trained.loading import load_trained, packaged_reader
+from graves_lm.trained.reader import TrainedReader
 from graves_lm.trained.samplers import make_sampler
 from graves_lm.writing.handwriting import Handwriting
 from graves_lm.writing.page import PageSettings, WrittenLine
@@ -152,7 +153,8 @@ class Writer:
         number = 0
         try:
             while some := list(islice(lines, 1 if one_hand and prime is None else sampler.batch_size)):
-                passage = TextPassage([line.text for line in some], seed, prime, number, live)
+                texts = [line.text for line in some]
+                passage = TextPassage(texts, seed, prime, number, live, reader_for(sampler))
                 seen: list[Event] = []
                 for event in self.trained.events(sampler, passage):
                     if one_hand and prime is None:
@@ -180,7 +182,8 @@ class Writer:
         settings = repr(getattr(sampler, "__dict__", sampler))
         key = (TRIED_PEN, seed, type(sampler), settings, weights)
         if key not in self._tried:
-            passage = TextPassage([TRIED_PEN], seed, first_line=_TRIED_NUMBER)
+            reader = reader_for(sampler)
+            passage = TextPassage([TRIED_PEN], seed, first_line=_TRIED_NUMBER, reader=reader)
             ((line, report),) = self.trained.write(sampler, passage)
             line.strokes.setflags(write=False)
             if len(self._tried) == _HANDS:
@@ -205,6 +208,11 @@ class Writer:
         return sampler
 
 
+def reader_for(sampler: DrawsHandwriting) -> TrainedReader | None:
+    """The package's reader, where the sampler chooses among candidates."""
+    return packaged_reader() if getattr(sampler, "chooses", False) else None
+
+
 def warnings(number: int, text: str, report: Report) -> list[str]:
     """What went wrong with a line, for people."""
     found = []
@@ -215,6 +223,10 @@ def warnings(number: int, text: str, report: Report) -> list[str]:
         )
     elif not report.stopped:
         found.append(f"line {number}: reached the cap of {report.points} points before its end")
+    elif report.misread is not None:
+        found.append(
+            f"line {number}: is read as {report.misread!r}; another seed or more sampler.retries help"
+        )
     read = text if report.stuck is None else text[: report.stuck]
     if skipped := [text[u] for u in report.skipped if u < len(read) and text[u] != " "]:
         found.append(f"line {number}: perhaps left out {' '.join(map(repr, skipped))}")

@@ -71,28 +71,35 @@ class HersheyData(PenCorpus):
         return {"data": self.name, "version": HERSHEY_VERSION, "parts": parts}
 
     def read(self) -> PenLines:
-        chunks = [
-            (part, range(start, min(start + _CHUNK, part.lines)))
-            for part in self._parts.values()
-            for start in range(0, part.lines, _CHUNK)
-        ]
-        mine = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-        workers = min(len(mine), len(chunks) // 4)  # so few lines are quicker made here
-        made: dict[str, list[StrokeLine]] = {name: [] for name in self._parts}
-        total = sum(part.lines for part in self._parts.values())
-        with tqdm(total=total, unit="line", desc="hershey", leave=False) as bar:
-            if workers <= 1:
-                for part, lines in chunks:
-                    for line in map(part.__getitem__, lines):
-                        made[part.part].append(line)
-                        bar.update()
-            else:
-                with pool_of(workers) as pool:
-                    for (part, _), written in zip(chunks, pool.map(_write, chunks), strict=True):
-                        made[part.part] += written
-                        bar.update(len(written))
+        made = made_lines(self._parts)
         writers = len({line.writer for line in chain.from_iterable(made.values())})
         return PenLines(made, f"sentences in single-stroke letters by {writers:,} generated writers")
+
+
+def made_lines(parts: Mapping[str, HersheyLines]) -> dict[str, list[StrokeLine]]:
+    """All lines of each part, made by as many processes as are of use."""
+    chunks = [
+        (name, part, range(start, min(start + _CHUNK, part.lines)))
+        for name, part in parts.items()
+        for start in range(0, part.lines, _CHUNK)
+    ]
+    mine = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    workers = min(len(mine), len(chunks) // 4)  # so few lines are quicker made here
+    made: dict[str, list[StrokeLine]] = {name: [] for name in parts}
+    total = sum(part.lines for part in parts.values())
+    with tqdm(total=total, unit="line", desc="hershey", leave=False) as bar:
+        if workers <= 1:
+            for name, part, lines in chunks:
+                for line in map(part.__getitem__, lines):
+                    made[name].append(line)
+                    bar.update()
+        else:
+            tasks = [(part, lines) for _, part, lines in chunks]
+            with pool_of(workers) as pool:
+                for (name, _, _), written in zip(chunks, pool.map(_write, tasks), strict=True):
+                    made[name] += written
+                    bar.update(len(written))
+    return made
 
 
 def _write(chunk: tuple[HersheyLines, range]) -> list[StrokeLine]:

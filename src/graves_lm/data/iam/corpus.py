@@ -4,11 +4,17 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any, Literal
 
+from graves_lm.data.hershey.corpus import made_lines
+from graves_lm.data.hershey.lines import HERSHEY_VERSION, HersheyLines
 from graves_lm.data.iam.archive import locate
 from graves_lm.data.iam.reading import SPLITS, iam_key, read_iam
 from graves_lm.data.pen import PenCorpus, PenLines
 from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
+from graves_lm.settings.kinds import CountOrNone
+
+LENGTHS = (2, 40)
+"""Characters of generated lines, from and to: those of the database are about 29."""
 
 
 @declared("data")
@@ -19,10 +25,16 @@ class IamData(PenCorpus):
         split: "paper" (train + test_t + test_f against test_v) or "owner" (trainset, testset_v as val,
             testset_t as val_t, testset_f as test).
         drop_suspect: leave out the lines of `suspect_lines.txt`, whose texts others found wrong.
+        generated: lines of generated handwriting (see `hershey`) among those of the training split, where the
+            characters that English prose lacks are not rare; each by a writer of its own.
     """
 
     def __init__(
-        self, split: Literal["paper", "owner"] = "paper", drop_suspect: bool = False, **settings: Any
+        self,
+        split: Literal["paper", "owner"] = "paper",
+        drop_suspect: bool = False,
+        generated: CountOrNone = 0,
+        **settings: Any,
     ):
         super().__init__("iam", **settings)
         if self.source is None:
@@ -30,7 +42,7 @@ class IamData(PenCorpus):
                 "data=iam needs data.source=DIR, the folder with IAM-OnDB's files as its owner ships them "
                 "(registration: fki.tic.heia-fr.ch/databases/iam-on-line-handwriting-database)"
             )
-        self.split, self.drop_suspect = split, drop_suspect
+        self.split, self.drop_suspect, self.generated = split, drop_suspect, generated
 
     def cache_key(self) -> Mapping[str, Any]:
         assert self.source is not None
@@ -38,7 +50,8 @@ class IamData(PenCorpus):
         for folder in (place.line_strokes, place.transcripts):
             self.refuse_cache_in(folder)
         source = iam_key(self.source, drop_suspect=self.drop_suspect)
-        return {"data": self.name, "source": source, "split": self.split}
+        key = {"data": self.name, "source": source, "split": self.split}
+        return key | ({"generated": [self.generated, HERSHEY_VERSION]} if self.generated else {})
 
     def read(self) -> PenLines:
         assert self.source is not None
@@ -47,6 +60,9 @@ class IamData(PenCorpus):
             split: list(chain.from_iterable(sets[name] for name in names))
             for split, names in SPLITS[self.split].items()
         }
+        if self.generated:
+            people = HersheyLines(self.generated, writers=self.generated, characters=LENGTHS)
+            splits["train"] += made_lines({"train": people})["train"]
         table = f"{report.table()}\nevery line that was touched, by name: {self.cache / 'report.txt'}\n"
         about = f"IAM-OnDB, the {self.split}'s split (research use only, not to be passed on)"
         return PenLines(splits, about, table, {"report.txt": report.table() + "\n" + report.listing()})

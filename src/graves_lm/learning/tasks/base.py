@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torchmetrics import Metric
+from torchmetrics import Metric, MetricCollection
 
 from graves_lm.learning import resuming
 from graves_lm.learning.optim import Optimization
@@ -60,7 +60,7 @@ class SequenceTask(LightningModule):
     def __init__(
         self,
         network: nn.Module,
-        metrics: Metric,
+        metrics: Metric | MetricCollection,
         facts: Mapping[str, Any],
         optimization: Optimization | None = None,
         noise: Callable[[nn.Module], NoNoise] | None = None,

@@ -1,4 +1,4 @@
-"""A file of what is to be written."""
+"""A file of texts, for people's own."""
 
 import codecs
 import os
@@ -19,13 +19,15 @@ _MARKS = {
 }
 
 
-def read_text_file(name: str) -> str:
-    """The text of a file in UTF-8, or in UTF-16 or UTF-32 with a byte order mark, without that mark.
+def read_text_file(name: str, setting: str = "text_file") -> str:
+    """The text of a file, which `setting` names, without the byte order mark that it may begin with.
+
+    It is in UTF-8, or in UTF-16 or UTF-32 with that mark.
 
     Raises UserError for what is no regular file, is larger than `LIMIT`, cannot be read or is not in one of
     these encodings.
     """
-    where, path = f"text_file={name}", Path(os.path.expanduser(name))
+    where, path = f"{setting}={name}", Path(os.path.expanduser(name))
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for, a device has no end
             kind = "a folder" if path.is_dir() else "a pipe, a device or the like"

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
+from graves_lm.data.text_file import LIMIT, read_text_file
 from graves_lm.runtime.errors import UserError
-from graves_lm.writing.text_file import LIMIT, read_text_file
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])

@@ -1,0 +1,102 @@
+"""A trained reader: ink in, text out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from rapidfuzz.distance import Levenshtein
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from graves_lm.data.alphabet import Alphabet
+from graves_lm.data.strokes import Normalisation
+from graves_lm.models.frames import has_extent, ink_frames
+from graves_lm.models.reader import ReaderNetwork, text_nats
+from graves_lm.sampling.passage import Verdict
+from graves_lm.sampling.protocols import ReadsInk
+from graves_lm.trained.samplers import make_sampler
+
+_BATCH = 64  # lines read side by side
+
+
+class TrainedReader:
+    """A network that reads ink, with the characters of its data.
+
+    Args:
+        network: in evaluation mode.
+        normalisation: of the lines that it learned from; what it reads may be in any unit.
+        alphabet: the characters that it knows.
+        config: the settings of its training: model, data, optimizer, sampler.
+    """
+
+    task_name: ClassVar = "reader"
+    takes: ClassVar = ("normalisation", "alphabet")
+    sampler_kind: ClassVar[type] = ReadsInk
+
+    def __init__(
+        self,
+        network: ReaderNetwork,
+        normalisation: Normalisation,
+        alphabet: Alphabet,
+        config: Mapping[str, Any],
+    ):
+        self.network, self.normalisation, self.alphabet = network, normalisation, alphabet
+        self.config = config
+
+    def read(self, lines: Sequence[ArrayLike], decoder: ReadsInk | None = None) -> list[str]:
+        """The text of each line (T, 3), (dx, dy, end of stroke) in any unit, y down.
+
+        Args:
+            decoder: from outputs to texts; None: as it was trained with.
+
+        Raises UserError for a line without any extent.
+        """
+        decoder = decoder or make_sampler(self.config["sampler"], {}, ReadsInk)
+        texts: list[str] = [""] * len(lines)
+        for rows, log_p_TBY, length_B in self._outputs(lines):
+            for i, symbols in zip(rows, decoder.texts(log_p_TBY, length_B), strict=True):
+                texts[i] = self._spelt(symbols)
+        return texts
+
+    def judge(self, lines: Sequence[ArrayLike], text: str) -> list[Verdict]:
+        """How well each of some lines (T, 3) can be read as `text`, whose characters it must know.
+
+        Of a line without any extent nothing is read.
+        """
+        verdicts = [Verdict("", len(text), float("inf"))] * len(lines)
+        written = [i for i, line in enumerate(lines) if has_extent(line)]
+        decoder = make_sampler(self.config["sampler"], {}, ReadsInk)
+        symbols = torch.from_numpy(self.alphabet.encode(text))
+        for rows, log_p_TBY, length_B in self._outputs([lines[i] for i in written]):
+            nats_B = text_nats(log_p_TBY, length_B, symbols.expand(len(rows), -1))
+            read = map(self._spelt, decoder.texts(log_p_TBY, length_B))
+            for row, as_read, nats in zip(rows, read, nats_B.tolist(), strict=True):
+                verdicts[written[row]] = Verdict(as_read, errors(text, as_read), nats)
+        return verdicts
+
+    def _spelt(self, symbols: Sequence[int]) -> str:
+        return "".join(self.alphabet.characters[s] for s in symbols)
+
+    def _outputs(self, lines: Sequence[ArrayLike]) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+        """log Pr of some lines at a time, of similar lengths, with their numbers."""
+        frames = [torch.from_numpy(ink_frames(line)) for line in lines]
+        order = np.argsort([len(f) for f in frames], kind="stable").tolist()
+        for begin in range(0, len(order), _BATCH):
+            rows = order[begin : begin + _BATCH]
+            with torch.inference_mode():
+                log_p_TBY, length_B = self.outputs([frames[i] for i in rows])
+            yield rows, log_p_TBY, length_B
+
+    def outputs(self, frames: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """log Pr, (T, B, C + 1), of lines' frames (T, D), and their lengths."""
+        length_B = torch.tensor([len(f) for f in frames])
+        device = self.network.to_output.weight.device
+        return self.network(pad_sequence(list(frames)).to(device), length_B.to(device)).cpu(), length_B
+
+
+def errors(text: str, read: str) -> int:
+    """The least number of characters to be replaced, left out or put in to make one of the other, spaces
+    aside: where a word ends is not seen in its letters."""
+    return Levenshtein.distance(text.replace(" ", ""), read.replace(" ", ""))
