@@ -15,7 +15,7 @@ radians; of the logarithm of each stroke's size; of a stroke's place, in units o
 
 
 def distorted(line: ArrayLike, random: Generator) -> Floats:
-    """The line sheared, widened and turned, each of its strokes a little larger or smaller, and out of place."""
+    """The line sheared, widened and turned, each of its strokes a little out of size and place."""
     made = np.array(line, np.float32)
     shear, width, turn = random.normal(0, (SLANT, WIDTH, TURN))
     matrix = np.array([[np.exp(width), -shear], [0, 1]]).T @ np.array(

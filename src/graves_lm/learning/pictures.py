@@ -19,7 +19,7 @@ from graves_lm.rendering.png import strokes_to_png, to_png
 from graves_lm.rendering.svg import strokes_to_svg
 from graves_lm.rendering.window import window_heatmap
 from graves_lm.runtime.errors import UserError
-from graves_lm.sampling.reading import BestPath
+from graves_lm.sampling.reader import BestPath
 from graves_lm.sampling.strokes import StrokeSampler
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.sampling.text import TextSampler

@@ -1,8 +1,8 @@
 """Ink as a reader sees it: the pen's way in equal steps, whatever device, speed and size it was written with.
 
 A pen's way is cut into steps of one length, a share of the line's own size, so that a fast hand and a
-slow one, a tablet of 30 readings a second and one of 200, give the same. Between strokes the pen moves in one step.
-`STACKED` steps side by side are a frame, and frames follow one another every `STRIDE` steps.
+slow one, a tablet of 30 readings a second and one of 200, give the same. Between strokes the pen moves in one
+step. `STACKED` steps side by side are a frame, and frames follow one another every `STRIDE` steps.
 
 Shapes: T points of a line, N steps, F frames, D = 4·STACKED numbers of a frame; a line (T, 3) is
 (dx, dy, end of stroke), y down, in any unit.

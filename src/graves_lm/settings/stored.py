@@ -61,7 +61,7 @@ SAMPLERS = {
     "character": "graves_lm.sampling.text.TextSampler",
     "stroke": "graves_lm.sampling.strokes.StrokeSampler",
     "synthesis": "graves_lm.sampling.synthesis.SynthesisSampler",
-    "reader": "graves_lm.sampling.reading.BestPath",
+    "reader": "graves_lm.sampling.reader.BestPath",
 }
 TEXTS = (
     "graves_lm.data.text.enwik8.Enwik8",

@@ -29,7 +29,7 @@ def make_task(hidden_size: int = 9, **settings) -> ReaderTask:
     torch.manual_seed(0)
     make = partial(ReaderNetwork, layers=1, hidden_size=hidden_size)
     task = ReaderTask(make, NORM, Alphabet("abc "), **settings)
-    task.config = {"sampler": {"_target_": "graves_lm.sampling.reading.BestPath"}}
+    task.config = {"sampler": {"_target_": "graves_lm.sampling.reader.BestPath"}}
     task.log = lambda *args, **kwargs: None  # type: ignore[method-assign]
     return task
 

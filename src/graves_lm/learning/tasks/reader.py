@@ -17,7 +17,7 @@ from graves_lm.learning.tasks.base import SequenceTask
 from graves_lm.models.frames import ink_frames
 from graves_lm.models.reader import ReaderNetwork, best_path, text_nats
 from graves_lm.nn.noise import NoNoise
-from graves_lm.sampling.reading import BestPath
+from graves_lm.sampling.reader import BestPath
 from graves_lm.trained.reader import TrainedReader
 
 
