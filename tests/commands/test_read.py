@@ -18,7 +18,7 @@ def ckpt(tmp_path_factory, generated):
     return run_dir / "checkpoints" / "best.ckpt"
 
 
-@pytest.fixture()
+@pytest.fixture
 def call(tmp_path, monkeypatch, capsys, ckpt):
     """Calls the command in a folder of its own: status, standard output, standard error."""
     monkeypatch.chdir(tmp_path)

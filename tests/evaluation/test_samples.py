@@ -15,7 +15,8 @@ from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.strokes import Normalisation
 from graves_lm.evaluation import run
 from graves_lm.evaluation.features import features
-from graves_lm.evaluation.samples import Measured, choose, compare, diversity, primed_pairs, read
+from graves_lm.evaluation.measured import Measured, compare, diversity, read
+from graves_lm.evaluation.samples import choose, primed_pairs
 from graves_lm.learning.tasks.synthesis import SynthesisTask
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
 from graves_lm.runtime.errors import UserError
