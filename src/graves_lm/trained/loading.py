@@ -5,6 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from graves_lm.trained.checkpoint import (
     PRETRAINED,
     facts_of,
@@ -27,8 +29,14 @@ def make_trained(checkpoint: Mapping[str, Any]) -> Trained:
     metadata = read_metadata(checkpoint[METADATA], "the checkpoint")
     checkpoint = {**checkpoint, METADATA: metadata}
     refuse_unfit_weights(checkpoint)
-    network = make_network(metadata)
-    network.load_state_dict(weights_of(checkpoint))
+    weights = {name: weight.contiguous() for name, weight in weights_of(checkpoint).items()}
+    if metadata["config"]["model"]["network"].get("cell") is None:
+        with torch.device("meta"):  # no first weights: orthogonal ones take longer than all else here
+            network = make_network(metadata)
+        network.load_state_dict(weights, assign=True)
+    else:  # a cell from outside may keep tensors that are no parameters
+        network = make_network(metadata)
+        network.load_state_dict(weights)
     trained: Trained = KINDS[metadata["task"]](
         network.eval(), **facts_of(metadata), config=metadata["config"]
     )
