@@ -1,10 +1,15 @@
 """A line is legible where its own text explains it better than shuffled ones."""
 
+import os
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from graves_lm.models.synthesis import SynthesisNetwork, Text
+from graves_lm.runtime.memory import give_back_free_memory
 from graves_lm.sampling.legibility import SHUFFLES, legibility
 
 
@@ -46,3 +51,22 @@ def test_it_is_the_difference_of_the_likelihoods_point_by_point(network, primed)
 
 def test_a_text_of_one_letter_has_no_other_order(network):
     assert legibility(network, [line(20, 1), line(9, 2)], [3, 3, 3]) == [0, 0]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_lines_of_ever_other_lengths_leave_nothing_behind():
+    """What torch's library makes for a number of points it keeps, so there are few such numbers."""
+    torch.manual_seed(0)
+    network = SynthesisNetwork(57)
+
+    def megabytes() -> float:
+        give_back_free_memory()
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    for points in range(61, 61 + 3 * 90, 3):
+        if points == 61 + 3 * 30:
+            before = megabytes()
+        legibility(network, [torch.randn(points, 3).clamp(-1, 1)] * 2, range(10))
+    assert megabytes() < before + 30

@@ -16,11 +16,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from graves_lm.models.synthesis import SynthesisNetwork, Text
 
 SHUFFLES = 2
+_POINTS = 64  # a multiple of which is read: others would each be laid out anew, and kept
 _ROWS = 16  # that are read side by side: a pass over a few rows takes hardly longer than over one
 
 
@@ -39,7 +41,10 @@ def legibility(
     """
     device = network.window.weight.device
     first_T3 = torch.zeros(1, 3) if prime_T3 is None else prime_T3.cpu()
-    point_TL3 = pad_sequence([torch.cat([first_T3, line]) for line in lines]).to(device)
+    point_TL3 = pad_sequence([torch.cat([first_T3, line]) for line in lines])
+    # oneDNN keeps what it has made for each number of points that it has met, a thousand of them.
+    missing = (1 - len(point_TL3)) % _POINTS
+    point_TL3 = pad(point_TL3, (0, 0, 0, 0, 0, missing)).to(device)
     lengths_L = torch.tensor([len(first_T3) + len(line) for line in lines], device=device)
     # Row t is predicted from row t − 1.
     number_T1 = torch.arange(1, len(point_TL3), device=device).unsqueeze(1)
