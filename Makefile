@@ -76,6 +76,7 @@ bench: $(VENV)/.installed  ## time the LSTM, training and drawing against the ba
 	$(BIN)/python benchmarks/train_character.py
 	$(BIN)/python benchmarks/train_synthesis.py
 	$(BIN)/python benchmarks/sample_synthesis.py
+	$(BIN)/python benchmarks/under_load.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/startup.py

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from graves_lm.nn import lstm, native, packed, window, window_lstm
-from graves_lm.nn.native.step import CLayer, CMatrix, CNetwork, address, c_matrix
+from graves_lm.nn.native.step import CLayer, CMatrix, CNetwork, Room, address, c_matrix
 from graves_lm.nn.operands import LSTMInputs, LSTMTrace, WindowLSTMInputs, WindowLSTMTrace
 
 
@@ -147,20 +147,21 @@ def _in_step_c(given: LSTMInputs | WindowLSTMInputs, w_GF: Tensor) -> list[Tenso
     matrix, output = c_matrix(weight_GI, None, none_G), c_matrix(output_1I, None, none_G)
     layer = (CLayer * 1)(CLayer(matrix, address(peephole_3H), address(one_hot_NG), 0))
     network = CNetwork(1, H, 1, 0, C, K, window.LARGEST_EXPONENT, layer, look, output)
-    run, pen_3, y_1 = native.kernel("network_step"), w_GF.new_zeros(3), w_GF.new_zeros(1)
+    run, room, y_B1 = native.kernel("network_step"), Room(network, B), w_GF.new_zeros(B, 1)
     made_TBS = w_GF.new_zeros(T, B, 2 * H + K + C)
     assert run is not None
-    for b in range(B):
-        before_S, text_U, U = torch.cat([given.h0_BH[b], given.c0_BH[b]]), None, 0
-        if isinstance(given, WindowLSTMInputs):
-            before_S = torch.cat([before_S, given.kappa0_BK[b], given.w0_BC[b]])
-            text_U = given.symbol_BU[b][given.symbol_BU[b] >= 0].contiguous()
-            U = len(text_U)
-        phi_V = w_GF.new_zeros(U + 1)
-        for t in range(T):
-            values = (1, pen_3, t * B + b, before_S, made_TBS[t, b], text_U, U, phi_V, y_1)
-            run(ctypes.byref(network), *native.arguments(*values))
-            before_S = made_TBS[t, b]
+    before_BS, symbol_BU, length_B, U = torch.cat([given.h0_BH, given.c0_BH], dim=1), None, None, 0
+    if isinstance(given, WindowLSTMInputs):
+        before_BS = torch.cat([before_BS, given.kappa0_BK, given.w0_BC], dim=1)
+        symbol_BU, length_B = given.symbol_BU.contiguous(), (given.symbol_BU >= 0).sum(1)
+        U = symbol_BU.shape[1]
+    phi_BV = w_GF.new_zeros(B, U + 1)
+    for t in range(T):
+        row_B = torch.arange(t * B, (t + 1) * B)
+        values = (1, B, None, row_B, before_BS, made_TBS[t], symbol_BU, length_B, U, phi_BV, y_B1)
+        run(ctypes.byref(network), room.address, *native.arguments(*values))
+        before_BS = made_TBS[t]
+    room.free()
     return list(made_TBS.split([H, H, K, C], dim=2))
 
 

@@ -1,24 +1,26 @@
-"""A whole step of one line or text in a compiled kernel, nn/native/step.c.
+"""A whole step of some lines or texts in a compiled kernel, nn/native/step.c.
 
-Shapes as in `sampling.packed`, with B = 1.
+Shapes as in `sampling.packed`.
 """
 
 import ctypes
+import threading
+import weakref
 from collections.abc import Callable
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import torch
 from torch import Tensor
 
 from graves_lm.models.synthesis import Text
 from graves_lm.nn.native import arguments, kernel, threads
-from graves_lm.nn.native.step import CLayer, CMatrix, CNetwork, address, c_matrix
+from graves_lm.nn.native.step import CLayer, CMatrix, CNetwork, Room, address, c_matrix
 from graves_lm.nn.window import LARGEST_EXPONENT
 from graves_lm.sampling.noise import Noise
 from graves_lm.sampling.packed_weights import PackedWeights
 from graves_lm.sampling.weights import Matrix
 
-_WORTH_A_THREAD = 200_000  # weights; below, threads would wait for each other longer than they read
+_WORTH_A_THREAD = 200_000  # products of a number and a weight; below, threads cost more than they do
 
 
 def _matrix(m: Matrix) -> CMatrix:
@@ -26,7 +28,10 @@ def _matrix(m: Matrix) -> CMatrix:
 
 
 class Kernel:
-    """The kernel on packed weights, which must outlive it."""
+    """The kernel on packed weights.
+
+    most_threads: that it uses, those of torch.
+    """
 
     @classmethod
     def of(cls, packed: PackedWeights) -> Optional["Kernel"]:
@@ -38,6 +43,7 @@ class Kernel:
 
     def __init__(self, packed: PackedWeights, step: Callable[..., None], point: Callable[..., None]):
         self._step, self._point = step, point
+        self._weights = packed  # whose memory the kernel reads
         self._outputs, self._mixtures = len(packed.output.bias_G), packed.mixtures
         layers = [
             CLayer(_matrix(layer.matrix), address(layer.peephole_3H), address(layer.one_hot_KG), layer.inputs)
@@ -55,44 +61,73 @@ class Kernel:
             CMatrix() if packed.window is None else _matrix(packed.window),
             _matrix(packed.output),
         )
-        weights = sum(m.stored_GI.numel() for m in (packed.output, *(x.matrix for x in packed.layers)))
-        self._threads = min(threads(), 1 + weights // _WORTH_A_THREAD)
+        self._products = sum(m.stored_GI.numel() for m in (packed.output, *(x.matrix for x in packed.layers)))
+        self.most_threads = threads()
+        self._alone = threading.Lock()  # whoever uses the room
+        self._room: Room | None = None
+        self._free_room: Callable[[], object] = lambda: None
 
-    def step(self, x: Tensor, state_1S: Tensor, text: Text | None) -> tuple[Tensor, Tensor, Tensor]:
-        """As `PackedNetwork.step`."""
-        symbol = -1 if x.is_floating_point() else int(x)
-        after_1S, y_1Y, phi_1V, symbol_1U, U = _results(self._outputs, state_1S, text)
-        values = (self._threads, x, symbol, state_1S, after_1S, symbol_1U, U, phi_1V, y_1Y)
-        self._step(ctypes.byref(self._network), *arguments(*values))
-        return y_1Y, after_1S, phi_1V
+    def step(self, x: Tensor, state_BS: Tensor, text: Text | None) -> tuple[Tensor, Tensor, Tensor]:
+        """As `PackedNetwork.step`, but φ is 0 past the place after the end of a text."""
+        pen_B3, symbol_B = (x.contiguous(), None) if x.is_floating_point() else (None, x.contiguous())
+        made = _results(self._outputs, state_BS, text)
+        given = (pen_B3, symbol_B, state_BS, made.state_BS, *_texts(text), made.phi_BV, made.y_BY)
+        with self._alone:
+            self._step(*self._of(len(x)), *arguments(*given))
+        return made.y_BY, made.state_BS, made.phi_BV
 
     def point(
         self,
-        x_13: Tensor,
-        state_1S: Tensor,
+        x_B3: Tensor,
+        state_BS: Tensor,
         noise: Noise,
         bias: tuple[float, float],
         text: Text | None,
         read: int,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[bool], list[int]]:
         """As `PackedNetwork.point`."""
-        after_1S, y_1Y, phi_1V, symbol_1U, U = _results(self._outputs, state_1S, text)
-        drawn_15 = x_13.new_empty(1, 5)  # the point, whether the text is written, where the window looks
-        values = (
-            *(self._threads, x_13, state_1S, after_1S, symbol_1U, U, read, phi_1V, y_1Y),
-            *(self._mixtures, *bias, *noise, drawn_15),
+        made = _results(self._outputs, state_BS, text)
+        drawn_B5 = x_B3.new_empty(len(x_B3), 5)  # the point, whether it is written, where the window looks
+        pen_B3, race_BM, z_B2, u_B = (v.contiguous() for v in (x_B3, *noise))
+        given = (
+            *(pen_B3, state_BS, made.state_BS, *_texts(text), read, made.phi_BV, made.y_BY),
+            *(self._mixtures, *bias, race_BM, z_B2, u_B, drawn_B5),
         )
-        self._point(ctypes.byref(self._network), *arguments(*values))
-        done, where = drawn_15[0, 3:].tolist()
-        return drawn_15[:, :3], after_1S, y_1Y, phi_1V, [done > 0], [int(where)]
+        with self._alone:
+            self._point(*self._of(len(x_B3)), *arguments(*given))
+        done, where = drawn_B5[:, 3:].t().tolist()
+        return (
+            *(drawn_B5[:, :3], made.state_BS, made.y_BY, made.phi_BV),
+            [value > 0 for value in done],
+            [int(value) for value in where],
+        )
+
+    def _of(self, lines: int) -> tuple[object, ...]:
+        """What both functions take first."""
+        if self._room is None or self._room.lines < lines:
+            self._free_room()
+            self._room = Room(self._network, lines)
+            self._free_room = weakref.finalize(self, self._room.free)
+        team = min(self.most_threads, 1 + lines * self._products // _WORTH_A_THREAD)
+        return (ctypes.byref(self._network), self._room.address, *arguments(team, lines))
 
 
-def _results(
-    outputs: int, state_1S: Tensor, text: Text | None
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None, int]:
-    """Room for the state, ŷ and φ after a step; the text's symbols, and how many they are."""
-    U = 0 if text is None else int(text.length_B)
-    symbol_1U, phi_1V = (None, state_1S.new_empty(1, 0))
-    if text is not None:
-        symbol_1U, phi_1V = text.symbol_BU, state_1S.new_empty(1, U + 1)
-    return torch.empty_like(state_1S), state_1S.new_empty(1, outputs), phi_1V, symbol_1U, U
+class _Results(NamedTuple):
+    """Room for what follows from a step."""
+
+    state_BS: Tensor
+    y_BY: Tensor
+    phi_BV: Tensor
+
+
+def _results(outputs: int, state_BS: Tensor, text: Text | None) -> _Results:
+    places = 0 if text is None else text.symbol_BU.shape[1] + 1
+    B = len(state_BS)
+    return _Results(torch.empty_like(state_BS), state_BS.new_empty(B, outputs), state_BS.new_zeros(B, places))
+
+
+def _texts(text: Text | None) -> tuple[Tensor | None, Tensor | None, int]:
+    """The symbols of the texts, how many each has, and from one text to the next."""
+    if text is None:
+        return None, None, 0
+    return text.symbol_BU.contiguous(), text.length_B, text.symbol_BU.shape[1]

@@ -1,9 +1,9 @@
 """A network put together for sampling one step after another: few calls, the weights read once.
 
-A step at batch 1 is little more than reading the weights; what it costs beyond that are calls. So here
+A step of one row is little more than reading the weights; what it costs beyond that are calls. So here
 each layer is one product with [W_x W_w W_{h^{n−1}hⁿ} W_{hⁿhⁿ}], laid out as it is read, with the rows of g
-doubled, as the gates take them (`nn.packed`). At batch 1 a compiled kernel does all of a step
-(`sampling.kernel`), where there is one. Same equations, same results, no gradients.
+doubled, as the gates take them (`nn.packed`). Where there is a compiled kernel, it does all of a step
+(`sampling.kernel`). Same equations, same results, no gradients.
 
 Shape legend: B batch rows, 3 the pen's (x1, x2, x3), H hidden units, N layers, G = 4H, C symbols of the
 window, K its components, U characters, V = U + 1, Y outputs, I the inputs of a layer side by side,
@@ -33,8 +33,9 @@ from graves_lm.sampling.weights import Matrix
 
 
 class Step(NamedTuple):
-    """What follows from one point: the next, the state, ŷ, and with a text φ at u = 1 … U+1, whether each
-    row is written, and which character the window looks at, counted from the first that was not `read`."""
+    """What follows from one point: the next, the state, ŷ, and with a text φ at u = 1 … U+1 (past a row's own
+    last place it says nothing), whether each row is written, and which character the window looks at, counted
+    from the first that was not `read`."""
 
     x_B3: Tensor
     state_BS: Tensor
@@ -77,7 +78,7 @@ class PackedNetwork:
 
         As the network's `step`. Without a text phi_BV has no column.
         """
-        if self.kernel is not None and len(x) == 1:
+        if self.kernel is not None:
             return self.kernel.step(x, state_BS, text)
         if self._products is None or self._products.rows != len(x):
             self._products = Products(self.weights, len(x))
@@ -117,7 +118,7 @@ class PackedNetwork:
         `bias` goes from its first number to its second while the window goes along the text, of which `read`
         characters do not count.
         """
-        if self.kernel is not None and len(x_B3) == 1:
+        if self.kernel is not None:
             return Step(*self.kernel.point(x_B3, state_BS, noise, bias, text, read))
         y_BY, state_BS, phi_BV = self.step(x_B3, state_BS, text)
         done, where, b = [False] * len(x_B3), [0] * len(x_B3), torch.tensor(bias[0], device=x_B3.device)

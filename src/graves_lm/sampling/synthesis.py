@@ -192,8 +192,7 @@ class SynthesisSampler:
             # The kernel uses them as addresses.
             raise IndexError(f"symbol {min(unknown)} of a text: there are {packed.symbols}, counted from 0")
         text = Text.of(rows_U, device)
-        state, x_L3 = start(network, text, prime)
-        state_LS = packed.pack(*state)
+        state_LS, x_L3 = start(network, packed, text, prime)
         rows = [_Row(i, len(before), EndOfLine(len(t), self.end)) for i, t in enumerate(texts)]
         for noise in point_noise(packed.mixtures, seeds):
             mine = noise if len(rows) == len(texts) else noise.of([row.line for row in rows])

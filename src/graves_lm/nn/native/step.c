@@ -1,20 +1,15 @@
-/* One step of a network for one line or text: all layers, the window and the output in one call, so that what it
+/* One step of a network for some lines or texts: all layers, the window and the output in one call, so that what it
    takes is little more than reading the weights. As sampling/packed.py does in torch, for weights of float32,
-   bfloat16 or int8 (one scale a row); sums and state are float32. Each thread takes some of the rows. */
+   bfloat16 or int8; sums and state are float32. Each thread takes some of the rows, and a line is the same, to the
+   last bit, whichever lines and however many threads there are. */
 #pragma GCC optimize("fp-contract=fast") /* a product and a sum in one instruction */
-#include "functions.h"
+#include "rows.h"
+#include "team.h"
 #include <math.h>
-#include <stddef.h>
+#include <stdlib.h>
 
-enum { FLOAT32, BFLOAT16, INT8 };
 enum { UNITS = 8 }; /* whose gates are computed together */
-
-typedef struct {
-    const void *weight; /* rows of `columns` numbers, zeros after the last input */
-    const float *scale; /* of the rows, int8 only */
-    const float *bias;
-    int64_t columns, type;
-} Matrix;
+enum { MOST_LINES = MOST_RESULTS / (2 * UNITS) }; /* of one job */
 
 typedef struct {
     Matrix matrix;         /* 4H rows: i, f, g, o; those of g are doubled: tanh a = 2σ(2a) − 1 */
@@ -31,97 +26,102 @@ typedef struct {
     Matrix window, output;
 } Network;
 
-/* Sixteen numbers at once. */
-typedef float Floats __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t Ints __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint16_t Halves __attribute__((vector_size(32), aligned(2), may_alias));
+/* The work of a layer, or of the output: what is read is here, where it stays (see team.h). */
+typedef struct {
+    const Network *net;
+    const Layer *layer; /* NULL: the output */
+    int64_t lines;
+    float *input;    /* (lines, columns), zeros after the last input */
+    float *c;        /* (lines, H), before */
+    int64_t *symbol; /* (lines), −1: none */
+    float *h_after, *c_after, *y;
+    int64_t apart; /* numbers from line to line of h_after and c_after */
+} Phase;
 
-INLINE Floats at(const float *x) { return *(const Floats *)x; }
+/* Room for `lines` lines at a time. */
+typedef struct {
+    int64_t lines;
+    _Atomic uint64_t *progress;
+    Phase phase[];
+} Room;
 
-/* Σ w x of some numbers: sixteen, of int8 64. */
-INLINE Floats dot_float32(const float *w, const float *x) { return at(w) * at(x); }
-INLINE Floats dot_bfloat16(const uint16_t *w, const float *x)
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* (7)–(11) for the units from `first` on, at most UNITS, of at most LINES lines; h and c of each go to `after`. */
+static void units(const Layer *layer, int64_t H, int64_t first, int64_t lines, const int64_t *symbol, const float *x,
+                  const float *c, float (*after)[2][UNITS])
 {
-    return (Floats)(__builtin_convertvector(*(const Halves *)w, Ints) << 16) * at(x);
-}
-INLINE Floats dot_int8(const int8_t *w, const float *x)
-{
-    Ints four = *(const Ints *)w; /* int n has the weights of x[n], x[16 + n], x[32 + n], x[48 + n] */
-    return __builtin_convertvector(four << 24 >> 24, Floats) * at(x) +
-           __builtin_convertvector(four << 16 >> 24, Floats) * at(x + 16) +
-           __builtin_convertvector(four << 8 >> 24, Floats) * at(x + 32) +
-           __builtin_convertvector(four >> 24, Floats) * at(x + 48);
-}
-
-INLINE float sum(Floats v)
-{
-    float s[16];
-    memcpy(s, &v, sizeof s);
-    for (int half = 8; half; half /= 2) /* pairs: one after another each would wait for the last */
-        for (int n = 0; n < half; n++)
-            s[n] += s[n + half];
-    return s[0];
-}
-
-#define ROWS(KIND, TYPE, AT_ONCE)                                                                                 \
-    static void rows_##KIND(const Matrix *m, const int64_t row[4], const float *x, float out[4])                  \
-    {                                                                                                             \
-        const TYPE *w[4];                                                                                         \
-        Floats s[4] = {{0}};                                                                                      \
-        for (int n = 0; n < 4; n++)                                                                               \
-            w[n] = (const TYPE *)m->weight + row[n] * m->columns;                                                 \
-        for (int64_t k = 0; k < m->columns; k += AT_ONCE)                                                         \
-            for (int n = 0; n < 4; n++)                                                                           \
-                s[n] += dot_##KIND(w[n] + k, x + k);                                                              \
-        for (int n = 0; n < 4; n++)                                                                               \
-            out[n] = sum(s[n]);                                                                                   \
-    }
-
-ROWS(float32, float, 16)
-ROWS(bfloat16, uint16_t, 16)
-ROWS(int8, int8_t, 64)
-
-/* W x + b for four rows. */
-static void rows(const Matrix *m, const int64_t row[4], const float *x, float out[4])
-{
-    (m->type == INT8 ? rows_int8 : m->type == BFLOAT16 ? rows_bfloat16 : rows_float32)(m, row, x, out);
-    for (int n = 0; n < 4; n++)
-        out[n] = out[n] * (m->scale ? m->scale[row[n]] : 1) + m->bias[row[n]];
-}
-
-/* Rows `from` to `from` + 3 of W x + b, those that there are. */
-static void some_rows(const Matrix *m, int64_t from, int64_t count, const float *x, float *out)
-{
-    int64_t row[4];
-    float total[4];
-    for (int n = 0; n < 4; n++)
-        row[n] = from + n < count ? from + n : count - 1;
-    rows(m, row, x, total);
-    for (int n = 0; n < 4; n++)
-        out[row[n]] = total[n];
-}
-
-/* (7)–(11) for the units from `first` on, at most UNITS. */
-static void units(const Layer *layer, int64_t H, int64_t first, int64_t symbol, const float *x, const float *c,
-                  float *h_after, float *c_after)
-{
-    float a[4][UNITS] = {{0}}, total[4];
-    int64_t count = H - first < UNITS ? H - first : UNITS;
+    float all[LINES][4][UNITS] = {{{0}}}, total[LINES][4];
+    int64_t count = least(H - first, UNITS);
     for (int64_t j = 0; j < count; j++) {
         int64_t row[4] = {first + j, H + first + j, 2 * H + first + j, 3 * H + first + j};
-        rows(&layer->matrix, row, x, total);
-        for (int n = 0; n < 4; n++)
-            a[n][j] = total[n] + (layer->one_hot && symbol >= 0 ? layer->one_hot[4 * H * symbol + row[n]] : 0);
+        rows(&layer->matrix, row, lines, x, total);
+        for (int64_t l = 0; l < lines; l++)
+            for (int n = 0; n < 4; n++)
+                all[l][n][j] = total[l][n] +
+                               (layer->one_hot && symbol[l] >= 0 ? layer->one_hot[4 * H * symbol[l] + row[n]] : 0);
     }
     const float *p = layer->peephole + first;
+    for (int64_t l = 0; l < lines; l++) {
+        float(*a)[UNITS] = all[l], *h_after = after[l][0], *c_after = after[l][1];
+        const float *c_before = c + l * H + first;
 #pragma omp simd
-    for (int64_t j = 0; j < count; j++) {
-        float before = c[first + j];
-        float i = sigmoid(a[0][j] + p[j] * before), f = sigmoid(a[1][j] + p[H + j] * before);
-        float now = f * before + i * (2 * sigmoid(a[2][j]) - 1);
-        c_after[first + j] = now;
-        h_after[first + j] = sigmoid(a[3][j] + p[2 * H + j] * now) * hyperbolic_tangent(now);
+        for (int64_t j = 0; j < count; j++) {
+            float before = c_before[j];
+            float i = sigmoid(a[0][j] + p[j] * before), f = sigmoid(a[1][j] + p[H + j] * before);
+            float now = f * before + i * (2 * sigmoid(a[2][j]) - 1);
+            c_after[j] = now;
+            h_after[j] = sigmoid(a[3][j] + p[2 * H + j] * now) * hyperbolic_tangent(now);
+        }
     }
+}
+
+/* UNITS units of all lines: (lines, 2, UNITS). */
+static void compute_units(const void *work, int64_t part, float *result)
+{
+    const Phase *of = work;
+    float(*after)[2][UNITS] = (void *)result;
+    int64_t H = of->net->hidden, columns = of->layer->matrix.columns, lines = of->lines;
+    for (int64_t l = 0; l < lines; l += LINES)
+        units(of->layer, H, part * UNITS, least(lines - l, LINES), of->symbol + l, of->input + l * columns,
+              of->c + l * H, after + l);
+}
+
+static void keep_units(const void *work, int64_t part, const float *result)
+{
+    const Phase *of = work;
+    int64_t H = of->net->hidden, first = part * UNITS, size = least(H - first, UNITS) * sizeof *result;
+    for (int64_t l = 0; l < of->lines; l++) {
+        memcpy(of->h_after + l * of->apart + first, result + l * 2 * UNITS, size);
+        memcpy(of->c_after + l * of->apart + first, result + l * 2 * UNITS + UNITS, size);
+    }
+}
+
+/* Rows `first` to `first` + 3 of W x + b, those that there are, of at most LINES lines. */
+static void some_rows(const Matrix *m, int64_t first, int64_t count, int64_t lines, const float *x, float (*out)[4])
+{
+    int64_t row[4];
+    for (int n = 0; n < 4; n++)
+        row[n] = least(first + n, count - 1);
+    rows(m, row, lines, x, out);
+}
+
+/* Four outputs of all lines: (lines, 4). */
+static void compute_outputs(const void *work, int64_t part, float *result)
+{
+    const Phase *of = work;
+    const Matrix *m = &of->net->output;
+    for (int64_t l = 0; l < of->lines; l += LINES)
+        some_rows(m, 4 * part, of->net->outputs, least(of->lines - l, LINES), of->input + l * m->columns,
+                  (void *)(result + 4 * l));
+}
+
+static void keep_outputs(const void *work, int64_t part, const float *result)
+{
+    const Phase *of = work;
+    int64_t all = of->net->outputs;
+    for (int64_t l = 0; l < of->lines; l++)
+        memcpy(of->y + l * all + 4 * part, result + 4 * l, least(all - 4 * part, 4) * sizeof *result);
 }
 
 /* (46)–(51). phi gets the weights at u = 1 … U+1, w the sum over the text. */
@@ -129,11 +129,11 @@ static void window(const Network *net, const float *h, const int64_t *text, int6
                    float *kappa, float *w, float *phi)
 {
     int64_t K = net->components, P = 3 * K;
-    float p[P], x[net->window.columns];
+    float p[P + 3], x[net->window.columns];
     memset(x, 0, sizeof x);
     memcpy(x, h, net->hidden * sizeof *h);
-    for (int64_t from = 0; from < P; from += 4)
-        some_rows(&net->window, from, P, x, p);
+    for (int64_t first = 0; first < P; first += 4)
+        some_rows(&net->window, first, P, 1, x, (void *)(p + first));
 #pragma omp simd
     for (int64_t n = 0; n < P; n++)
         p[n] = exponential(p[n] > net->largest_exponent ? net->largest_exponent : p[n]);
@@ -149,43 +149,105 @@ static void window(const Network *net, const float *h, const int64_t *text, int6
         w[text[u]] += phi[u];
 }
 
-/* From the pen's point x (or the symbol, −1: none) and the state before it to ŷ and the state after it. A state is
-   h of all layers, c of all layers, κ, w. */
-void network_step(const Network *net, int64_t threads, const float *x, int64_t symbol, const float *before, float *after,
-                  const int64_t *text, int64_t U, float *phi, float *y)
+/* From the beginning of a line of the cache, so that no vector is read from two. */
+static void *zeros(int64_t size)
 {
-    int64_t N = net->layers, H = net->hidden, K = net->components, C = net->symbols;
-    const float *c = before + N * H, *kappa = c + N * H, *seen = kappa + K;
-    float *c_after = after + N * H, *kappa_after = c_after + N * H, *seen_after = kappa_after + K;
-#pragma omp parallel num_threads(threads)
-    {
-        for (int64_t n = 0; n < N; n++) {
-            const Layer *layer = net->layer + n;
-            float input[layer->matrix.columns], *end = input;
-            memset(input, 0, sizeof input);
-            memcpy(end, x, layer->inputs * sizeof *x), end += layer->inputs;
-            memcpy(end, n ? seen_after : seen, C * sizeof *x), end += C;
-            if (n)
-                memcpy(end, after + (n - 1) * H, H * sizeof *x), end += H;
-            memcpy(end, before + n * H, H * sizeof *x);
-#pragma omp for schedule(static)
-            for (int64_t first = 0; first < H; first += UNITS)
-                units(layer, H, first, symbol, input, c + n * H, after + n * H, c_after + n * H);
-            if (n == 0 && K) {
-#pragma omp single
-                if (text)
-                    window(net, after, text, U, kappa, kappa_after, seen_after, phi);
-                else /* it stays where it is */
-                    memcpy(kappa_after, kappa, (K + C) * sizeof *kappa);
-            }
-        }
-        float input[net->output.columns];
-        memset(input, 0, sizeof input);
-        memcpy(input, after + net->first_output * H, (N - net->first_output) * H * sizeof *input);
-#pragma omp for schedule(static)
-        for (int64_t from = 0; from < net->outputs; from += 4)
-            some_rows(&net->output, from, net->outputs, input, y);
+    size = (size + 63) / 64 * 64;
+    return memset(aligned_alloc(64, size), 0, size);
+}
+
+/* Room for `lines` lines at a time, at most MOST_LINES, of a network that stays where it is until `room_free`. */
+void room_make(const Network *net, int64_t lines, Room **made)
+{
+    int64_t N = net->layers, H = net->hidden;
+    Room *room = zeros(sizeof *room + (N + 1) * sizeof *room->phase);
+    room->lines = least(lines, MOST_LINES);
+    room->progress = zeros((H + net->outputs) * sizeof *room->progress);
+    for (int64_t n = 0; n <= N; n++) {
+        const Layer *layer = n < N ? net->layer + n : NULL;
+        int64_t columns = layer ? layer->matrix.columns : net->output.columns;
+        room->phase[n] = (Phase){
+            .net = net,
+            .layer = layer,
+            .input = zeros(room->lines * columns * sizeof(float)),
+            .c = layer ? zeros(room->lines * H * sizeof(float)) : NULL,
+            .symbol = layer ? zeros(room->lines * sizeof(int64_t)) : NULL,
+        };
     }
+    *made = room;
+}
+
+void room_free(Room *room)
+{
+    team_leave();
+    for (int64_t n = 0; n <= room->phase->net->layers; n++) {
+        free(room->phase[n].input);
+        free(room->phase[n].c);
+        free(room->phase[n].symbol);
+    }
+    free(room->progress);
+    free(room);
+}
+
+static void step(const Network *net, Room *room, int64_t threads, int64_t lines, const float *x, const int64_t *symbol,
+                 const float *before, float *after, const int64_t *text, const int64_t *length, int64_t U, float *phi,
+                 float *y)
+{
+    int64_t N = net->layers, H = net->hidden, K = net->components, C = net->symbols, S = 2 * N * H + K + C;
+    for (int64_t n = 0; n <= N; n++) {
+        Phase *of = room->phase + n;
+        int64_t columns = of->layer ? of->layer->matrix.columns : net->output.columns;
+        for (int64_t l = 0; l < lines; l++) {
+            const float *h = before + l * S, *h_after = after + l * S;
+            float *end = of->input + l * columns;
+            if (!of->layer) {
+                memcpy(end, h_after + net->first_output * H, (N - net->first_output) * H * sizeof *x);
+                continue;
+            }
+            if (of->layer->inputs)
+                memcpy(end, x + 3 * l, 3 * sizeof *x), end += 3;
+            memcpy(end, (n ? h_after : h) + 2 * N * H + K, C * sizeof *x), end += C;
+            if (n)
+                memcpy(end, h_after + (n - 1) * H, H * sizeof *x), end += H;
+            memcpy(end, h + n * H, H * sizeof *x);
+            memcpy(of->c + l * H, h + (N + n) * H, H * sizeof *x);
+            of->symbol[l] = symbol ? symbol[l] : -1;
+        }
+        of->lines = lines, of->apart = S, of->y = y;
+        of->h_after = after + n * H, of->c_after = after + (N + n) * H;
+        Job job = {
+            .parts = of->layer ? (H + UNITS - 1) / UNITS : (net->outputs + 3) / 4,
+            .progress = room->progress,
+            .compute = of->layer ? compute_units : compute_outputs,
+            .keep = of->layer ? keep_units : keep_outputs,
+            .work = of,
+            .threads = threads,
+        };
+        team_run(&job);
+        for (int64_t l = 0; n == 0 && K && l < lines; l++) {
+            const float *kappa = before + l * S + 2 * N * H;
+            float *kappa_after = after + l * S + 2 * N * H;
+            if (text)
+                window(net, after + l * S, text + l * U, length[l], kappa, kappa_after, kappa_after + K,
+                       phi + l * (U + 1));
+            else /* it stays where it is */
+                memcpy(kappa_after, kappa, (K + C) * sizeof *kappa);
+        }
+    }
+}
+
+/* From the pen's points x, (lines, 3), or symbols (NULL: none) and the states before them to ŷ and the states after
+   them. A state is h of all layers, c of all layers, κ, w. Of `text`, (lines, U), each line has its own `length`;
+   of `phi`, (lines, U + 1), what lies past the place after its end is left as it is. */
+void network_step(const Network *net, Room *room, int64_t threads, int64_t lines, const float *x, const int64_t *symbol,
+                  const float *before, float *after, const int64_t *text, const int64_t *length, int64_t U, float *phi,
+                  float *y)
+{
+    int64_t S = 2 * net->layers * net->hidden + net->components + net->symbols;
+    for (int64_t l = 0; l < lines; l += room->lines)
+        step(net, room, threads, least(lines - l, room->lines), x + 3 * l, symbol ? symbol + l : NULL, before + l * S,
+             after + l * S, text ? text + l * U : NULL, length ? length + l : NULL, U, phi + l * (U + 1),
+             y + l * net->outputs);
 }
 
 /* The point that random numbers stand for, as StrokeDistribution.biased(bias).point does, for M components. */
@@ -206,18 +268,22 @@ static void draw(const float *y, int64_t M, float bias, const float *race, const
     point[2] = u < 1 / (1 + expf(y[0]));
 }
 
-/* A step and the drawing of the next point. The bias goes from one end of the text to the other, after the first
-   `read` characters. `drawn` gets the point, whether the text is written (φ(t, U+1) > φ(t, u) for all
+/* A step and the drawing of the next points. The bias goes from one end of a text to the other, after the first
+   `read` characters. Of each line `drawn` gets the point, whether the text is written (φ(t, U+1) > φ(t, u) for all
    u ≤ U), and where the window looks, counted from there. */
-void write_point(const Network *net, int64_t threads, const float *x, const float *before, float *after,
-                const int64_t *text, int64_t U, int64_t read, float *phi, float *y, int64_t M, float from, float to,
-                const float *race, const float *z, const float *u, float *drawn)
+void write_point(const Network *net, Room *room, int64_t threads, int64_t lines, const float *x, const float *before,
+                 float *after, const int64_t *text, const int64_t *length, int64_t U, int64_t read, float *phi, float *y,
+                 int64_t M, float from, float to, const float *race, const float *z, const float *u,
+                 float (*drawn)[5])
 {
-    int64_t at = 0;
-    network_step(net, threads, x, -1, before, after, text, U, phi, y);
-    for (int64_t v = 1; v < U; v++)
-        at = phi[v] > phi[at] ? v : at;
-    draw(y, M, at > read ? from + (to - from) * (at - read) / (U - read) : from, race, z, *u, drawn);
-    drawn[3] = U && phi[U] > phi[at];
-    drawn[4] = at - read;
+    network_step(net, room, threads, lines, x, NULL, before, after, text, length, U, phi, y);
+    for (int64_t l = 0; l < lines; l++, phi += U + 1, y += net->outputs, race += M, z += 2, u++, drawn++) {
+        int64_t at = 0, end = text ? length[l] : 0;
+        for (int64_t v = 1; v < end; v++)
+            at = phi[v] > phi[at] ? v : at;
+        float bias = at > read ? from + (to - from) * (at - read) / (end - read) : from;
+        draw(y, M, bias, race, z, *u, *drawn);
+        (*drawn)[3] = end && phi[end] > phi[at];
+        (*drawn)[4] = at - read;
+    }
 }
