@@ -664,6 +664,11 @@ def test_evaluate_draws_pictures_on_request(call, drawn, stroke_ckpt):
 def test_evaluate_draws_a_text_on_request(call, trained, ckpt):
     evaluated(call, f"ckpt={ckpt}", f"data.source={trained / 'text.txt'}", "pictures=true")
     assert len((call.folder / "eval" / "pictures" / "text.txt").read_text()) == 5
+    more = (f"data.source={trained / 'text.txt'}", "sampler.length=9")
+    evaluated(call, f"ckpt={ckpt}", *more, "pictures=true")
+    assert len((call.folder / "eval" / "pictures" / "text.txt").read_text()) == 9
+    message = call.refuse("evaluate", f"ckpt={ckpt}", *more)
+    assert "sampler.length: nothing is drawn without samples=true or pictures=true" in message
 
 
 @pytest.mark.parametrize(

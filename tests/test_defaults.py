@@ -29,6 +29,8 @@ OTHERWISE: dict[tuple[str, str], dict[Any, str]] = {
             *("batch_size", "weights"),
         )
     },
+    **{("TextSampler", name): {None: CHECKPOINT} for name in ("temperature", "length", "weights")},
+    **{("StrokeSampler", name): {None: CHECKPOINT} for name in ("lines", "length", "bias", "weights")},
     ("SynthesisSampler", "bias"): {None: CHECKPOINT, 0.75: "sampler=biased is the one that is legible"},
     ("SynthesisSampler", "prime"): {"???": "sampler=primed is nothing without one"},
     ("CharacterNetwork", "clip"): {1.0: "the paper's bound for text; the class does not assume one"},
@@ -125,19 +127,25 @@ def test_there_is_a_difference_for_every_reason():
     assert {key: set(reasons) for key, reasons in OTHERWISE.items()} == found
 
 
-@pytest.mark.parametrize("option", ["unbiased", "primed"])
+@pytest.mark.parametrize("option", ["unbiased", "text", "strokes"])
 def test_comments_name_the_default_that_null_stands_for(option):
     """As in `candidates: null   # 1: lines drawn for each text`."""
-    text = (CONF / "sampler" / "unbiased.yaml").read_text()
+    text = (CONF / "sampler" / f"{option}.yaml").read_text()
     target = re.search(r"^_target_: (.*)$", text, re.MULTILINE)[1]
     said = dict(re.findall(r"^(\w+): null +# ([\w.]+): ", text, re.MULTILINE))
-    nulls = {name for (_, name), reasons in OTHERWISE.items() if None in reasons}
+    values = dict(re.findall(r"^(\w+): ([^_\s]\S*)", text, re.MULTILINE))
+    nulls = {name for name, value in values.items() if value == "null"} - {"prime", "prime_text"}
+    assert nulls >= {"weights"}
     assert said == {
         name: f"{default_of(target, name):g}" if name != "weights" else default_of(target, name)
-        for name in nulls - {"bias"}
+        for name in nulls
     }
-    other = (CONF / "sampler" / f"{option}.yaml").read_text()
-    assert set(re.findall(r"^(\w+):", other, re.MULTILINE)) >= nulls
+
+
+def test_primed_has_the_settings_of_unbiased():
+    """It is written out, since a ??? does not take the place of a value."""
+    primed, unbiased = ((CONF / "sampler" / f"{name}.yaml").read_text() for name in ("primed", "unbiased"))
+    assert re.findall(r"^(\w+):", primed, re.MULTILINE) == re.findall(r"^(\w+):", unbiased, re.MULTILINE)
 
 
 def test_almost_every_default_is_compared():

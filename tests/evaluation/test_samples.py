@@ -120,7 +120,7 @@ def evaluate(*settings):
 
 def test_the_command(ckpt, tmp_path, capsys):
     settings = (f"ckpt={ckpt}", "samples=true", "sentences=2", "biases=[0,0.7]", "split=val", "seed=3")
-    figures = evaluate(*settings, f"run_dir={tmp_path}", "sampler=unbiased")
+    figures = evaluate(*settings, f"run_dir={tmp_path}")
     out = capsys.readouterr().out
     assert "2 texts of data=hershey, val; candidates=1 retries=0 seed=3; compared with 3 other lines" in out
     assert [line.split()[0] for line in out.splitlines()[2:6]] == ["stopped", "clean", "skipped", "repeated"]
@@ -131,10 +131,10 @@ def test_the_command(ckpt, tmp_path, capsys):
     assert [len(lines) for lines in record["lines"].values()] == [2, 2]
     pages = sorted(p.name for p in (tmp_path / "samples").iterdir())
     assert pages == [f"{page}.{kind}" for page in ("bias-0.7", "bias-0", "primed") for kind in ("png", "svg")]
-    along = evaluate(*settings, f"run_dir={tmp_path}", "sampler=unbiased", "biases=[[0,1]]")
+    along = evaluate(*settings, f"run_dir={tmp_path}", "biases=[[0,1]]")
     assert "bias 0 to 1/clean" in along
     assert (tmp_path / "samples" / "bias-0-to-1.svg").is_file()
-    again = evaluate(*settings, f"run_dir={tmp_path}", "sampler=unbiased", "sampler.batch_size=1")
+    again = evaluate(*settings, f"run_dir={tmp_path}", "sampler.batch_size=1")
     assert again == pytest.approx(figures, rel=1e-3)  # whichever lines are drawn together
 
 
@@ -162,6 +162,11 @@ def test_primed_pairs_are_of_different_writers_below_their_own_lines(ckpt):
         ("biases=[]", "give at least one"),
         ("biases=[-1]", "sampler.bias=-1"),
         ("sampler.candidates=0", "sampler.candidates=0"),
+        ("sampler=unbiased", "sampler.bias: samples=true writes at each of biases="),
+        ("sampler=biased", "sampler.bias: samples=true writes at each of biases="),
+        ("sampler.bias=0", "sampler.bias: samples=true writes at each of biases="),
+        ("sampler=primed", "sampler.prime: lines of the data are the primes"),
+        ("sampler.prime_text=abc", "sampler.prime_text: lines of the data are the primes"),
         ("precision=bf16-mixed", "leave precision, pictures out"),
         ("pictures=true", "leave precision, pictures out"),
         ("trainer=gpu", "on the CPU: leave trainer out"),

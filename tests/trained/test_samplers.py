@@ -44,6 +44,21 @@ def test_an_option_changes_what_it_names_and_nothing_else(arguments, bias):
     assert sampler.prime == ("a.inkml" if "sampler=primed" in arguments else None)
 
 
+@pytest.mark.parametrize(
+    ("option", "trained", "name"),
+    [
+        ("text", {"temperature": 0.4, "length": 7, "weights": "bf16"}, "temperature"),
+        ("strokes", {"lines": 3, "length": 7, "bias": 0.4, "weights": "bf16"}, "bias"),
+    ],
+)
+def test_an_option_that_names_nothing_changes_nothing(option, trained, name):
+    target = {"text": TextSampler, "strokes": StrokeSampler}[option]
+    config = {"_target_": f"{target.__module__}.{target.__name__}"} | trained
+    assert vars(make_sampler(config, given(f"sampler={option}"))) == vars(target(**trained))
+    changed = make_sampler(config, given(f"sampler={option}", f"sampler.{name}=2"))
+    assert vars(changed) == vars(target(**trained | {name: 2.0}))
+
+
 def test_a_primed_sampler_needs_a_prime():
     with pytest.raises(UserError, match=r"sampler\.prime is needed"):
         make_sampler(TRAINED, given("sampler=primed"), DrawsHandwriting)

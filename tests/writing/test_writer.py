@@ -265,6 +265,26 @@ def test_primes(writer, tmp_path):
     assert read_ink(sample)[0][0].text == "add"
 
 
+def test_a_prime_that_the_sampler_names(writer, tmp_path):
+    """In Python as by the command: a file, with its text or another."""
+    ink = write_ink(tmp_path / "me.json", [make_line("me", 60, "bad cab ab")])
+    expected = writer.write("add", prime=find_prime(str(ink)), seed=3).strokes[0]
+    samplers = [SynthesisSampler(bias=0.5, prime=str(ink), **more) for more in ({}, {"prime_text": "cáb"})]
+    first, second = (
+        writer.write("add", sampler=s, seed=3, on_unknown="replace").strokes[0] for s in samplers
+    )
+    assert np.array_equal(first, expected)
+    other = writer.write("add", prime=find_prime(str(ink), "cab"), seed=3).strokes[0]
+    assert np.array_equal(second, other)
+    assert np.array_equal(next(writer.stream("add", sampler=samplers[0], seed=3))[1], expected[0])
+    for name, message in (
+        ("nowhere", "prime=nowhere: no such file"),
+        (None, "prime_text: the text of which"),
+    ):
+        with pytest.raises(UserError, match=message):
+            writer.write("add", sampler=SynthesisSampler(prime=name, prime_text="cab"))
+
+
 def in_units(name, line, factor, write=str):
     """A line as InkML whose positions are counted in other units."""
     traces = "".join(

@@ -33,6 +33,7 @@ def run(cfg: DictConfig) -> dict[str, float]:
     keep_large_blocks()
     if cfg.ckpt is None:
         raise UserError("give ckpt=PATH, a checkpoint that graves_lm.train wrote")
+    refuse_unused(cfg)
     task = load_task(read_checkpoint(cfg.ckpt))
     if cfg.samples:
         return samples(cfg, task)
@@ -79,6 +80,19 @@ def samples(cfg: DictConfig, task: SequenceTask) -> dict[str, float]:
     return evaluate_samples(task.trained(), corpus, split, cfg)
 
 
+def refuse_unused(cfg: DictConfig) -> None:
+    """Raises UserError for a setting of the sampler that this evaluation would not ask for."""
+    settings: Any = OmegaConf.to_container(cfg.sampler)  # a ??? is a text here
+    given = [key for key, value in settings.items() if value is not None]
+    if given and not (cfg.samples or cfg.pictures):
+        raise UserError(f"sampler.{given[-1]}: nothing is drawn without samples=true or pictures=true")
+    for key in ("prime", "prime_text"):
+        if key in given:
+            raise UserError(f"sampler.{key}: lines of the data are the primes here; leave it out")
+    if cfg.samples and "bias" in given:
+        raise UserError("sampler.bias: samples=true writes at each of biases=; give it there")
+
+
 # --- what they share ------------------------------------------------------------------------------------
 
 
@@ -110,7 +124,9 @@ def report(
         return figures
     print(f"{name}, {kind}: " + "  ".join(f"{k} {v:.4f}" for k, v in figures.items()))
     if cfg.pictures:
-        sampler = make_sampler(task.config["sampler"], OmegaConf.create())
+        sampler = make_sampler(task.config["sampler"], cfg.sampler)
+        if not isinstance(sampler, task.sampler_kind):
+            raise UserError(f"sampler: {type(sampler).__name__} draws no pictures of model={task.task_name}")
         for file, content in pictures(task.trained(), sampler, corpus, cfg.seed).items():
             write(Path(cfg.run_dir) / "pictures" / file, content)
             print(Path(cfg.run_dir) / "pictures" / file)

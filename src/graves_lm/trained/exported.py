@@ -61,7 +61,7 @@ def export(checkpoint: dict[str, Any], path: str | Path, sampler: Sequence[str] 
     card["config"]["model"]["noise"] = None
     settings: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(sampler)))
     make_sampler(card["config"]["sampler"], settings)
-    card["config"]["sampler"] |= settings
+    card["config"]["sampler"] |= {key: value for key, value in settings.items() if value is not None}
     content = save(half, {METADATA: json.dumps(card)})
     write(path, content)
     write(path.with_suffix(".json"), describe(card, content, sum(v.numel() for v in half.values()), about))

@@ -25,7 +25,7 @@ from graves_lm.trained.strokes import TrainedStrokes
 from graves_lm.trained.text import TrainedText
 from graves_lm.trained.training_data import data_of
 from graves_lm.writing.output import check_output
-from graves_lm.writing.prime import find_prime
+from graves_lm.writing.prime import named_prime
 from graves_lm.writing.writer import Writer
 
 _ONLY = {"prompt": "character", "text": "synthesis", "text_file": "synthesis"}
@@ -126,12 +126,12 @@ def write(trained: TrainedHandwriting, sampler: DrawsHandwriting, cfg: DictConfi
     text, where = text_of(cfg)
     text = trained.alphabet.spell(text, cfg.on_unknown, where)
     settings: Any = OmegaConf.to_container(cfg.page, resolve=True)
-    outputs, page, prime = outputs_of(cfg), made(settings, "page"), None
-    if (named := getattr(sampler, "prime", None)) is not None:
-        words = getattr(sampler, "prime_text", None)
-        if words is not None:
-            words = trained.alphabet.spell(words, cfg.on_unknown, "sampler.prime_text").replace("\n", " ")
-        prime = find_prime(named, words, lambda: prepare(data_of(cfg, trained.config), trained))
+    outputs, page = outputs_of(cfg), made(settings, "page")
+    prime = named_prime(
+        sampler,
+        lambda words: trained.alphabet.spell(words, cfg.on_unknown, "sampler.prime_text"),
+        lambda: prepare(data_of(cfg, trained.config), trained),
+    )
     written = Writer(trained).write(
         text,
         seed=cfg.seed,

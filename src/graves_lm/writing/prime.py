@@ -9,6 +9,25 @@ from graves_lm.data.strokes import StrokeLine
 from graves_lm.runtime.errors import UserError, near_misses
 
 
+def named_prime(
+    sampler: Any, spell: Callable[[str], str], open_data: Callable[[], Any] | None = None
+) -> StrokeLine | None:
+    """The line that the settings of a sampler name, its `prime` with its `prime_text`; None: it names none.
+
+    Args:
+        spell: the text in characters that the network knows.
+        open_data: as in `find_prime`.
+
+    Raises UserError as `find_prime` does, and for the text of no line.
+    """
+    name, text = getattr(sampler, "prime", None), getattr(sampler, "prime_text", None)
+    if name is None:
+        if text is not None:
+            raise UserError("sampler.prime_text: the text of which line? give it with sampler.prime=")
+        return None
+    return find_prime(name, None if text is None else spell(text).replace("\n", " "), open_data)
+
+
 def find_prime(name: str, text: str | None = None, open_data: Callable[[], Any] | None = None) -> StrokeLine:
     """A line of handwriting with its text.
 

@@ -22,6 +22,7 @@ from graves_lm.trained.reader import TrainedReader
 from graves_lm.trained.samplers import make_sampler
 from graves_lm.writing.handwriting import Handwriting
 from graves_lm.writing.page import PageSettings, WrittenLine
+from graves_lm.writing.prime import named_prime
 from graves_lm.writing.wrap import TextLine, wrap
 
 TRIED_PEN = "the man and his house"
@@ -64,7 +65,7 @@ class Writer:
         Args:
             seed: the same one gives the same handwriting.
             width: characters per line; None: as many as the page holds in a hand of common size.
-            prime: a line whose writer's style is taken on.
+            prime: a line whose writer's style is taken on; None: the sampler's, where it names a file.
             one_hand: without a prime, let all lines follow one that is not shown, see `hand`.
             on_unknown: "error", "skip" or "replace", see `Alphabet.spell`.
             page: paper, margins, pen; None: as the defaults say.
@@ -77,6 +78,7 @@ class Writer:
         """
         page = page or PageSettings()
         sampler = self._sampler(sampler, settings)
+        prime = prime or self._named_prime(sampler, on_unknown)
         wrapped = list(
             wrap(self.trained.alphabet.spell(text, on_unknown), page.characters if width is None else width)
         )
@@ -109,6 +111,7 @@ class Writer:
         UserError as `write` does.
         """
         sampler = self._sampler(sampler, settings)
+        prime = prime or self._named_prime(sampler, on_unknown)
         wrapped = wrap(self.trained.alphabet.spell(text, on_unknown), width or PageSettings().characters)
         drawn = self.events(iter(list(wrapped)), sampler, seed, prime, one_hand, live=True)
         return (
@@ -206,6 +209,12 @@ class Writer:
             raise UserError(f"{next(iter(settings))}: set it on the sampler that is given")
         require(sampler, DrawsHandwriting)
         return sampler
+
+    def _named_prime(self, sampler: DrawsHandwriting, on_unknown: OnUnknown) -> StrokeLine | None:
+        def spelled(text: str) -> str:
+            return self.trained.alphabet.spell(text, on_unknown, "sampler.prime_text")
+
+        return named_prime(sampler, spelled)
 
 
 def reader_for(sampler: DrawsHandwriting) -> TrainedReader | None:

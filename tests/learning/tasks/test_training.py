@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 
 from graves_lm.commands.launch import CONF
 from graves_lm.learning.loading import load_task
+from graves_lm.learning.tasks.making import make_task
 from graves_lm.learning.training import run
 from graves_lm.runtime.errors import TrainingDiverged, UserError
 from graves_lm.trained.checkpoint import read_checkpoint
@@ -65,7 +66,6 @@ def test_units_of_the_step(tmp_path, monkeypatch):
 
     from graves_lm.data.opening import prepare
     from graves_lm.learning.tasks.character import score
-    from graves_lm.learning.tasks.making import make_task
 
     seed_everything(cfg.seed, verbose=False)
     data = prepare(cfg.data)
@@ -256,6 +256,16 @@ def test_a_sampler_of_another_kind_is_refused(tmp_path, write, sampler, refusal)
     with pytest.raises(UserError, match=refusal):
         run(cfg)
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("setting", ["sampler=primed", "sampler.prime=me.inkml", "sampler.prime_text=abc"])
+def test_a_prime_that_training_would_not_follow_is_refused(setting):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("train", ["model=synthesis", setting])
+    with pytest.raises(
+        UserError, match=r"sampler\.prime(_text)?: samples in training have a line of the data"
+    ):
+        make_task(cfg, None)
 
 
 @pytest.mark.slow

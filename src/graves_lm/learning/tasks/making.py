@@ -24,6 +24,12 @@ def make_task(cfg: DictConfig, corpus: Corpus) -> SequenceTask:
     sampler = OmegaConf.select(cfg.sampler, "_target_")
     if sampler is None or not issubclass(get_class(sampler), kind.sampler_kind):
         raise UserError(f"sampler: {sampler} does not draw for model={kind.task_name}; leave sampler= out")
+    named: Any = OmegaConf.to_container(cfg.sampler)  # a ??? is a text here
+    for key in ("prime", "prime_text"):
+        if named.get(key) is not None:
+            raise UserError(
+                f"sampler.{key}: samples in training have a line of the data for it; leave it out"
+            )
     facts = corpus.facts()
     make = instantiate(cfg.model, _partial_=True)
     try:
