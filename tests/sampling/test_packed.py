@@ -1,6 +1,7 @@
 """The packed step against the network's own: in torch, in the compiled kernel, with rounded weights."""
 
 import math
+from itertools import islice
 
 import pytest
 import torch
@@ -122,6 +123,40 @@ def test_a_drawn_point_is_the_distributions(path, read):
             break
     assert done == [True]
     assert len(places) == 5 - read
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_slow_pen_has_less_of_the_bias_and_a_resting_one_none(path, batch):
+    torch.manual_seed(6)
+    network, still, bias = spread(SynthesisNetwork(C, 2, H, M, K)), (0.3, -0.2), 1.5
+    text = TEXT.rows(torch.arange(batch))
+    packed, state = PackedNetwork(network), network.initial_state(batch)
+    numbers = next(point_noise(M, list(range(batch))))
+    for way, share in ((0.0, 0.0), (0.1, 0.2), (0.25, 0.5), (0.5, 1.0), (7.0, 1.0)):
+        angle_B = torch.rand(batch) * 2 * math.pi
+        x_B3 = torch.stack([still[0] + way * angle_B.cos(), still[1] + way * angle_B.sin(), angle_B * 0], 1)
+        with torch.no_grad():
+            distribution, _, _ = network.step(x_B3, text, state)
+        step = packed.point(x_B3, packed.pack(*state), numbers, (bias, bias), text, still=still)
+        expected = distribution.biased(bias * share).point(*numbers)
+        torch.testing.assert_close(step.x_B3, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_bias_makes_no_rest_longer(path):
+    """A density with nine parts of resting and one of going on: a rest has ten points on average."""
+    network, still = SynthesisNetwork(C, 1, H, mixtures=2), (0.3, -0.2)
+    with torch.no_grad():
+        network.stack.to_output.weight.zero_()
+        pi, mu, sigma, rho = [math.log(0.9), math.log(0.1)], [0.3, 2.3, -0.2, -0.2], [-20.0] * 4, [0.0] * 2
+        network.stack.to_output.bias.copy_(torch.tensor([9.0, *pi, *mu, *sigma, *rho]))
+    packed, text = PackedNetwork(network), Text.of([[1, 2]])
+    x, state, rests, leaves = torch.tensor([[*still, 0.0]]), packed.pack(*network.initial_state(1)), 0, 0
+    for numbers in islice(point_noise(2, [0]), 1500):
+        rested = x[0, 0] < 1
+        x, state, *_ = packed.point(x, state, numbers, (2.0, 2.0), text, still=still)
+        rests += int(rested)
+        leaves += int(rested and x[0, 0] > 1)
+    assert rests / leaves == pytest.approx(10, rel=0.2)
 
 
 def test_it_leaves_the_network_and_the_given_state_as_they_were(path):

@@ -60,6 +60,7 @@ def test_lines_are_the_normalised_points_in_data_units(trained, primed):
     asked = sampler.asked
     assert (asked.texts, asked.seed, asked.first_line, asked.live) == ([[1, 2], [2, 1]], 5, 7, False)
     assert (asked.prime is None) == (not primed)
+    assert asked.still == pytest.approx(NORM.apply([[0, 0, 0]])[0, :2].tolist())
 
 
 def test_a_point_is_given_when_the_next_one_is_drawn(trained):

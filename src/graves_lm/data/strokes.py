@@ -98,6 +98,11 @@ class Normalisation:
             )
         return cls((float(mean[0]), float(mean[1])), (float(std[0]), float(std[1])))
 
+    @property
+    def still(self) -> tuple[float, float]:
+        """The offset of a pen that does not move, in normalised units."""
+        return -self.mean[0] / self.std[0], -self.mean[1] / self.std[1]
+
     def apply(self, strokes: ArrayLike) -> Floats:
         """Data units `(…, 3)` to normalised units."""
         return self._map(strokes, lambda xy: (xy - np.array(self.mean)) / np.array(self.std))

@@ -82,16 +82,17 @@ class Kernel:
         state_BS: Tensor,
         noise: Noise,
         bias: tuple[float, float],
+        share_B: Tensor,
         text: Text | None,
         read: int,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[bool], list[int]]:
-        """As `PackedNetwork.point`."""
+        """As `PackedNetwork.point`; `share_B` of the bias holds for each line."""
         made = _results(self._outputs, state_BS, text)
         drawn_B5 = x_B3.new_empty(len(x_B3), 5)  # the point, whether it is written, where the window looks
         pen_B3, race_BM, z_B2, u_B = (v.contiguous() for v in (x_B3, *noise))
         given = (
             *(pen_B3, state_BS, made.state_BS, *_texts(text), read, made.phi_BV, made.y_BY),
-            *(self._mixtures, *bias, race_BM, z_B2, u_B, drawn_B5),
+            *(self._mixtures, *bias, share_B, race_BM, z_B2, u_B, drawn_B5),
         )
         with self._alone:
             self._point(*self._of(len(x_B3)), *arguments(*given))

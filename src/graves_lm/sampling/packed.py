@@ -31,6 +31,10 @@ from graves_lm.sampling.noise import Noise
 from graves_lm.sampling.packed_weights import PackedLayer, PackedWeights, pack_weights
 from graves_lm.sampling.weights import Matrix
 
+FULL_BIAS = 0.5
+"""The pen's way from point to point, in normalised units, from which on the whole bias holds: about half of
+the points of real lines have it."""
+
 
 class Step(NamedTuple):
     """What follows from one point: the next, the state, ŷ, and with a text φ at u = 1 … U+1 (past a row's own
@@ -112,23 +116,36 @@ class PackedNetwork:
         bias: tuple[float, float] = (0.0, 0.0),
         text: Text | None = None,
         read: int = 0,
+        still: tuple[float, float] | None = None,
     ) -> Step:
         """`step`, and the point that is sampled from its density with these random numbers.
 
         `bias` goes from its first number to its second while the window goes along the text, of which `read`
-        characters do not count.
+        characters do not count. Where it is known which offset a pen has that stands `still`, a slow one has
+        less of it, see `moving`.
         """
+        share_B = x_B3.new_ones(len(x_B3)) if still is None else moving(x_B3, still)
         if self.kernel is not None:
-            return Step(*self.kernel.point(x_B3, state_BS, noise, bias, text, read))
+            return Step(*self.kernel.point(x_B3, state_BS, noise, bias, share_B, text, read))
         y_BY, state_BS, phi_BV = self.step(x_B3, state_BS, text)
-        done, where, b = [False] * len(x_B3), [0] * len(x_B3), torch.tensor(bias[0], device=x_B3.device)
+        done, where, b = [False] * len(x_B3), [0] * len(x_B3), x_B3.new_tensor(bias[0])
         if text is not None:
             done = past_the_end(phi_BV, text).tolist()
             where_B = phi_BV[:, :-1].masked_fill(text.symbol_BU < 0, 0).argmax(1) - read
             where = where_B.tolist()
             b = bias[0] + (bias[1] - bias[0]) * where_B.clamp_min(0) / (text.length_B - read)
-        distribution = stroke_distribution(y_BY, self.mixtures).biased(b)
+        distribution = stroke_distribution(y_BY, self.mixtures).biased(b * share_B)
         return Step(distribution.point(*noise), state_BS, y_BY, phi_BV, done, where)
+
+
+def moving(x_B3: Tensor, still: tuple[float, float]) -> Tensor:
+    """How much of the bias holds after each point, (B,): none for a pen that rests, rising with its way to 1.
+
+    A pen that rests is likelier to rest on than to go. A bias makes that likelier still at every point, and a
+    short rest endless (docs/adr/0026-bias-and-rest.md).
+    """
+    way_B = torch.linalg.vector_norm(x_B3[:, :2] - x_B3.new_tensor(still), dim=1)
+    return (way_B / FULL_BIAS).clamp_max(1)
 
 
 class Product:

@@ -23,6 +23,7 @@ class Passage(Generic[Words, Style]):
             that would choose among several candidates samples one.
         reader: who reads the candidates, where a sampler chooses: a `Judge` (`sampling`), or the trained
             reader that is one for lines of text (`trained`). None: nobody.
+        still: the offset of a pen that rests, in the units of the points: of normalised ones not 0.
     """
 
     texts: Sequence[Words]
@@ -31,6 +32,7 @@ class Passage(Generic[Words, Style]):
     first_line: int = 0
     live: bool = False
     reader: Any = None
+    still: tuple[float, float] = (0.0, 0.0)
 
 
 class Verdict(NamedTuple):

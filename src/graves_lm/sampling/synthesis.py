@@ -51,7 +51,8 @@ class SynthesisSampler:
 
     Args:
         bias: b ≥ 0 of (61)–(62), how much the likelier parts of the density are preferred: 0 is the network's
-            own, 1 is neat. Two numbers go from the first to the second along the text.
+            own, 1 is neat. Two numbers go from the first to the second along the text. Where the pen is slow
+            there is less of it, see `sampling.packed.moving`.
         candidates: lines sampled for each text, of which the best is kept: one with the fewest faults, of
             these the one that is read best, by the passage's reader, or else by the network itself
             (`legibility`).
@@ -173,7 +174,7 @@ class SynthesisSampler:
             some = tries[begin : begin + self.batch_size]
             texts = [passage.texts[line] for line, _ in some]
             seeds = [line_seed(passage.seed, passage.first_line + line, n) for line, n in some]
-            for event in self._draw_batch(network, packed, texts, seeds, passage.prime):
+            for event in self._draw_batch(network, packed, texts, seeds, passage):
                 yield event._replace(line=begin + event.line)
 
     @torch.inference_mode()
@@ -183,8 +184,9 @@ class SynthesisSampler:
         packed: PackedNetwork,
         texts: Sequence[Sequence[int]],
         seeds: Sequence[int],
-        prime: Prime | None,
+        passage: SymbolPassage,
     ) -> Iterator[Event]:
+        prime = passage.prime
         device = network.window.weight.device
         before = list(prime.symbol_U) if prime else []
         rows_U = [before + list(t) for t in texts]
@@ -197,7 +199,7 @@ class SynthesisSampler:
         for noise in point_noise(packed.mixtures, seeds):
             mine = noise if len(rows) == len(texts) else noise.of([row.line for row in rows])
             x_L3, state_LS, y_LY, phi_LV, done_L, where_L = packed.point(
-                x_L3, state_LS, mine.to(device), self.bias, text, len(before)
+                x_L3, state_LS, mine.to(device), self.bias, text, len(before), passage.still
             )
             keep = []
             seen = zip(rows, x_L3.tolist(), y_LY.unbind(), phi_LV.unbind(), done_L, where_L, strict=True)

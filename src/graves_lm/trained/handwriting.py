@@ -56,7 +56,10 @@ class TrainedHandwriting:
         if passage.prime is not None:
             prime = prime_of(passage.prime, self.normalisation, self.alphabet)
         judge = None if passage.reader is None else self._judge(passage.reader, passage.texts)
-        encoded = Passage(symbols, passage.seed, prime, passage.first_line, passage.live, judge)
+        still = self.normalisation.still
+        encoded = Passage(
+            symbols, passage.seed, prime, passage.first_line, passage.live, reader=judge, still=still
+        )
         return self._in_data_units(sampler.events(self.network, encoded), prime is not None)
 
     def _judge(self, reader: TrainedReader, texts: Sequence[str]) -> Judge | None:

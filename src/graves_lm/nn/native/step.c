@@ -269,11 +269,11 @@ static void draw(const float *y, int64_t M, float bias, const float *race, const
 }
 
 /* A step and the drawing of the next points. The bias goes from one end of a text to the other, after the first
-   `read` characters. Of each line `drawn` gets the point, whether the text is written (φ(t, U+1) > φ(t, u) for all
-   u ≤ U), and where the window looks, counted from there. */
+   `read` characters, and each line has its share of it. Of each line `drawn` gets the point, whether the text is
+   written (φ(t, U+1) > φ(t, u) for all u ≤ U), and where the window looks, counted from there. */
 void write_point(const Network *net, Room *room, int64_t threads, int64_t lines, const float *x, const float *before,
                  float *after, const int64_t *text, const int64_t *length, int64_t U, int64_t read, float *phi, float *y,
-                 int64_t M, float from, float to, const float *race, const float *z, const float *u,
+                 int64_t M, float from, float to, const float *share, const float *race, const float *z, const float *u,
                  float (*drawn)[5])
 {
     network_step(net, room, threads, lines, x, NULL, before, after, text, length, U, phi, y);
@@ -282,7 +282,7 @@ void write_point(const Network *net, Room *room, int64_t threads, int64_t lines,
         for (int64_t v = 1; v < end; v++)
             at = phi[v] > phi[at] ? v : at;
         float bias = at > read ? from + (to - from) * (at - read) / (end - read) : from;
-        draw(y, M, bias, race, z, *u, *drawn);
+        draw(y, M, bias * *share++, race, z, *u, *drawn);
         (*drawn)[3] = end && phi[end] > phi[at];
         (*drawn)[4] = at - read;
     }
