@@ -10,7 +10,7 @@
 
 enum { BEGUN = 1, BEING_KEPT, DONE };
 enum { MOST_WORKERS = 63 };
-enum { PAUSES = 2000 }; /* of a thread without work before it sleeps: 30 to 100 µs */
+enum { PAUSES = 10000 }; /* of a thread without work before it sleeps: longer than from point to point */
 
 typedef struct {
     _Atomic int busy;
