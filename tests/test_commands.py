@@ -463,6 +463,12 @@ def test_a_checkpoint_is_needed(call):
 def test_the_packages_weights_write_without_a_checkpoint(call, monkeypatch, tmp_path):
     page = call("sample", "text=Hi", "sampler.candidates=1", "sampler.retries=0", "output=hi.svg")
     assert (page.status, page.out) == (0, "hi.svg\n")
+    for given, reason in (
+        ("hand=1000", "hand=1000: there are "),
+        ("hand=neat", "hand=neat: a whole number"),
+        ("hand=0", "hand=0: a whole number"),
+    ):
+        assert call.refuse("sample", "text=Hi", given).startswith(reason)
     monkeypatch.setattr("graves_lm.writing.command.PRETRAINED", tmp_path)
     for given, model in (("prompt=The ", "character"), ("text=Hi", "synthesis")):
         message = call.refuse("sample", given)
@@ -592,6 +598,7 @@ def test_bias_changes_what_is_drawn(call, stroke_ckpt):
         (["output=it"], "it: handwriting is written as"),
         (["prompt=hello"], "prompt= is for model=character; this checkpoint is of model=stroke"),
         (["text=hello"], "text= is for model=synthesis; this checkpoint is of model=stroke"),
+        (["hand=2"], "hand= is for model=synthesis; this checkpoint is of model=stroke"),
         (["sampler.bias=-1"], "sampler.bias=-1: a number, at least 0"),
         (["sampler.bias=nan"], "sampler.bias=nan: a number, at least 0"),
         (["sampler.lines=0"], "sampler.lines=0: a whole number from 1"),

@@ -13,12 +13,15 @@ from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.hershey.corpus import HersheyData
 from graves_lm.data.ink.reading import read_ink
 from graves_lm.data.strokes import Normalisation, to_pen_strokes
+from graves_lm.evaluation.features import features
 from graves_lm.models.synthesis import SynthesisNetwork
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.events import Report
 from graves_lm.sampling.packed import PackedNetwork
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.trained.handwriting import TrainedHandwriting, prime_of
+from graves_lm.trained.loading import load_trained
+from graves_lm.writing.hands import BANK, hands_of
 from graves_lm.writing.page import PageSettings
 from graves_lm.writing.prime import find_prime
 from graves_lm.writing.wrap import wrap
@@ -140,8 +143,8 @@ def test_the_first_line_is_the_style_where_no_other_can_be(line, writer, written
     monkeypatch.setattr("graves_lm.writing.writer.TRIED_PEN", line)
     monkeypatch.setattr(Report, "faults", (0, 1))
     writer.write("a bad cab add a bed", width=9)
-    if line == "a bad cab":
-        assert written.pop(0)[1] == [line]
+    if line == "a bad cab":  # without a bias, and with the sampler's
+        assert [written.pop(0)[1], written.pop(0)[1]] == [[line], [line]]
     assert written == [(0, ["a bad cab"], None), (1, ["add a bed"], "a bad cab")]
 
 
@@ -178,6 +181,84 @@ def test_the_hidden_line_is_drawn_once_for_a_seed_settings_and_weights(writer, w
             assert [hidden(), hidden()] == [1, 0]
         finally:
             weight.copy_(kept)
+
+
+def test_a_network_that_the_hands_do_not_serve_draws_its_own(writer, written, monkeypatch):
+    """Hand 5 is the line that seed 5 would follow, drawn without a bias."""
+    monkeypatch.setattr("graves_lm.writing.writer.TRIED_PEN", "a bad cab")
+    monkeypatch.setattr(Report, "faults", (0, 0))
+    writer = Writer(writer.trained)
+    sampler = SynthesisSampler(bias=3.0)
+    line = writer.hand(sampler, seed=1, number=5)
+    assert np.array_equal(line.strokes, writer.hand(sampler, seed=5).strokes)
+    assert np.array_equal(line.strokes, writer.hand(SynthesisSampler(), seed=5).strokes)
+    assert not np.array_equal(line.strokes, writer.hand(sampler, seed=1).strokes)
+    pages = [writer.write("add", hand=hand, seed=1, sampler=sampler) for hand in (5, 5, None)]
+    expected = writer.write("add", prime=line, seed=1, sampler=sampler).strokes[0]
+    assert [np.array_equal(page.strokes[0], expected) for page in pages] == [True, True, False]
+
+
+@pytest.fixture
+def three_hands(writer, tmp_path, monkeypatch):
+    """A bank that serves the network of these tests."""
+    lines = [make_line(f"hand {n}", 40 + n, text) for n, text in enumerate(("bad cab", "a bed", "dead bead"))]
+    bank = json.loads(write_ink(tmp_path / "hands.json", lines).read_text())
+    bank["normalisation"] = writer.trained.normalisation.to_plain()
+    (tmp_path / "hands.json").write_text(json.dumps(bank))
+    monkeypatch.setattr("graves_lm.writing.hands.BANK", tmp_path / "hands.json")
+    return read_ink(tmp_path / "hands.json")[0]
+
+
+def test_hands_are_chosen_by_number_or_by_the_seed(writer, three_hands):
+    for hand, seed, expected in ((1, 0, 0), (3, 0, 2), (None, 0, 0), (None, 2, 2), (None, 4, 1), (2, 4, 1)):
+        page = writer.write("add a bed", hand=hand, seed=seed, width=5)
+        primed = writer.write("add a bed", prime=three_hands[expected], seed=seed, width=5)
+        assert all(map(np.array_equal, page.strokes, primed.strokes))
+    streamed = [point for line, point in writer.stream("add", hand=2, seed=1) if line == 0]
+    assert np.array_equal(np.stack(streamed), writer.write("add", hand=2, seed=1).strokes[0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hand": 4}, "hand=4: there are 3 hands, counted from 1"),
+        ({"hand": 0}, "hand=0"),
+        ({"hand": "neat"}, "hand=neat"),
+        ({"hand": 1, "one_hand": False}, "hand=1: give either a hand, or a prime, or one_hand=false"),
+        ({"hand": 1, "prime": make_line("me", 60, "bad")}, "hand=1: give either"),
+    ],
+)
+def test_hands_that_there_are_not(writer, three_hands, settings, message):
+    for way in (writer.write, writer.stream):
+        with pytest.raises(UserError, match=message):
+            way("add", **settings)
+
+
+def test_hands_serve_networks_of_their_units_and_characters(writer, three_hands):
+    units, alphabet = writer.trained.normalisation, writer.trained.alphabet
+    served = hands_of(units, alphabet)
+    assert [line.text for line in served] == ["bad cab", "a bed", "dead bead"]
+    assert all(np.array_equal(a.strokes, b.strokes) for a, b in zip(served, three_hands, strict=True))
+    assert hands_of(Normalisation((8.0, 0.5), (42.0, 36.0)), alphabet) == ()
+    assert hands_of(units, Alphabet(" abcd")) == ()
+
+
+def test_the_hands_of_the_package():
+    """They serve its weights; they are many, small, and each is a line that could be real: of whole units,
+    with as many strokes and points as such a text takes."""
+    if not BANK.is_file():
+        pytest.skip("this package has no weights")
+    assert BANK.stat().st_size <= 300_000
+    trained = load_trained("synthesis", task="synthesis")
+    hands = hands_of(trained.normalisation, trained.alphabet)
+    assert len(hands) >= 12
+    for line in hands:
+        prime_of(line, trained.normalisation, trained.alphabet)
+        assert 10 * len(line.text) < len(line.strokes) < 75 * len(line.text)
+        assert np.array_equal(line.strokes, np.round(line.strokes))
+        assert not line.strokes.flags.writeable
+    spread = np.array([features(line.strokes) for line in hands])
+    assert len(np.unique(spread.round(6), axis=0)) == len(hands)
 
 
 @pytest.mark.parametrize("way", ["stream", "lines"])

@@ -56,6 +56,15 @@ def to_pen_strokes(strokes: ArrayLike) -> list[NDArray[np.float64]]:
     return [s for s in np.split(positions, ends) if len(s)]
 
 
+def size(strokes: ArrayLike) -> float:
+    """How large a line (T, 3) is written: the standard deviation of its points' heights about the straight
+    line fitted to them."""
+    x, y = np.cumsum(np.asarray(strokes, np.float64)[:, :2], axis=0).T
+    x, y = x - x.mean(), y - y.mean()
+    trend = x @ y / (x @ x) if x.any() else 0.0
+    return float(np.std(y - trend * x))
+
+
 @dataclass(frozen=True)
 class Normalisation:
     """Offsets to mean 0 and standard deviation 1 per axis over the training lines; the pen bit is untouched.

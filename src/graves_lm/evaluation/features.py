@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from graves_lm.data.strokes import size
+
 STEEP = np.pi / 4  # a movement of the pen counts for the slant within this angle of the vertical
 
 
@@ -45,16 +47,12 @@ def features(line: ArrayLike) -> Features:
     lean = np.arctan2(-offset[:, 0] * np.sign(offset[:, 1]), np.abs(offset[:, 1]))
     steep = np.abs(lean) <= STEEP
     slant = np.average(lean[steep], weights=way[steep]) if steep.any() else 0.0
-
-    x, y = np.cumsum(line[:, :2], axis=0).T
-    x, y = x - x.mean(), y - y.mean()
-    trend = x @ y / (x @ x) if x.any() else 0.0
     return Features(
         stroke_length=float(way.sum() / len(np.unique(stroke))),
         speed=float(speed),
         curvature=float(turn.mean()) if len(turn) else 0.0,
         slant=float(np.degrees(slant)),
-        size=float(np.std(y - trend * x)),
+        size=size(line),
     )
 
 

@@ -18,6 +18,7 @@ Rows = Annotated[int, Meta(ge=1, le=65536)]
 Steps = Annotated[int, Meta(ge=1, le=10**6)]
 Lines = Annotated[int, Meta(ge=1, le=10**7)]
 Characters = Annotated[int, Meta(ge=1, le=1000)]
+Hand = Annotated[int, Meta(ge=1, le=2**31)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 Number = Annotated[float, Meta(ge=-1e9, le=1e9)]

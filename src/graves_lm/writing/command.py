@@ -28,7 +28,7 @@ from graves_lm.writing.output import check_output
 from graves_lm.writing.prime import named_prime
 from graves_lm.writing.writer import Writer
 
-_ONLY = {"prompt": "character", "text": "synthesis", "text_file": "synthesis"}
+_ONLY = {"prompt": "character", "text": "synthesis", "text_file": "synthesis", "hand": "synthesis"}
 
 
 def run(cfg: DictConfig) -> None:
@@ -39,7 +39,7 @@ def run(cfg: DictConfig) -> None:
         raise UserError(f"seed={cfg.seed}: a whole number is needed")
     trained = load_trained(cfg.ckpt or packaged("character" if cfg.prompt else "synthesis"))
     for key, model in _ONLY.items():
-        if cfg[key] and trained.task_name != model:
+        if cfg[key] not in (None, "") and trained.task_name != model:
             raise UserError(f"{key}= is for model={model}; this checkpoint is of model={trained.task_name}")
     sampler = make_sampler(trained.config["sampler"], cfg.sampler, trained.sampler_kind)
     if isinstance(trained, TrainedText):
@@ -137,6 +137,7 @@ def write(trained: TrainedHandwriting, sampler: DrawsHandwriting, cfg: DictConfi
         seed=cfg.seed,
         width=cfg.width,
         prime=prime,
+        hand=cfg.hand,
         one_hand=cfg.one_hand,
         on_unknown=cfg.on_unknown,
         page=page,

@@ -14,21 +14,24 @@ from graves_lm.runtime.errors import UserError
 from graves_lm.runtime.memory import give_back_free_memory
 from graves_lm.sampling.events import Event, PenPoint, Report, in_order, whole_lines
 from graves_lm.sampling.protocols import DrawsHandwriting, require
+from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.settings import declared
-from graves_lm.settings.kinds import OnUnknown, Seed, Width
+from graves_lm.settings.kinds import Hand, OnUnknown, Seed, Width
 from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting, stroke_line
 from graves_lm.trained.loading import load_trained, packaged_reader
 from graves_lm.trained.reader import TrainedReader
 from graves_lm.trained.samplers import make_sampler
+from graves_lm.trained.size_kept import remembered, settings_key, weights_key
+from graves_lm.writing.hands import chosen, hands_of
 from graves_lm.writing.handwriting import Handwriting
 from graves_lm.writing.page import PageSettings, WrittenLine
 from graves_lm.writing.prime import named_prime
 from graves_lm.writing.wrap import TextLine, wrap
 
 TRIED_PEN = "the man and his house"
-"""Letters that every network of English has seen often: what is written to find a hand."""
+"""Letters that every network of English has seen often: what is written to find a hand of its own."""
 _TRIED_NUMBER = 2**40  # that line's, beyond all others', for its random numbers
-_HANDS = 16  # that a writer keeps
+_HANDS = 16  # of them that a writer keeps
 
 
 class Writer:
@@ -43,7 +46,7 @@ class Writer:
 
     def __init__(self, trained: TrainedHandwriting):
         self.trained = trained
-        self._tried: dict[Any, tuple[StrokeLine, Report]] = {}
+        self._tried: dict[Any, StrokeLine | None] = {}
 
     @declared()
     def write(
@@ -53,6 +56,7 @@ class Writer:
         seed: Seed = 0,
         width: Width | None = None,
         prime: StrokeLine | None = None,
+        hand: Hand | None = None,
         one_hand: bool = True,
         on_unknown: OnUnknown = "error",
         page: PageSettings | None = None,
@@ -66,7 +70,9 @@ class Writer:
             seed: the same one gives the same handwriting.
             width: characters per line; None: as many as the page holds in a hand of common size.
             prime: a line whose writer's style is taken on; None: the sampler's, where it names a file.
-            one_hand: without a prime, let all lines follow one that is not shown, see `hand`.
+            hand: the number of a hand of the package's, or, for a network that they do not serve, of one
+                that it draws itself; None: the seed chooses. See `hand`.
+            one_hand: without a prime, let all lines follow that hand.
             on_unknown: "error", "skip" or "replace", see `Alphabet.spell`.
             page: paper, margins, pen; None: as the defaults say.
             sampler: what samples; None: the one the network was trained with, and `settings` (bias=0.5,
@@ -78,7 +84,7 @@ class Writer:
         """
         page = page or PageSettings()
         sampler = self._sampler(sampler, settings)
-        prime = prime or self._named_prime(sampler, on_unknown)
+        prime = self._style_of(prime, sampler, hand, one_hand, seed, on_unknown)
         wrapped = list(
             wrap(self.trained.alphabet.spell(text, on_unknown), page.characters if width is None else width)
         )
@@ -98,6 +104,7 @@ class Writer:
         seed: Seed = 0,
         width: Width | None = None,
         prime: StrokeLine | None = None,
+        hand: Hand | None = None,
         one_hand: bool = True,
         on_unknown: OnUnknown = "error",
         sampler: DrawsHandwriting | None = None,
@@ -111,7 +118,7 @@ class Writer:
         UserError as `write` does.
         """
         sampler = self._sampler(sampler, settings)
-        prime = prime or self._named_prime(sampler, on_unknown)
+        prime = self._style_of(prime, sampler, hand, one_hand, seed, on_unknown)
         wrapped = wrap(self.trained.alphabet.spell(text, on_unknown), width or PageSettings().characters)
         drawn = self.events(iter(list(wrapped)), sampler, seed, prime, one_hand, live=True)
         return (
@@ -170,30 +177,38 @@ class Writer:
         finally:  # also of who is no longer asked for points
             give_back_free_memory()
 
-    def hand(self, sampler: DrawsHandwriting, seed: int) -> StrokeLine | None:
-        """A line of common letters, (T, 3) in data units, for others to take on its style.
+    def hand(self, sampler: DrawsHandwriting, seed: int, number: int | None = None) -> StrokeLine | None:
+        """A line, (T, 3) in data units, whose style others are to take on.
 
-        Rare letters at the beginning of a text would make a poor prime, and all lines after it poor. None
-        where the network has not learned these letters, or does not write them without fault. It is sampled
-        once for a seed and the sampler's settings, and kept as long as the weights are the same.
+        Rare letters at the beginning of a text would make a poor prime, and all lines after it poor. So it is
+        one of the package's hands: hand `number`, or that of the seed. A network that they do not serve (see
+        `writing.hands`) draws a line of common letters, `number` or else `seed` being its seed: without a
+        bias, where hands differ most, or, if that has faults, as the sampler draws. None where it has not
+        learned these letters, or does not write them without fault. It is sampled once for a seed and the
+        sampler's settings, and kept as long as the weights are the same.
+
+        Raises UserError for a number that there is not.
         """
-        if not set(TRIED_PEN) <= set(self.trained.alphabet.characters):
+        trained = self.trained
+        if hands := hands_of(trained.normalisation, trained.alphabet):
+            return chosen(hands, number, seed)
+        if not set(TRIED_PEN) <= set(trained.alphabet.characters):
             return None
-        weights = tuple(
-            (w.data_ptr(), 0 if w.is_inference() else w._version) for w in self.trained.network.parameters()
-        )
-        settings = repr(getattr(sampler, "__dict__", sampler))
-        key = (TRIED_PEN, seed, type(sampler), settings, weights)
-        if key not in self._tried:
-            reader = reader_for(sampler)
-            passage = TextPassage([TRIED_PEN], seed, first_line=_TRIED_NUMBER, reader=reader)
-            ((line, report),) = self.trained.write(sampler, passage)
-            line.strokes.setflags(write=False)
-            if len(self._tried) == _HANDS:
-                del self._tried[next(iter(self._tried))]
-            self._tried[key] = line, report
-        line, report = self._tried[key]
-        return None if any(report.faults) else line
+        drawn_by = seed if number is None else number
+        key = (TRIED_PEN, drawn_by, settings_key(sampler), weights_key(trained.network))
+        line: StrokeLine | None = remembered(self._tried, key, lambda: self._try(sampler, drawn_by), _HANDS)
+        return line
+
+    def _try(self, sampler: DrawsHandwriting, seed: int) -> StrokeLine | None:
+        """`TRIED_PEN` without faults, if that can be."""
+        unbiased = [sampler.at_bias(0.0)] if isinstance(sampler, SynthesisSampler) else []
+        for one in (*unbiased, sampler):
+            passage = TextPassage([TRIED_PEN], seed, first_line=_TRIED_NUMBER, reader=reader_for(one))
+            ((line, report),) = self.trained.write(one, passage)
+            if not any(report.faults):
+                line.strokes.setflags(write=False)
+                return line
+        return None
 
     @staticmethod
     def _style(events: Iterable[Event], passage: TextPassage) -> StrokeLine | None:
@@ -210,11 +225,26 @@ class Writer:
         require(sampler, DrawsHandwriting)
         return sampler
 
-    def _named_prime(self, sampler: DrawsHandwriting, on_unknown: OnUnknown) -> StrokeLine | None:
+    def _style_of(
+        self,
+        prime: StrokeLine | None,
+        sampler: DrawsHandwriting,
+        hand: int | None,
+        one_hand: bool,
+        seed: int,
+        on_unknown: OnUnknown,
+    ) -> StrokeLine | None:
+        """The line that `write` and `stream` take the style of: a prime, or a hand that is asked for."""
+
         def spelled(text: str) -> str:
             return self.trained.alphabet.spell(text, on_unknown, "sampler.prime_text")
 
-        return named_prime(sampler, spelled)
+        prime = prime or named_prime(sampler, spelled)
+        if hand is None:
+            return prime
+        if prime is not None or not one_hand:
+            raise UserError(f"hand={hand}: give either a hand, or a prime, or one_hand=false")
+        return self.hand(sampler, seed, hand)
 
 
 def reader_for(sampler: DrawsHandwriting) -> TrainedReader | None:

@@ -1,0 +1,190 @@
+"""The package's hands: how they are made, and how much what is written in them varies.
+
+    python benchmarks/hands.py make [--seed 0] [--candidates 72] [--hands 24] [--reader CKPT]
+    python benchmarks/hands.py measure --source IAM [--draws 20] [--bias 0.75] [--reader CKPT]
+
+`make` lets the network draw a text many times, with hardly a bias. Of the lines without faults that are no
+outliers it takes the middle one, and then again and again the one whose style is furthest from those taken
+(slant, size, speed, stroke length and curvature, each over its standard deviation). A hand is kept if what is
+written in it has no faults; with a reader, if both can be read, too. Writes pretrained/hands.json beside the
+weights, and docs/pictures/hands.png.
+
+`measure` draws one text with so many seeds, with the default settings, and takes a line each of as many
+writers of IAM-OnDB's validation: the standard deviation of each feature over the lines, and of the drawn ones
+over the writers'; with a reader, the character error rate. A table, and benchmarks/results/hands.json, which
+is printed as last line.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from report import report
+
+from graves_lm.data.iam.corpus import IamData
+from graves_lm.data.strokes import StrokeLine
+from graves_lm.evaluation.features import Features, features
+from graves_lm.rendering.png import strokes_to_png
+from graves_lm.rendering.points import strokes_to_json
+from graves_lm.runtime.files import write
+from graves_lm.sampling.events import whole_lines
+from graves_lm.sampling.passage import Passage
+from graves_lm.sampling.synthesis import SynthesisSampler
+from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting, prime_of
+from graves_lm.trained.loading import load_trained
+from graves_lm.writing.hands import BANK
+from graves_lm.writing.writer import Writer
+
+SHOWN = "the man by the house and sea"
+"""Letters that are common, and among them tall ones, deep ones and round ones."""
+TRIED = "many of them wanted to go"
+"""What is written in a hand to see whether it does as a prime."""
+DRAWN = "the quiet garden was full of light"
+"""What is written in all hands to see how they differ."""
+LOW_BIAS, BIAS = 0.25, 0.75
+LEGIBLE = 0.05  # the largest character error rate of a line in a hand that is kept
+OUTLIER = 2.5  # standard deviations from the middle
+PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "hands.png"
+
+
+def error_rate(lines: Sequence[Any], texts: Sequence[str], reader: Any) -> float:
+    """Of what the reader reads: errors over characters, spaces aside."""
+    from graves_lm.evaluation.reading import ReadLine, error_rates
+
+    return error_rates(list(map(ReadLine, texts, reader.read(lines))))["cer"]
+
+
+# --- make -----------------------------------------------------------------------------------------
+
+
+def furthest_first(points_NF: NDArray[np.float64]) -> list[int]:
+    """All numbers of the points: the middle one, then each time the one furthest from all before it."""
+    order = [int(np.abs(points_NF - np.median(points_NF, axis=0)).sum(1).argmin())]
+    distance_N = np.linalg.norm(points_NF - points_NF[order[0]], axis=1)
+    while len(order) < len(points_NF):
+        order.append(int(distance_N.argmax()))
+        distance_N = np.minimum(distance_N, np.linalg.norm(points_NF - points_NF[order[-1]], axis=1))
+    return order
+
+
+def candidates(trained: TrainedHandwriting, count: int, seed: int) -> list[StrokeLine]:
+    """Lines in hands of the network's own, without faults and outliers, in the order of `furthest_first`."""
+    drawn = trained.write(
+        SynthesisSampler(bias=LOW_BIAS, batch_size=count), TextPassage([SHOWN] * count, seed)
+    )
+    lines = [line for line, found in drawn if not any(found.faults)]
+    style_NF = np.array([features(line.strokes) for line in lines])
+    style_NF = (style_NF - np.median(style_NF, axis=0)) / style_NF.std(axis=0)
+    usual = np.flatnonzero((np.abs(style_NF) < OUTLIER).all(axis=1))
+    print(f"{count} lines drawn, {len(lines)} without faults, {len(usual)} of them no outliers")
+    return [lines[usual[i]] for i in furthest_first(style_NF[usual])]
+
+
+def does(trained: TrainedHandwriting, line: StrokeLine, seed: int, reader: Any) -> bool:
+    """Whether a hand, and what is written in it without faults, can be read. Size does not matter here."""
+    if reader is not None and error_rate([line.strokes], [SHOWN], reader) > LEGIBLE:
+        return False
+    prime = prime_of(line, trained.normalisation, trained.alphabet)
+    passage = Passage([trained.alphabet.encode(TRIED).tolist()], seed, prime)
+    (drawn,) = whole_lines(SynthesisSampler(bias=BIAS).events(trained.network, passage))
+    if any(drawn.report.faults):
+        return False
+    strokes = trained.normalisation.invert(np.array(drawn.points, np.float32))
+    return reader is None or error_rate([strokes], [TRIED], reader) <= LEGIBLE
+
+
+def make(args: argparse.Namespace, trained: TrainedHandwriting, reader: Any) -> None:
+    kept: list[StrokeLine] = []
+    for line in candidates(trained, args.candidates, args.seed):
+        if does(trained, line, args.seed, reader):
+            kept.append(line)
+            print(f"hand {len(kept)}: {describe(features(line.strokes))}", flush=True)
+        if len(kept) == args.hands:
+            break
+    document = json.loads(strokes_to_json([line.strokes for line in kept], [SHOWN] * len(kept)))
+    for hand in document["lines"]:  # whole units, as IAM-OnDB has them
+        hand["points"] = [[round(x), round(y), pen] for x, y, pen in hand["points"]]
+    document["normalisation"] = trained.normalisation.to_plain()
+    document["about"] = (
+        f"drawn by {args.ckpt}, benchmarks/hands.py make --seed {args.seed} --candidates {args.candidates} "
+        f"--hands {args.hands}{' --reader' if reader else ''}; under the licence of those weights"
+    )
+    write(BANK, json.dumps(document, separators=(",", ":")) + "\n")
+    write(PICTURE, strokes_to_png([line.strokes for line in kept]))
+    print(f"{BANK}: {len(kept)} hands, {BANK.stat().st_size:,} bytes")
+
+
+def describe(found: Features) -> str:
+    return "  ".join(f"{name} {value:.3g}" for name, value in found._asdict().items())
+
+
+# --- measure --------------------------------------------------------------------------------------
+
+
+def opened(source: str, cache_dir: str) -> Any:
+    """The lines of IAM-OnDB, prepared and open."""
+    data = IamData(source=source, cache_dir=cache_dir)
+    data.prepare()
+    data.open()
+    return data.store
+
+
+def writers(store: Any, count: int, seed: int) -> list[StrokeLine]:
+    """A validation line each of so many writers."""
+    order = np.random.default_rng(seed).permutation(store.indices("val")).tolist()
+    named = [i for i in order if store.writers[i] and len(store.texts[i]) >= 15]
+    lines = {store.writers[i]: store[i] for i in named}
+    return [lines[writer] for writer in sorted(lines)][:count]
+
+
+def measure(args: argparse.Namespace, trained: TrainedHandwriting, reader: Any) -> None:
+    writer = Writer(trained)
+    pages = [writer.write(DRAWN, seed=seed, bias=args.bias) for seed in range(args.draws)]
+    lines = [page.strokes[0] for page in pages]
+    real = writers(opened(args.source, args.cache_dir), args.draws, args.seed)
+    spread = np.array([features(line) for line in lines]).std(axis=0, ddof=1)
+    spread_real = np.array([features(line.strokes) for line in real]).std(axis=0, ddof=1)
+    print(f"{'standard deviation':20} {'drawn':>9} {'writers':>9} {'ratio':>6}")
+    for name, a, b in zip(Features._fields, spread, spread_real, strict=True):
+        print(f"{name:20} {a:9.3g} {b:9.3g} {a / b:6.2f}")
+    figures: dict[str, Any] = {
+        "ckpt": args.ckpt,
+        "bias": args.bias,
+        "draws": len(lines),
+        "writers": len(real),
+        "spread": dict(zip(Features._fields, np.round(spread / spread_real, 3).tolist(), strict=True)),
+        "with_faults": sum(bool(page.warnings) for page in pages),
+    }
+    if reader is not None:
+        figures["cer"] = round(error_rate(lines, [DRAWN] * len(lines), reader), 4)
+        print(f"character error rate {figures['cer']:.3f}")
+    if args.picture:
+        write(args.picture, strokes_to_png(lines))
+    report("hands", figures)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("work", choices=("make", "measure"))
+    parser.add_argument("--ckpt", default="synthesis")
+    parser.add_argument("--reader", help="a checkpoint of model=reader")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--candidates", type=int, default=72)
+    parser.add_argument("--hands", type=int, default=24)
+    parser.add_argument("--source", help="IAM-OnDB")
+    parser.add_argument("--cache-dir", default="data")
+    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--bias", type=float, default=BIAS)
+    parser.add_argument("--picture", type=Path)
+    args = parser.parse_args()
+    trained = load_trained(args.ckpt, task="synthesis")
+    reader = load_trained(args.reader, task="reader") if args.reader else None
+    {"make": make, "measure": measure}[args.work](args, trained, reader)
+
+
+if __name__ == "__main__":
+    main()
