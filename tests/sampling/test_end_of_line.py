@@ -95,6 +95,11 @@ def test_a_window_that_stands_still_ends_the_line_and_is_told():
     assert (end.stopped, end.stuck) == (False, 3)
 
 
+def test_a_window_may_stand_as_long_as_those_of_lines_that_went_on():
+    end = EndOfLine(9, DEFAULT)
+    assert {end.add(down(), look(3)) for _ in range(233)} == {NOT_YET}
+
+
 def test_a_window_that_stands_on_the_prime_is_said_to_stand_on_the_first_character():
     end = EndOfLine(9, EndSettings(longest_dwell=2))
     assert [end.add(down(), look(-3)) for _ in range(3)] == [NOT_YET, NOT_YET, WITH_IT]

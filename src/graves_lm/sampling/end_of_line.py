@@ -35,7 +35,7 @@ class EndSettings:
 
     points_per_character: float = 75.0
     least_cap: int = 200
-    longest_dwell: int = 120
+    longest_dwell: int = 400
     dot: int = 6
     half_left: float = 0.45
     gap: float = 1.0
