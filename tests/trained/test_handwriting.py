@@ -40,10 +40,9 @@ def trained():
 
 
 @pytest.mark.parametrize("primed", [False, True])
-def test_lines_are_the_normalised_points_in_data_units(trained, primed, monkeypatch):
+def test_lines_are_the_normalised_points_in_data_units(trained, primed):
     """Stated on whole arrays. Unprimed, the point before the first one belongs to the line; after a prime the
     pen begins with the first one. The last lifts the pen."""
-    monkeypatch.setattr(trained.size_kept, "share", lambda sampler, prime: 1.0)
     sampler = Played()
     prime = make_line("me", 60, "cab") if primed else None
     lines = trained.write(sampler, TextPassage(["ab", "ba"], 5, prime, first_line=7))
@@ -64,38 +63,23 @@ def test_lines_are_the_normalised_points_in_data_units(trained, primed, monkeypa
     assert asked.still == pytest.approx(NORM.apply([[0, 0, 0]])[0, :2].tolist())
 
 
-class Echo:
-    """A sampler that repeats the strokes of the prime, each coordinate `share` times as large."""
-
-    batch_size = 64
-
-    def __init__(self, share, stopped=True):
-        self.share, self.stopped = share, stopped
-
-    def events(self, network, passage):
-        point_T3 = NORM.invert(passage.prime.point_T3.numpy()) * (self.share, self.share, 1)
-        for line, text in enumerate(passage.texts):
-            for point in NORM.apply(point_T3).tolist():
-                yield PenPoint(line, tuple(point))
-            yield LineDone(line, Report(len(point_T3), torch.ones(len(text)), self.stopped, -1.0))
-
-
-@pytest.mark.parametrize("share", [0.5, 0.75, 1.3])
-def test_lines_are_as_large_as_their_prime(trained, share):
-    prime = make_line("me", 60, "cab")
-    ((line, _),) = trained.write(Echo(share), TextPassage(["ab"], prime=prime))
-    np.testing.assert_allclose(line.strokes[1:, :2], prime.strokes[1:, :2], rtol=1e-3, atol=0.02)
-    heights = (np.cumsum(s[:, 1].astype(float)) for s in (line.strokes, prime.strokes))
-    fitted = [y - np.polyval(np.polyfit(np.cumsum(prime.strokes[:, 0]), y, 1), 0) for y in heights]
-    assert np.ptp(fitted[0]) == pytest.approx(np.ptp(fitted[1]), rel=1e-3)
-
-
-@pytest.mark.parametrize(("share", "stopped"), [(0.5, False), (0.01, True), (100.0, True)])
-def test_a_size_that_says_nothing_changes_nothing(trained, share, stopped):
-    """No line came to its end, or what was written is no writing in the prime's style."""
-    prime = make_line("me", 60, "cab")
-    ((line, _),) = trained.write(Echo(share, stopped), TextPassage(["ab"], prime=prime))
-    np.testing.assert_allclose(line.strokes[1:, :2], share * prime.strokes[1:, :2], rtol=1e-3, atol=0.02)
+@pytest.mark.parametrize(
+    ("bias", "share"), [(0.0, 0.905), (0.5, 0.79), (0.75, 0.7675), (9.0, 0.745), ((0.0, 1.0), 0.79)]
+)
+def test_lines_after_a_prime_are_magnified_by_what_a_bias_takes(trained, bias, share):
+    plain, biased = Played(), Played()
+    biased.bias = bias
+    drawn = [
+        [line.strokes for line, _ in trained.write(sampler, TextPassage(["ab", "ba"], 5, prime))]
+        for sampler, prime in ((plain, make_line("me", 60, "cab")), (biased, make_line("me", 60, "cab")))
+    ]
+    for own, magnified in zip(*drawn, strict=True):
+        np.testing.assert_allclose(magnified[:, :2] * share, own[:, :2], rtol=1e-5)
+        assert np.array_equal(magnified[:, 2], own[:, 2])
+    unprimed = [
+        trained.write(sampler, TextPassage(["ab", "ba"]))[0][0].strokes for sampler in (plain, biased)
+    ]
+    assert np.array_equal(*unprimed)
 
 
 def test_a_point_is_given_when_the_next_one_is_drawn(trained):

@@ -16,7 +16,7 @@ from graves_lm.sampling.passage import Judge, Passage, Prime, Verdict
 from graves_lm.sampling.protocols import DrawsHandwriting
 from graves_lm.trained.lines import to_line
 from graves_lm.trained.reader import TrainedReader
-from graves_lm.trained.size_kept import SizeKept
+from graves_lm.trained.size_kept import size_kept
 
 TextPassage = Passage[str, StrokeLine]
 """A passage as people give it."""
@@ -45,15 +45,14 @@ class TrainedHandwriting:
     ):
         self.network, self.normalisation, self.alphabet = network, normalisation, alphabet
         self.config = config
-        self.size_kept = SizeKept(network, normalisation)
 
     def events(self, sampler: DrawsHandwriting, passage: TextPassage) -> Iterator[Event]:
         """The passage's lines as `sampler` draws them, in data units.
 
-        After a prime they are as large as it: see `trained.size_kept`. A line begins where the pen does and
-        ends with the pen lifted. Each of its points is given when the
-        next one is sampled: only then is it known not to be the last. Raises UserError, before it returns,
-        for an empty text, a character that was not learned, and an unusable prime.
+        After a prime they are about as large as it (`trained.size_kept`). A line begins where the pen does
+        and ends with the pen lifted. Each of its points is given when the next one is sampled: only then is
+        it known not to be the last. Raises UserError, before it returns, for an empty text, a character that
+        was not learned, and an unusable prime.
         """
         symbols, prime = [self.alphabet.encode(text).tolist() for text in passage.texts], None
         if passage.prime is not None:
@@ -64,7 +63,7 @@ class TrainedHandwriting:
             symbols, passage.seed, prime, passage.first_line, passage.live, reader=judge, still=still
         )
         drawn = self._in_data_units(sampler.events(self.network, encoded), prime is not None)
-        return drawn if prime is None else self._as_large(drawn, sampler, prime)
+        return drawn if prime is None else _magnified(drawn, 1 / size_kept(sampler))
 
     def _judge(self, reader: TrainedReader, texts: Sequence[str]) -> Judge | None:
         """The reader as samplers take it; None where it does not know a character of the texts."""
@@ -81,15 +80,6 @@ class TrainedHandwriting:
         """Each text as a line of handwriting in data units, and how well it went: all of `events`."""
         lines = sorted(whole_lines(self.events(sampler, passage)), key=lambda line: line.line)
         return [(stroke_line(line, passage), line.report) for line in lines]
-
-    def _as_large(self, events: Iterable[Event], sampler: DrawsHandwriting, prime: Prime) -> Iterator[Event]:
-        """The lines in the size of their prime."""
-        share = self.size_kept.share(sampler, prime)
-        for event in events:
-            if isinstance(event, PenPoint):
-                dx, dy, up = event.point
-                event = event._replace(point=(dx / share, dy / share, up))
-            yield event
 
     def _in_data_units(self, events: Iterable[Event], primed: bool) -> Iterator[Event]:
         (mean_x, mean_y), (std_x, std_y) = self.normalisation.mean, self.normalisation.std
@@ -109,6 +99,14 @@ class TrainedHandwriting:
                 continue
             yield PenPoint(line, last.get(line, (0.0, 0.0, 0.0)))  # else it begins with the point before this
             last[line] = (dx * std_x + mean_x, dy * std_y + mean_y, up)
+
+
+def _magnified(events: Iterable[Event], factor: float) -> Iterator[Event]:
+    for event in events:
+        if isinstance(event, PenPoint):
+            dx, dy, up = event.point
+            event = event._replace(point=(factor * dx, factor * dy, up))
+        yield event
 
 
 def stroke_line(line: WholeLine, passage: TextPassage) -> StrokeLine:

@@ -21,7 +21,6 @@ from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting, strok
 from graves_lm.trained.loading import load_trained, packaged_reader
 from graves_lm.trained.reader import TrainedReader
 from graves_lm.trained.samplers import make_sampler
-from graves_lm.trained.size_kept import remembered, settings_key, weights_key
 from graves_lm.writing.hands import chosen, hands_of
 from graves_lm.writing.handwriting import Handwriting
 from graves_lm.writing.page import PageSettings, WrittenLine
@@ -195,9 +194,17 @@ class Writer:
         if not set(TRIED_PEN) <= set(trained.alphabet.characters):
             return None
         drawn_by = seed if number is None else number
-        key = (TRIED_PEN, drawn_by, settings_key(sampler), weights_key(trained.network))
-        line: StrokeLine | None = remembered(self._tried, key, lambda: self._try(sampler, drawn_by), _HANDS)
-        return line
+        weights = tuple(
+            (w.data_ptr(), 0 if w.is_inference() else w._version) for w in trained.network.parameters()
+        )
+        settings = repr(getattr(sampler, "__dict__", sampler))
+        key = (TRIED_PEN, drawn_by, type(sampler), settings, weights)
+        if key not in self._tried:
+            line = self._try(sampler, drawn_by)
+            if len(self._tried) == _HANDS:
+                del self._tried[next(iter(self._tried))]
+            self._tried[key] = line
+        return self._tried[key]
 
     def _try(self, sampler: DrawsHandwriting, seed: int) -> StrokeLine | None:
         """`TRIED_PEN` without faults, if that can be."""
