@@ -10,6 +10,7 @@ from graves_lm.settings.kinds import (
     Bias,
     Count,
     CountOrNone,
+    Hand,
     Name,
     NonNegative,
     Number,
@@ -182,6 +183,7 @@ def sample(
     text_file: Place | None,
     on_unknown: OnUnknown,
     width: Width | None,
+    hand: Hand | None,
     one_hand: bool,
     run_dir: Place,
 ) -> None: ...
