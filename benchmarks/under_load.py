@@ -9,7 +9,7 @@ benchmarks/results/under_load.json, and prints the same as last line.
     python benchmarks/under_load.py [--repeats 3] [--busy 2 4] [--only sentence] [--clone CLONE] [ARGUMENT …]
 
 `--clone` is another clone of the project whose code is measured; ARGUMENTS go to the command, such as
-ckpt=synthesis_adaptive sampler.candidates=1.
+sampler.candidates=1.
 """
 
 import argparse

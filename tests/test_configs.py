@@ -41,11 +41,13 @@ SMALL_BY_MODEL = {
     "character": ("data.length=10", "data.warm_up=5", "sampler.length=5"),
     "stroke": ("model.network.mixtures=2", "sampler.lines=2", "sampler.length=5"),
     "synthesis": ("model.network.mixtures=2", "sampler.points_per_character=1"),
+    "reader": (),
 }
 FIGURES = {
     "character": {"val/bpc", "val/perplexity", "val/error_rate"},
     "stroke": {"val/nll_per_line", "val/nll_per_point", "val/sse"},
     "synthesis": {"val/nll_per_line", "val/nll_per_point", "val/sse"},
+    "reader": {"val/cer", "val/wer", "val/nats_per_character"},
 }
 
 
@@ -137,6 +139,9 @@ def train(folder: Path, *overrides: str, model: str = "character", run_name: str
         assert 0 < record["val/bpc"] < 20
         assert record["val/perplexity"] == pytest.approx(2 ** record["val/bpc"], rel=1e-5)
         assert 0 <= record["val/error_rate"] <= 1
+    elif model == "reader":
+        assert record["val/cer"] > 0
+        assert record["val/nats_per_character"] > 0
     else:
         assert record["val/nll_per_line"] > record["val/nll_per_point"] > 0  # nothing is learned yet
         assert record["val/sse"] > 0

@@ -125,11 +125,13 @@ def settings_of(verb: str, arguments: list[str]) -> dict[str, str]:
     if "model=character,stroke" in said:  # settings of both
         return ENDS_SOON | SMALL | {"data.batch_size": "4"}
     chosen = re.search(r"\bdata=(\w+)", said)
-    pen = bool(re.search(r"(model|sweep)=(stroke|synthesis)|data=(hershey|ink)|experiment=demo", said))
+    pen = bool(re.search(r"(model|sweep)=(stroke|synthesis|reader)|data=(hershey|ink)|experiment=demo", said))
     data = chosen[1] if chosen else "hershey" if pen else "stdlib"
     if "init=stroke" in said:  # the network is as large as those weights
         return ENDS_SOON | {"data.batch_size": "2", "data.eval_batch_size": "2"}
     tiny = (SMALL_LINES if pen else SMALL_TEXT) | OF_DATA.get(data, {})
+    if "model=reader" in said:
+        tiny = {key: value for key, value in tiny.items() if not key.startswith("model.")}
     if verb == "prepare":
         return {key: value for key, value in tiny.items() if key.startswith("data.")}
     return ENDS_SOON | SMALL | tiny

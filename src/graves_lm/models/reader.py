@@ -47,7 +47,7 @@ class ReaderNetwork(nn.Module):
         symbols: Size,
         layers: Layers,
         hidden_size: Size,
-        drop: Annotated[float, Meta(ge=0, lt=1)] = 0.0,
+        drop: Annotated[float, Meta(ge=0, lt=1)] = 0.2,
         clip: Positive | None = None,
     ):
         super().__init__()
@@ -59,8 +59,9 @@ class ReaderNetwork(nn.Module):
         self.to_output = Linear(2 * hidden_size, symbols + 1)
         with torch.no_grad():
             for below, forth, back in zip(self.from_below, self.forth, self.back, strict=True):
-                biases = [cast(LSTMRecurrence, layer).initial_bias() for layer in (forth, back)]
-                cast(Linear, below).bias.copy_(torch.cat(biases))
+                parts = cast(Linear, below).bias.split(4 * hidden_size)
+                for part, layer in zip(parts, (forth, back), strict=True):
+                    part.copy_(cast(LSTMRecurrence, layer).initial_bias())
 
     def forward(self, frame_TBD: Tensor, length_B: Tensor) -> Tensor:
         """log Pr, (T, B, C + 1), blank last, float32; of lines of `length_B` frames, filled up behind."""
