@@ -25,7 +25,7 @@ OTHERWISE: dict[tuple[str, str], dict[Any, str]] = {
     **{
         ("SynthesisSampler", name): {None: CHECKPOINT}
         for name in (
-            *("candidates", "retries", "points_per_character", "longest_dwell"),
+            *("candidates", "retries", "misread", "points_per_character", "longest_dwell"),
             *("batch_size", "weights"),
         )
     },
