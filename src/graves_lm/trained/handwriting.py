@@ -72,7 +72,7 @@ class TrainedHandwriting:
 
         def judge(lines: Sequence[Tensor], symbols: Sequence[int]) -> Sequence[Verdict]:
             text = "".join(self.alphabet.characters[s] for s in symbols)
-            return reader.judge([to_line(line, self.normalisation) for line in lines], text)
+            return reader.judge([to_line(line.numpy(), self.normalisation) for line in lines], text)
 
         return judge
 
