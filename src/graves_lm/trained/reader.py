@@ -8,6 +8,7 @@ import torch
 from numpy.typing import ArrayLike
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from graves_lm.data.alphabet import Alphabet
@@ -19,6 +20,7 @@ from graves_lm.sampling.protocols import ReadsInk
 from graves_lm.trained.samplers import make_sampler
 
 _BATCH = 64  # lines read side by side
+_FRAMES = 64  # and filled up to a multiple of so many: of every new size torch's products keep some memory
 
 
 class TrainedReader:
@@ -90,10 +92,12 @@ class TrainedReader:
             yield rows, log_p_TBY, length_B
 
     def outputs(self, frames: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """log Pr, (T, B, C + 1), of lines' frames (T, D), and their lengths."""
+        """log Pr, (T, B, C + 1), of lines' frames (T, D), and their lengths. Past them it means nothing."""
         length_B = torch.tensor([len(f) for f in frames])
+        frame_TBD = pad_sequence(list(frames))
+        frame_TBD = pad(frame_TBD, (0, 0, 0, 0, 0, -len(frame_TBD) % _FRAMES))
         device = self.network.to_output.weight.device
-        return self.network(pad_sequence(list(frames)).to(device), length_B.to(device)).cpu(), length_B
+        return self.network(frame_TBD.to(device), length_B.to(device)).cpu(), length_B
 
 
 def errors(text: str, read: str) -> int:
