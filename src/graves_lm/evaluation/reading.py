@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
+from graves_lm.trained.reader import errors
+
 RESAMPLED = 1000
 """Draws of the bootstrap."""
 
@@ -29,7 +31,7 @@ class ReadLine(NamedTuple):
 
     @property
     def errors(self) -> int:
-        return Levenshtein.distance(*self.letters)
+        return errors(self.text, self.read)
 
 
 class Counts(NamedTuple):
