@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 from report import report
 
+from graves_lm.data.features import Features, features
 from graves_lm.data.iam.corpus import IamData
 from graves_lm.data.strokes import StrokeLine
-from graves_lm.evaluation.features import Features, features
 from graves_lm.rendering.png import strokes_to_png
 from graves_lm.rendering.points import strokes_to_json
 from graves_lm.runtime.files import write

@@ -18,8 +18,8 @@ import numpy as np
 from hands import error_rate, opened
 from report import report
 
+from graves_lm.data.features import Features, features
 from graves_lm.data.strokes import StrokeLine
-from graves_lm.evaluation.features import Features, features
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting
 from graves_lm.trained.loading import load_trained

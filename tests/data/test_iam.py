@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from graves_lm.data.iam import archive as iam_archive
+from graves_lm.data.iam.corpus import IamData
 from graves_lm.data.iam.reading import SPLITS, iam_key, read_iam
 from graves_lm.data.iam.repair import repair_strokes, repair_text, split_joined_lines
 from graves_lm.data.iam.report import IamReport
@@ -163,6 +164,22 @@ def test_the_key_follows_the_files_and_the_settings(tree, tmp_path):
     assert changed != key
     line_file(tree).write_text(xml(usual(77)[:1]))
     assert iam_key(tree) not in (key, changed)
+
+
+def test_lines_with_generated_words_are_added_to_the_training_lines_alone(tree, tmp_path):
+    def texts(**settings) -> dict[str, list[str]]:
+        data = IamData(source=tree, cache_dir=tmp_path, batch_size=2, **settings)
+        data.prepare()
+        data.open()
+        return {part: [data.store.texts[i] for i in data.store.indices(part)] for part in ("train", "val")}
+
+    plain, grafted, generated = texts(), texts(grafts=3), texts(generated=4)
+    assert grafted["val"] == generated["val"] == plain["val"]
+    assert grafted["train"][: len(plain["train"])] == plain["train"]
+    added = grafted["train"][len(plain["train"]) :]
+    assert len(added) == 3
+    assert all(any(t.startswith(f"{p} ") or t.endswith(f" {p}") for p in plain["train"]) for t in added)
+    assert len(generated["train"]) == len(plain["train"]) + 4
 
 
 def test_suspect_lines_are_dropped_on_request(tree):

@@ -12,10 +12,10 @@ from hydra.errors import InstantiationException
 
 from graves_lm.commands.launch import CONF
 from graves_lm.data.alphabet import Alphabet
+from graves_lm.data.features import features
 from graves_lm.data.strokes import Normalisation
 from graves_lm.evaluation import run
-from graves_lm.evaluation.features import features
-from graves_lm.evaluation.measured import Measured, compare, diversity, read
+from graves_lm.evaluation.measured import Measured, compare, diversity, read, wasserstein
 from graves_lm.evaluation.samples import choose, primed_pairs
 from graves_lm.learning.tasks.synthesis import SynthesisTask
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
@@ -181,3 +181,16 @@ def test_other_models_have_no_texts_to_write(generated, tmp_path):
     train(tmp_path / "run", generated, "trainer.max_steps=1", "trainer.limit_val_batches=1")
     with pytest.raises(UserError, match="samples=true is for model=synthesis"):
         evaluate(f"ckpt={tmp_path / 'run' / 'checkpoints' / 'best.ckpt'}", "samples=true")
+
+
+def test_the_wasserstein_distance():
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(0, 1, 500), rng.normal(0, 1, 500)
+    assert wasserstein(a, a) == 0
+    assert wasserstein(a, a + 2.5) == pytest.approx(2.5)  # a shift is its length
+    assert wasserstein(a, b) == pytest.approx(np.abs(np.sort(a) - np.sort(b)).mean())  # sizes alike
+    assert wasserstein(a, np.repeat(b, 3)) == pytest.approx(wasserstein(a, b))  # sizes differ
+    assert wasserstein([0.0], [1.0, 3.0]) == 2.0
+    n = 200_001
+    uniform = (np.arange(n) + 0.5) / n
+    assert wasserstein(uniform, 3 * uniform) == pytest.approx(1.0, rel=1e-4)  # ∫ |x − 3x| over [0, 1]

@@ -10,10 +10,10 @@ import torch
 
 import graves_lm
 from graves_lm.data.alphabet import Alphabet
+from graves_lm.data.features import features
 from graves_lm.data.hershey.corpus import HersheyData
 from graves_lm.data.ink.reading import read_ink
 from graves_lm.data.strokes import Normalisation, to_pen_strokes
-from graves_lm.evaluation.features import features
 from graves_lm.models.synthesis import SynthesisNetwork
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.events import Report

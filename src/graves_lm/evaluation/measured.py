@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from graves_lm.data.features import Features, features
 from graves_lm.data.line_batches import collate
 from graves_lm.data.strokes import StrokeLine
-from graves_lm.evaluation.features import Features, features, wasserstein
 from graves_lm.models.synthesis import Text
 from graves_lm.nn.window import WindowParameters, window_weights
 from graves_lm.sampling.events import Report
@@ -113,3 +113,11 @@ def diversity(
     values = np.array([features(line) for line in lines]).reshape(-1, repeats, len(Features._fields))
     within = np.sqrt(values.var(axis=1, ddof=1).mean(axis=0)) if repeats > 1 else np.zeros(values.shape[2])
     return float((within / other_features.std(axis=0)).mean())
+
+
+def wasserstein(a: ArrayLike, b: ArrayLike) -> float:
+    """The 1-Wasserstein distance of two collections of numbers: ∫ |F_a − F_b|, F their distributions."""
+    a_N, b_N = np.sort(np.asarray(a, np.float64)), np.sort(np.asarray(b, np.float64))
+    both: NDArray[np.float64] = np.sort(np.concatenate([a_N, b_N]))
+    below_a, below_b = (np.searchsorted(v, both[:-1], side="right") / len(v) for v in (a_N, b_N))
+    return float(np.abs(below_a - below_b) @ np.diff(both))

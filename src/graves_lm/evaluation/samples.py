@@ -38,8 +38,8 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
+from graves_lm.data.features import features
 from graves_lm.data.text_file import read_text_file
-from graves_lm.evaluation.features import features
 from graves_lm.evaluation.measured import compare, diversity, draw, read
 from graves_lm.evaluation.reading import ReadLine, characters, classes, error_rates
 from graves_lm.models.frames import has_extent

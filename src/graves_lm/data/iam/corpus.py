@@ -7,6 +7,7 @@ from typing import Any, Literal
 from graves_lm.data.hershey.corpus import made_lines
 from graves_lm.data.hershey.lines import HERSHEY_VERSION, HersheyLines
 from graves_lm.data.iam.archive import locate
+from graves_lm.data.iam.grafts import GRAFTS_VERSION, grafts
 from graves_lm.data.iam.reading import SPLITS, iam_key, read_iam
 from graves_lm.data.pen import PenCorpus, PenLines
 from graves_lm.runtime.errors import UserError
@@ -27,6 +28,8 @@ class IamData(PenCorpus):
         drop_suspect: leave out the lines of `suspect_lines.txt`, whose texts others found wrong.
         generated: lines of generated handwriting (see `hershey`) among those of the training split, where the
             characters that English prose lacks are not rare; each by a writer of its own.
+        grafts: lines of the training split that are added once more with a generated word before or behind
+            them (see `grafts`): rare characters in people's own hands, nearly.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class IamData(PenCorpus):
         split: Literal["paper", "owner"] = "paper",
         drop_suspect: bool = False,
         generated: CountOrNone = 0,
+        grafts: CountOrNone = 0,
         **settings: Any,
     ):
         super().__init__("iam", **settings)
@@ -42,7 +46,8 @@ class IamData(PenCorpus):
                 "data=iam needs data.source=DIR, the folder with IAM-OnDB's files as its owner ships them "
                 "(registration: fki.tic.heia-fr.ch/databases/iam-on-line-handwriting-database)"
             )
-        self.split, self.drop_suspect, self.generated = split, drop_suspect, generated
+        self.split, self.drop_suspect = split, drop_suspect
+        self.generated, self.grafts = generated, grafts
 
     def cache_key(self) -> Mapping[str, Any]:
         assert self.source is not None
@@ -50,8 +55,12 @@ class IamData(PenCorpus):
         for folder in (place.line_strokes, place.transcripts):
             self.refuse_cache_in(folder)
         source = iam_key(self.source, drop_suspect=self.drop_suspect)
-        key = {"data": self.name, "source": source, "split": self.split}
-        return key | ({"generated": [self.generated, HERSHEY_VERSION]} if self.generated else {})
+        key: dict[str, Any] = {"data": self.name, "source": source, "split": self.split}
+        if self.generated:
+            key["generated"] = [self.generated, HERSHEY_VERSION]
+        if self.grafts:
+            key["grafts"] = [self.grafts, GRAFTS_VERSION, HERSHEY_VERSION]
+        return key
 
     def read(self) -> PenLines:
         assert self.source is not None
@@ -60,9 +69,11 @@ class IamData(PenCorpus):
             split: list(chain.from_iterable(sets[name] for name in names))
             for split, names in SPLITS[self.split].items()
         }
+        added = grafts(splits["train"], self.grafts)
         if self.generated:
             people = HersheyLines(self.generated, writers=self.generated, characters=LENGTHS)
             splits["train"] += made_lines({"train": people})["train"]
+        splits["train"] += added
         table = f"{report.table()}\nevery line that was touched, by name: {self.cache / 'report.txt'}\n"
         about = f"IAM-OnDB, the {self.split}'s split (research use only, not to be passed on)"
         return PenLines(splits, about, table, {"report.txt": report.table() + "\n" + report.listing()})

@@ -1,12 +1,12 @@
-"""Simple features of a line of handwriting, and how far apart two collections of lines lie in one of them.
+"""Simple features of a line of handwriting.
 
-Shapes: T points of a line, N values; a line (T, 3) is (dx, dy, end of stroke) in data units, y down.
+Shapes: T points of a line; a line (T, 3) is (dx, dy, end of stroke) in data units, y down.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from graves_lm.data.strokes import size
 
@@ -54,11 +54,3 @@ def features(line: ArrayLike) -> Features:
         slant=float(np.degrees(slant)),
         size=size(line),
     )
-
-
-def wasserstein(a: ArrayLike, b: ArrayLike) -> float:
-    """The 1-Wasserstein distance of two collections of numbers: ∫ |F_a − F_b|, F their distributions."""
-    a_N, b_N = np.sort(np.asarray(a, np.float64)), np.sort(np.asarray(b, np.float64))
-    both: NDArray[np.float64] = np.sort(np.concatenate([a_N, b_N]))
-    below_a, below_b = (np.searchsorted(v, both[:-1], side="right") / len(v) for v in (a_N, b_N))
-    return float(np.abs(below_a - below_b) @ np.diff(both))

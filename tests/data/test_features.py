@@ -1,10 +1,10 @@
-"""Features of constructed lines, whose values are known, and the Wasserstein distance in closed form."""
+"""Features of constructed lines, whose values are known."""
 
 import numpy as np
 import pytest
 
+from graves_lm.data.features import features
 from graves_lm.data.strokes import from_pen_strokes
-from graves_lm.evaluation.features import features, wasserstein
 
 
 def line(*strokes):
@@ -58,16 +58,3 @@ def test_lengths_scale_and_angles_do_not():
 
 def test_a_line_of_dots_has_none():
     assert features(line([[0, 0]], [[5, 5]])) == (0, 0, 0, 0, 0)
-
-
-def test_the_wasserstein_distance():
-    rng = np.random.default_rng(1)
-    a, b = rng.normal(0, 1, 500), rng.normal(0, 1, 500)
-    assert wasserstein(a, a) == 0
-    assert wasserstein(a, a + 2.5) == pytest.approx(2.5)  # a shift is its length
-    assert wasserstein(a, b) == pytest.approx(np.abs(np.sort(a) - np.sort(b)).mean())  # sizes alike
-    assert wasserstein(a, np.repeat(b, 3)) == pytest.approx(wasserstein(a, b))  # sizes differ
-    assert wasserstein([0.0], [1.0, 3.0]) == 2.0
-    n = 200_001
-    uniform = (np.arange(n) + 0.5) / n
-    assert wasserstein(uniform, 3 * uniform) == pytest.approx(1.0, rel=1e-4)  # ∫ |x − 3x| over [0, 1]
