@@ -276,6 +276,19 @@ def test_what_a_reader_cannot_confirm_is_kept_and_named(network):
     assert torch.equal(torch.tensor(line.points), seen[4])
 
 
+@pytest.mark.parametrize("sampler", [SynthesisSampler(), SynthesisSampler(retries=2)])
+def test_what_a_reader_finds_too_much_is_left_out(network, sampler):
+    seen: list[torch.Tensor] = []
+
+    def judge(lines, symbols):
+        seen.extend(lines)
+        return [Verdict("", 0, 1.0, surplus=3) for _ in lines]
+
+    (line,) = whole_lines(sampler.events(network, SymbolPassage([[1, 2]], seed=2, reader=judge)))
+    assert torch.equal(torch.tensor(line.points), seen[0][:-3])
+    assert line.report.points == len(line.points)
+
+
 def test_a_live_passage_asks_no_reader(network):
     def judge(lines, symbols):
         raise AssertionError

@@ -36,12 +36,18 @@ class Passage(Generic[Words, Style]):
 
 
 class Verdict(NamedTuple):
-    """How a reader finds a line: what it reads, how many characters differ from the text that was to be
-    written, spaces aside, and −log Pr(text | line)."""
+    """How a reader finds a line.
+
+    read: what it reads.
+    errors: how many characters differ from the text that was to be written, spaces aside.
+    nats: −log Pr(text | line).
+    surplus: points at the line's end that are none of the text's, and were left out of what was read.
+    """
 
     read: str
     errors: int
     nats: float
+    surplus: int = 0
 
 
 Judge = Callable[[Sequence[Tensor], Sequence[int]], Sequence[Verdict]]

@@ -111,14 +111,14 @@ class SynthesisSampler:
     def events(self, network: SynthesisNetwork, passage: SymbolPassage) -> Iterator[Event]:
         """The passage's lines, up to `batch_size` side by side, a point of each at a time.
 
-        With several candidates or retries all points of a line come when it is chosen; of a live passage the
-        first candidate is sampled, and not again where it has faults. After a prime, points come from where
-        the pen begins with the text. Raises UserError for an empty text.
+        With a reader, several candidates or retries all points of a line come when it is chosen; of a live
+        passage the first candidate is sampled, and not again where it has faults. After a prime, points come
+        from where the pen begins with the text. Raises UserError for an empty text.
         """
         if any(len(text) == 0 for text in passage.texts):
             raise UserError("the text is empty: give at least one character")
         packed = for_drawing(network, self.weights)
-        if passage.live or not self.chooses:
+        if passage.live or not (self.chooses or passage.reader):
             return self._draw(network, packed, passage, [_Try(line, 0) for line in range(len(passage.texts))])
         return self._chosen(network, packed, passage)
 
@@ -153,14 +153,16 @@ class SynthesisSampler:
             return [Candidate(line, None) for line in lines]
         verdicts = judge([torch.tensor(line.points) for line in lines], text)
         return [
-            Candidate(
-                line._replace(report=replace(line.report, misread=verdict.read))
-                if verdict.errors > self.misread * len(text)
-                else line,
-                verdict,
-            )
+            Candidate(self._as_judged(line, len(text), verdict), verdict)
             for line, verdict in zip(lines, verdicts, strict=True)
         ]
+
+    def _as_judged(self, line: WholeLine, characters: int, verdict: Verdict) -> WholeLine:
+        """The line without what is none of its text, and in its report what is read, where that is too far
+        from it."""
+        points = line.points[: len(line.points) - verdict.surplus]
+        misread = verdict.read if verdict.errors > self.misread * characters else None
+        return line._replace(points=points, report=replace(line.report, points=len(points), misread=misread))
 
     def _draw(
         self,

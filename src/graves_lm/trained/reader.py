@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
+from unicodedata import decomposition
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor
 from torch.nn.functional import pad
@@ -21,6 +22,9 @@ from graves_lm.trained.samplers import make_sampler
 
 _BATCH = 64  # lines read side by side
 _FRAMES = 64  # and filled up to a multiple of so many: of every new size torch's products keep some memory
+_SURPLUS = 2  # strokes at the end of a line that may be too many
+_NOTHING = 0.2  # nats by which the text may get less likely without a stroke that is none of it
+_MARK = 1.0  # and by which it must get likelier without what may be the dot of an i, or a bar
 
 
 class TrainedReader:
@@ -63,10 +67,29 @@ class TrainedReader:
         return texts
 
     def judge(self, lines: Sequence[ArrayLike], text: str) -> list[Verdict]:
-        """How well each of some lines (T, 3) can be read as `text`, whose characters it must know.
+        """How well each of some lines (T, 3) can be read as `text`, of characters that it knows.
 
-        Of a line without any extent nothing is read.
+        A stroke at the end for which the pen has gone back, and without which a line is read no worse, is
+        none of the text's: it is not counted, and neither is one more before it
+        (docs/adr/0028-surplus-strokes.md). Of a line without any extent nothing is read.
         """
+        ink = [np.asarray(line, np.float32) for line in lines]
+        verdicts = self._verdicts(ink, text)
+        gain = _MARK if takes_late_marks(text) else -_NOTHING
+        left = list(range(len(ink)))
+        for _ in range(_SURPLUS):
+            whole = {i: ink[i][: len(ink[i]) - verdicts[i].surplus] for i in left}
+            shorter = {i: line[:n] for i, line in whole.items() if (n := _before_a_late_stroke(line)) > 0}
+            left = []
+            found = self._verdicts(list(shorter.values()), text)
+            for (i, line), verdict in zip(shorter.items(), found, strict=True):
+                if verdict.nats < verdicts[i].nats - gain:
+                    verdicts[i] = verdict._replace(surplus=len(ink[i]) - len(line))
+                    left.append(i)
+        return verdicts
+
+    def _verdicts(self, lines: Sequence[ArrayLike], text: str) -> list[Verdict]:
+        """Of whole lines."""
         verdicts = [Verdict("", len(text), float("inf"))] * len(lines)
         written = [i for i, line in enumerate(lines) if has_extent(line)]
         decoder = make_sampler(self.config["sampler"], {}, ReadsInk)
@@ -104,3 +127,17 @@ def errors(text: str, read: str) -> int:
     """The least number of characters to be replaced, left out or put in to make one of the other, spaces
     aside: where a word ends is not seen in its letters."""
     return Levenshtein.distance(text.replace(" ", ""), read.replace(" ", ""))
+
+
+def takes_late_marks(text: str) -> bool:
+    """Whether the last word has a character whose dot, bar or accent may come when the word is done."""
+    return any(c in "fijtx?!:;" or decomposition(c) for c in (text.split() or [""])[-1])
+
+
+def _before_a_late_stroke(line: NDArray[Any]) -> int:
+    """How many points of a line (T, 3) come before its last stroke, if that adds nothing on the right."""
+    ends = np.flatnonzero(line[:-1, 2] > 0.5)
+    if len(ends) == 0:
+        return 0
+    before, x_T = int(ends[-1]) + 1, np.cumsum(line[:, 0])
+    return before if x_T[before:].max() <= x_T[:before].max() else 0
