@@ -62,7 +62,7 @@ def drawn_points(network: SynthesisNetwork, texts: list[list[int]], weights: str
 def packed_points(network: SynthesisNetwork, texts: list[list[int]]) -> Iterator[None]:
     text, packed = Text.of(texts), PackedNetwork(network)
     state_BS, x_B3 = packed.pack(*network.initial_state(len(texts))), torch.zeros(len(texts), 3)
-    for noise in point_noise(MIXTURES, list(range(len(texts)))):
+    for noise in point_noise(MIXTURES, [(0, n) for n in range(len(texts))]):
         x_B3, state_BS, *_ = packed.point(x_B3, state_BS, noise, text=text)
         yield
 
@@ -70,7 +70,7 @@ def packed_points(network: SynthesisNetwork, texts: list[list[int]]) -> Iterator
 def plain_points(network: SynthesisNetwork, texts: list[list[int]]) -> Iterator[None]:
     B, text = len(texts), Text.of(texts)
     state, x_B3 = network.initial_state(B), torch.zeros(B, 3)
-    for noise in point_noise(MIXTURES, list(range(B))):
+    for noise in point_noise(MIXTURES, [(0, n) for n in range(B)]):
         distribution, state, phi_BV = network.step(x_B3, text, state)
         past_the_end(phi_BV, text).tolist()
         x_B3 = distribution.point(*noise)

@@ -31,7 +31,7 @@ def drawn(packed: PackedNetwork, network: SynthesisNetwork, rows: list[int], thr
     packed.kernel.most_threads = threads
     text, x_B3, made = Text.of([TEXTS[row] for row in rows]), torch.zeros(len(rows), 3), []
     state_BS = packed.pack(*network.initial_state(len(rows)))
-    for _, noise in zip(range(POINTS), point_noise(M, rows), strict=False):
+    for _, noise in zip(range(POINTS), point_noise(M, [(0, n) for n in rows]), strict=False):
         x_B3, state_BS, y_BY, _, done, where = packed.point(x_B3, state_BS, noise, (0.2, 0.9), text)
         made.append(torch.cat([x_B3, state_BS, y_BY, torch.tensor([done, where]).T], dim=1))
     return torch.stack(made)

@@ -103,7 +103,7 @@ def test_a_drawn_point_is_the_distributions(path, read):
     spread(network.stack)
     text, bias = Text.of([[1, 0, 5, 2, 2]]), (0.25, 2.0)
     packed, state, x = PackedNetwork(network), network.initial_state(1), torch.zeros(1, 3)
-    mine, noise, places = packed.pack(*state), point_noise(M, [3]), set()
+    mine, noise, places = packed.pack(*state), point_noise(M, [(3, 0)]), set()
     for _ in range(100):
         numbers = next(noise)
         with torch.no_grad():
@@ -131,7 +131,7 @@ def test_a_slow_pen_has_less_of_the_bias_and_a_resting_one_none(path, batch):
     network, still, bias = spread(SynthesisNetwork(C, 2, H, M, K)), (0.3, -0.2), 1.5
     text = TEXT.rows(torch.arange(batch))
     packed, state = PackedNetwork(network), network.initial_state(batch)
-    numbers = next(point_noise(M, list(range(batch))))
+    numbers = next(point_noise(M, [(0, n) for n in range(batch)]))
     for way, share in ((0.0, 0.0), (0.1, 0.2), (0.25, 0.5), (0.5, 1.0), (7.0, 1.0)):
         angle_B = torch.rand(batch) * 2 * math.pi
         x_B3 = torch.stack([still[0] + way * angle_B.cos(), still[1] + way * angle_B.sin(), angle_B * 0], 1)
@@ -151,7 +151,7 @@ def test_a_bias_makes_no_rest_longer(path):
         network.stack.to_output.bias.copy_(torch.tensor([9.0, *pi, *mu, *sigma, *rho]))
     packed, text = PackedNetwork(network), Text.of([[1, 2]])
     x, state, rests, leaves = torch.tensor([[*still, 0.0]]), packed.pack(*network.initial_state(1)), 0, 0
-    for numbers in islice(point_noise(2, [0]), 1500):
+    for numbers in islice(point_noise(2, [(0, 0)]), 1500):
         rested = x[0, 0] < 1
         x, state, *_ = packed.point(x, state, numbers, (2.0, 2.0), text, still=still)
         rests += int(rested)

@@ -1,5 +1,9 @@
 """The random numbers of sampled lines: each line its own, so that it is the same alone and among others.
 
+They come from a counter (Philox: J. Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011):
+number n of a line is a function of the line's key and n, the same on every machine and in every language.
+Point t of a line takes the numbers from (M + 3) t on: M of the race, two of z, one of u.
+
 Shape legend: L lines, M mixture components.
 """
 
@@ -11,6 +15,9 @@ import torch
 from torch import Tensor
 
 _BLOCK = 256  # points whose random numbers are made together
+
+Key = tuple[int, int]
+"""Of a line, two words of 64 bits: the seed, and the line's place."""
 
 
 class Noise(NamedTuple):
@@ -28,19 +35,21 @@ class Noise(NamedTuple):
         return Noise(*(n[lines] for n in self))
 
 
-def line_seed(seed: int, *place: int) -> int:
-    """The seed of one line's random numbers: of `seed` and the line's place, unrelated to its neighbours'."""
-    return int(
-        np.random.SeedSequence((abs(seed), int(seed < 0), *place)).generate_state(1, np.uint64)[0] >> 1
-    )
+def line_key(seed: int, line: int, candidate: int = 0) -> Key:
+    """The key of a line, or of one of its candidates."""
+    return seed % 2**64, line % 2**32 << 32 | candidate % 2**32
 
 
-def point_noise(mixtures: int, seeds: Sequence[int]) -> Iterator[Noise]:
-    """The random numbers of lines with these seeds, point after point without end."""
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+def point_noise(mixtures: int, keys: Sequence[Key]) -> Iterator[Noise]:
+    """The random numbers of lines with these keys, point after point without end: standard exponential,
+    standard normal (G. Box, M. Muller, 1958) and uniform."""
+    generators = [np.random.Philox(key=np.array(key, np.uint64)) for key in keys]
+    shape = (_BLOCK, mixtures + 3)
     while True:
-        race = [torch.empty(_BLOCK, mixtures).exponential_(generator=g) for g in generators]
-        z = [torch.empty(_BLOCK, 2).normal_(generator=g) for g in generators]
-        u = [torch.empty(_BLOCK).uniform_(generator=g) for g in generators]
-        drawn = zip(torch.stack(race, 1), torch.stack(z, 1), torch.stack(u, 1), strict=True)
-        yield from (Noise(*numbers) for numbers in drawn)
+        words_TLN = np.stack([g.random_raw(np.prod(shape)).reshape(shape) for g in generators], axis=1)
+        uniform_TLN = ((words_TLN >> 11) + 0.5) * 2.0**-53  # never 0 or 1
+        far_TL, turn_TL = np.sqrt(-2 * np.log(uniform_TLN[..., -3])), 2 * np.pi * uniform_TLN[..., -2]
+        z_TL2 = np.stack([far_TL * np.cos(turn_TL), far_TL * np.sin(turn_TL)], axis=2)
+        numbers = (-np.log(uniform_TLN[..., :-3]), z_TL2, uniform_TLN[..., -1])
+        drawn = zip(*(torch.from_numpy(n.astype(np.float32)) for n in numbers), strict=True)
+        yield from (Noise(*point) for point in drawn)

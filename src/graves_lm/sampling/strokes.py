@@ -13,7 +13,7 @@ from torch import Tensor
 
 from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.runtime.errors import UserError
-from graves_lm.sampling.noise import line_seed, point_noise
+from graves_lm.sampling.noise import line_key, point_noise
 from graves_lm.sampling.plain import for_drawing
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import Bias, Weights
@@ -58,8 +58,8 @@ class StrokeSampler:
         packed = for_drawing(network, self.weights)
         state_LS = packed.pack(network.initial_state(self.lines))
         x_L3 = state_LS.new_zeros(self.lines, 3)
-        seeds = [line_seed(seed, i) for i in range(self.lines)]
-        for noise in islice(point_noise(packed.mixtures, seeds), self.length):
+        keys = [line_key(seed, i) for i in range(self.lines)]
+        for noise in islice(point_noise(packed.mixtures, keys), self.length):
             mine = noise.to(x_L3.device)
             x_L3, state_LS, *_ = packed.point(x_L3, state_LS, mine, (self.bias, self.bias))
             yield x_L3

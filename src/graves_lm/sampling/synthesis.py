@@ -22,7 +22,7 @@ from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.end_of_line import Ending, EndOfLine, EndSettings, Look
 from graves_lm.sampling.events import Event, LineDone, PenPoint, Point, Report, WholeLine, whole_lines
 from graves_lm.sampling.legibility import legibility
-from graves_lm.sampling.noise import line_seed, point_noise
+from graves_lm.sampling.noise import Key, line_key, point_noise
 from graves_lm.sampling.packed import PackedNetwork
 from graves_lm.sampling.passage import Judge, Prime, SymbolPassage, Verdict
 from graves_lm.sampling.plain import for_drawing
@@ -175,8 +175,8 @@ class SynthesisSampler:
         for begin in range(0, len(tries), self.batch_size):
             some = tries[begin : begin + self.batch_size]
             texts = [passage.texts[line] for line, _ in some]
-            seeds = [line_seed(passage.seed, passage.first_line + line, n) for line, n in some]
-            for event in self._draw_batch(network, packed, texts, seeds, passage):
+            keys = [line_key(passage.seed, passage.first_line + line, n) for line, n in some]
+            for event in self._draw_batch(network, packed, texts, keys, passage):
                 yield event._replace(line=begin + event.line)
 
     @torch.inference_mode()
@@ -185,7 +185,7 @@ class SynthesisSampler:
         network: SynthesisNetwork,
         packed: PackedNetwork,
         texts: Sequence[Sequence[int]],
-        seeds: Sequence[int],
+        keys: Sequence[Key],
         passage: SymbolPassage,
     ) -> Iterator[Event]:
         prime = passage.prime
@@ -198,7 +198,7 @@ class SynthesisSampler:
         text = Text.of(rows_U, device)
         state_LS, x_L3 = start(network, packed, text, prime)
         rows = [_Row(i, len(before), EndOfLine(len(t), self.end)) for i, t in enumerate(texts)]
-        for noise in point_noise(packed.mixtures, seeds):
+        for noise in point_noise(packed.mixtures, keys):
             mine = noise if len(rows) == len(texts) else noise.of([row.line for row in rows])
             x_L3, state_LS, y_LY, phi_LV, done_L, where_L = packed.point(
                 x_L3, state_LS, mine.to(device), self.bias, text, len(before), passage.still
