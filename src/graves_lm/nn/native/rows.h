@@ -2,17 +2,10 @@
    row). The sums of a line are the same, to the last bit, whichever others are computed with it. */
 #pragma once
 #include "functions.h"
+#include "matrix.h"
 #include <stddef.h>
 
-enum { FLOAT32, BFLOAT16, INT8 };
 enum { LINES = 4 }; /* 4 × LINES sums: half of the registers */
-
-typedef struct {
-    const void *weight; /* rows of `columns` numbers, zeros after the last input */
-    const float *scale; /* of the rows, int8 only */
-    const float *bias;
-    int64_t columns, type;
-} Matrix;
 
 /* Sixteen numbers at once. */
 typedef float Floats __attribute__((vector_size(64), aligned(4), may_alias));

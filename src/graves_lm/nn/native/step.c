@@ -4,27 +4,13 @@
    last bit, whichever lines and however many threads there are. */
 #pragma GCC optimize("fp-contract=fast") /* a product and a sum in one instruction */
 #include "rows.h"
+#include "step.h"
 #include "team.h"
 #include <math.h>
 #include <stdlib.h>
 
 enum { UNITS = 8 }; /* whose gates are computed together */
 enum { MOST_LINES = MOST_RESULTS / (2 * UNITS) }; /* of one job */
-
-typedef struct {
-    Matrix matrix;         /* 4H rows: i, f, g, o; those of g are doubled: tanh a = 2σ(2a) − 1 */
-    const float *peephole; /* (3, H) */
-    const float *one_hot;  /* (symbols, 4H), what each symbol adds; NULL where the input is the pen's */
-    int64_t inputs;        /* of the pen: 3, or 0 */
-} Layer;
-
-typedef struct {
-    int64_t layers, hidden, outputs, first_output; /* the output sees the layers from `first_output` on */
-    int64_t symbols, components;                   /* of the window; 0: none */
-    float largest_exponent;                        /* of its α, β and steps */
-    const Layer *layer;
-    Matrix window, output;
-} Network;
 
 /* The work of a layer, or of the output: what is read is here, where it stays (see team.h). */
 typedef struct {
@@ -39,11 +25,11 @@ typedef struct {
 } Phase;
 
 /* Room for `lines` lines at a time. */
-typedef struct {
+struct Room {
     int64_t lines;
     _Atomic uint64_t *progress;
     Phase phase[];
-} Room;
+};
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 

@@ -1,0 +1,110 @@
+/* See pen.h. */
+#include "pen.h"
+#include "noise.h"
+#include <stdlib.h>
+
+struct Pen {
+    const Network *net;
+    Room *room;
+    PenSettings settings;
+    End end;
+    int64_t *text, U, read, M, primed, primed_read;
+    uint64_t key[2];
+    float *prime, *states, *phi, *y, *race, x[3]; /* states: before and after */
+    float (*points)[3];
+    int64_t count, room_for, drawn, begin, reached, lifted; /* see `place` */
+};
+
+static int64_t state_size(const Network *net)
+{
+    return 2 * net->layers * net->hidden + net->components + net->symbols;
+}
+
+static void *copy(const void *of, int64_t size) { return memcpy(malloc(size ? size : 1), of ? of : "", of ? size : 0); }
+
+void pen_make(const Network *net, const int64_t *text, int64_t length, int64_t read, const float *prime, int64_t primed,
+              const uint64_t key[2], const PenSettings *settings, Pen **made)
+{
+    Pen *pen = calloc(1, sizeof *pen);
+    pen->net = net, pen->settings = *settings;
+    pen->U = read + length, pen->read = read, pen->M = (net->outputs - 1) / 6;
+    pen->text = copy(text, pen->U * sizeof *text);
+    pen->prime = copy(prime, 3 * primed * sizeof *prime), pen->primed = primed;
+    memcpy(pen->key, key, sizeof pen->key);
+    pen->end = end_of(settings->end, length);
+    pen->states = calloc(2 * state_size(net), sizeof *pen->states);
+    pen->phi = calloc(pen->U + 1, sizeof *pen->phi);
+    pen->y = calloc(net->outputs, sizeof *pen->y);
+    pen->race = calloc(pen->M, sizeof *pen->race);
+    pen->begin = read ? -1 : 0, pen->reached = -1;
+    room_make(net, 1, &pen->room);
+    *made = pen;
+}
+
+void pen_free(Pen *pen)
+{
+    room_free(pen->room);
+    free(pen->text), free(pen->prime), free(pen->states), free(pen->phi), free(pen->y), free(pen->race);
+    free(pen->points), free(pen);
+}
+
+/* The state before the next step is the one after the last. */
+static void swap(Pen *pen)
+{
+    int64_t S = state_size(pen->net);
+    memcpy(pen->states, pen->states + S, S * sizeof *pen->states);
+}
+
+void pen_prime(Pen *pen, int64_t most, int64_t *left)
+{
+    /* The last one is read with the first step of the line. */
+    for (; most && pen->primed_read + 1 < pen->primed; most--, pen->primed_read++) {
+        network_step(pen->net, pen->room, 1, 1, pen->prime + 3 * pen->primed_read, NULL, pen->states,
+                     pen->states + state_size(pen->net), pen->text, &pen->U, pen->U, pen->phi, pen->y);
+        swap(pen);
+    }
+    *left = pen->primed ? pen->primed - 1 - pen->primed_read : 0;
+    if (pen->primed && !*left)
+        memcpy(pen->x, pen->prime + 3 * (pen->primed - 1), sizeof pen->x);
+}
+
+/* Strokes that end before the window has reached the text are the prime's (sampling/priming.py). */
+static void place(Pen *pen, int ending)
+{
+    int64_t last = pen->count - 1, at = 0;
+    for (int64_t v = 1; v <= pen->U; v++)
+        at = pen->phi[v] > pen->phi[at] ? v : at;
+    if (pen->reached < 0 && at >= pen->read)
+        pen->reached = last;
+    if (pen->reached < 0 && pen->points[last][2] > 0.5f)
+        pen->lifted = last + 1;
+    if (pen->begin < 0 && (pen->end.reached || ending == WITH_IT))
+        pen->begin = pen->lifted < last ? pen->lifted : last;
+}
+
+void pen_point(Pen *pen, int64_t *ending, int64_t *begin, int64_t *count)
+{
+    const PenSettings *of = &pen->settings;
+    float z[2], u, drawn[1][5], way = hypotf(pen->x[0] - of->still[0], pen->x[1] - of->still[1]);
+    float share = way < of->whole ? way / of->whole : 1;
+    point_noise(pen->key, pen->drawn++, pen->M, pen->race, z, &u);
+    write_point(pen->net, pen->room, 1, 1, pen->x, pen->states, pen->states + state_size(pen->net), pen->text, &pen->U,
+                pen->U, pen->read, pen->phi, pen->y, pen->M, of->bias[0], of->bias[1], &share, pen->race, z, &u, drawn);
+    swap(pen);
+    memcpy(pen->x, drawn[0], sizeof pen->x);
+    *ending = end_add(&pen->end, pen->x, pen->phi, pen->U, drawn[0][3] > 0, drawn[0][4]);
+    if (*ending != BEFORE_IT) {
+        if (pen->count == pen->room_for) {
+            pen->room_for = 2 * pen->room_for + 256;
+            pen->points = realloc(pen->points, pen->room_for * sizeof *pen->points);
+        }
+        memcpy(pen->points[pen->count++], pen->x, sizeof pen->x);
+        place(pen, *ending);
+    }
+    *begin = pen->begin, *count = pen->count;
+}
+
+void pen_look(const Pen *pen, const float **points, const float **phi, const float **y)
+{
+    *points = (const float *)pen->points, *phi = pen->phi, *y = pen->y;
+}

@@ -1,0 +1,30 @@
+/* A pen that draws a line, point after point: what sampling/synthesis.py does for one line, for programs without
+   Python. */
+#pragma once
+#include "end.h"
+#include "step.h"
+
+typedef struct Pen Pen;
+
+/* How to draw. The bias goes from one number to the other along the text; a pen that moves by less than `whole` has
+   less of it. `still` is the offset of a pen that rests. */
+typedef struct {
+    float bias[2], whole, still[2];
+    EndSettings end;
+} PenSettings;
+
+/* A pen for the text, `length` symbols after the first `read`, which belong to the prime of `primed` points (n, 3); it
+   has read none of them yet. `key` is that of the line's random numbers. */
+void pen_make(const Network *net, const int64_t *text, int64_t length, int64_t read, const float *prime, int64_t primed,
+              const uint64_t key[2], const PenSettings *settings, Pen **made);
+void pen_free(Pen *pen);
+
+/* Reads at most `most` points of the prime, and gives how many are left. */
+void pen_prime(Pen *pen, int64_t most, int64_t *left);
+
+/* Draws the next point. `ending`: NOT_YET, WITH_IT or BEFORE_IT, after which there is no next one; `count`: points
+   that the line has, and `begin`: the first that is the text's, −1 until that is known. */
+void pen_point(Pen *pen, int64_t *ending, int64_t *begin, int64_t *count);
+
+/* The points so far, (count, 3); φ at the last one, (U + 1), and ŷ, whose density it was drawn from. */
+void pen_look(const Pen *pen, const float **points, const float **phi, const float **y);
