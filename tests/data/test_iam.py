@@ -17,7 +17,7 @@ from graves_lm.data.iam.corpus import IamData
 from graves_lm.data.iam.reading import SPLITS, iam_key, read_iam
 from graves_lm.data.iam.repair import repair_strokes, repair_text, split_joined_lines
 from graves_lm.data.iam.report import IamReport
-from graves_lm.data.strokes import StrokeLine, to_pen_strokes
+from graves_lm.data.strokes import Normalisation, StrokeLine, to_pen_strokes
 from graves_lm.runtime.errors import UserError
 
 HEAD = '<?xml version="1.0" encoding="ISO-8859-1"?>\n<WhiteboardCaptureSession>\n<StrokeSet>\n'
@@ -171,9 +171,12 @@ def test_lines_with_generated_words_are_added_to_the_training_lines_alone(tree, 
         data = IamData(source=tree, cache_dir=tmp_path, batch_size=2, **settings)
         data.prepare()
         data.open()
+        units.append(data.normalisation)
         return {part: [data.store.texts[i] for i in data.store.indices(part)] for part in ("train", "val")}
 
+    units: list[Normalisation] = []
     plain, grafted, generated = texts(), texts(grafts=3), texts(generated=4)
+    assert units[0] == units[1] == units[2]  # a density is a number in units
     assert grafted["val"] == generated["val"] == plain["val"]
     assert grafted["train"][: len(plain["train"])] == plain["train"]
     added = grafted["train"][len(plain["train"]) :]

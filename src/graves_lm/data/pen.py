@@ -20,12 +20,14 @@ from graves_lm.settings.kinds import Place, Rows, Seed, ShareBelowOne
 
 class PenLines(NamedTuple):
     """What a source of pen data gives: lines by split ("train", "val" and perhaps "test"), a line about
-    them, a table of what was done to them, and text files by name that are kept beside the cache."""
+    them, a table of what was done to them, text files by name that are kept beside the cache, and lines that
+    are added to the training split: they are learned from, in the units of those that were there."""
 
     splits: Mapping[str, Sequence[StrokeLine]]
     about: str
     report: str = ""
     files: Mapping[str, str] = {}
+    added: Sequence[StrokeLine] = ()
 
 
 class PenCorpus(Corpus):
@@ -69,11 +71,12 @@ class PenCorpus(Corpus):
         for split in ("train", "val"):
             if not lines.splits[split]:
                 raise UserError(f"data={self.name}: no usable line in the {split} split; give more lines")
-        LineStore.write(folder, lines.splits)
-        characters = Counter(c for part in lines.splits.values() for line in part for c in line.text)
+        splits = {**lines.splits, "train": [*lines.splits["train"], *lines.added]}
+        LineStore.write(folder, splits)
+        characters = Counter(c for part in splits.values() for line in part for c in line.text)
         content = {
-            "counts": {split: len(part) for split, part in lines.splits.items()},
-            "points": {split: sum(len(x.strokes) - 1 for x in part) for split, part in lines.splits.items()},
+            "counts": {split: len(part) for split, part in splits.items()},
+            "points": {split: sum(len(x.strokes) - 1 for x in part) for split, part in splits.items()},
             "normalisation": Normalisation.fit(line.strokes for line in lines.splits["train"]).to_plain(),
             "characters": sorted(characters),
         }

@@ -14,6 +14,7 @@ from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import CountOrNone
 
+_ADDED = 1  # to be raised with how lines are added: part of the caches' keys
 LENGTHS = (2, 40)
 """Characters of generated lines, from and to: those of the database are about 29."""
 
@@ -57,9 +58,9 @@ class IamData(PenCorpus):
         source = iam_key(self.source, drop_suspect=self.drop_suspect)
         key: dict[str, Any] = {"data": self.name, "source": source, "split": self.split}
         if self.generated:
-            key["generated"] = [self.generated, HERSHEY_VERSION]
+            key["generated"] = [self.generated, HERSHEY_VERSION, _ADDED]
         if self.grafts:
-            key["grafts"] = [self.grafts, GRAFTS_VERSION, HERSHEY_VERSION]
+            key["grafts"] = [self.grafts, GRAFTS_VERSION, HERSHEY_VERSION, _ADDED]
         return key
 
     def read(self) -> PenLines:
@@ -72,8 +73,7 @@ class IamData(PenCorpus):
         added = grafts(splits["train"], self.grafts)
         if self.generated:
             people = HersheyLines(self.generated, writers=self.generated, characters=LENGTHS)
-            splits["train"] += made_lines({"train": people})["train"]
-        splits["train"] += added
+            added += made_lines({"train": people})["train"]
         table = f"{report.table()}\nevery line that was touched, by name: {self.cache / 'report.txt'}\n"
         about = f"IAM-OnDB, the {self.split}'s split (research use only, not to be passed on)"
-        return PenLines(splits, about, table, {"report.txt": report.table() + "\n" + report.listing()})
+        return PenLines(splits, about, table, {"report.txt": report.table() + "\n" + report.listing()}, added)
