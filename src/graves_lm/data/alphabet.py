@@ -58,6 +58,18 @@ class Alphabet:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def union(self, other: "Alphabet") -> "Alphabet":
+        """These characters in their places, and after them those that only `other` has.
+
+        Raises UserError where one of them writes characters as the non-letter label and the other does not.
+        """
+        if self.non_letters != other.non_letters:
+            raise UserError(
+                f"its alphabet writes {len(self.non_letters)} characters as {NON_LETTER}, that of the data "
+                f"{len(other.non_letters)}; give the same data.characters"
+            )
+        return Alphabet([*self.characters, *(c for c in other.characters if c not in self)], self.non_letters)
+
     def to_plain(self) -> dict[str, list[str]]:
         """Plain lists, for checkpoints."""
         return {"characters": self.characters, "non_letters": self.non_letters}

@@ -52,6 +52,16 @@ class Symbols:
         """The smallest unsigned type that holds every index."""
         return np.min_scalar_type(max(len(self) - 1, 0))
 
+    def union(self, other: "Symbols") -> "Symbols":
+        """These symbols in their places, and after them those that only `other` has.
+
+        Raises UserError where they are of another unit.
+        """
+        if self.unit != other.unit:
+            raise UserError(f"its symbols are {self.unit}s and those of the data {other.unit}s")
+        mine = set(self.items)
+        return Symbols(self.unit, [*self.items, *(item for item in other.items if item not in mine)])
+
     def to_plain(self) -> dict[str, Any]:
         """Plain containers, for a checkpoint."""
         return {"unit": self.unit, "items": self.items}

@@ -6,6 +6,7 @@ begin anew.
 """
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,10 +16,12 @@ from omegaconf import DictConfig
 
 from graves_lm.data.base import Corpus
 from graves_lm.learning.callbacks.checkpoint_file import callback_states
+from graves_lm.learning.growing import CHARACTERS, carried, grow
 from graves_lm.learning.tasks.base import SequenceTask
+from graves_lm.learning.tasks.making import task_class
 from graves_lm.runtime.errors import FolderInUse, UserError
 from graves_lm.runtime.run_folder import is_in
-from graves_lm.trained.checkpoint import read_checkpoint, weights_of
+from graves_lm.trained.checkpoint import facts_of, read_checkpoint, weights_of
 from graves_lm.trained.format import METADATA
 
 log = logging.getLogger(__name__)
@@ -110,6 +113,17 @@ def _model(config: dict[str, Any]) -> dict[str, Any]:
     return model
 
 
+def take_characters(cfg: DictConfig, resume: str | None, corpus: Corpus) -> str | None:
+    """Give the data in the characters of the weights that the run begins with and their own: see `grow`."""
+    takes = task_class(cfg.model).takes
+    if cfg.init:
+        return grow(corpus, cfg.init, takes)
+    if resume:
+        with suppress(UserError):  # then the checkpoint is of another run, which `read_run` says
+            grow(corpus, resume, takes, "resume")
+    return None
+
+
 def begin_with(path: str, task: SequenceTask) -> None:
     """Give `task` the weights of a network: of any checkpoint, exported file or name that comes with the
     package, as the paper retrains: no noise, noise, adaptive noise.
@@ -121,12 +135,15 @@ def begin_with(path: str, task: SequenceTask) -> None:
     origin = checkpoint[METADATA]["task"]
     if origin not in (task.task_name, *task.also_from):
         raise UserError(f"init={path}: of model={origin}, and this run is of model={task.task_name}")
-    for name, fact in task.metadata()["facts"].items():
-        # Normalised offsets are of one size whatever the pen, so a network can go on with another's.
-        if name != "normalisation" and checkpoint[METADATA]["facts"].get(name, fact) != fact:
-            raise UserError(f"init={path}: its {name} is not that of the data; give the same data")
+    # Normalised offsets are of one size whatever the pen, so a network can go on with another's.
+    known, weights = facts_of(checkpoint[METADATA]), weights_of(checkpoint)
+    for name in CHARACTERS:
+        if name in task.takes and name in known:
+            network: Any = task.network
+            fresh = network.state_dict()
+            weights = carried(weights, fresh, network.symbol_axes(), known[name], task.facts[name])
     try:
-        missing, _ = task.network.load_state_dict(weights_of(checkpoint), strict=origin == task.task_name)
+        missing, _ = task.network.load_state_dict(weights, strict=origin == task.task_name)
     except RuntimeError as error:
         raise UserError(
             f"init={path}: the networks differ in shape; give the same model.network settings"

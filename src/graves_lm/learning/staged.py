@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.data.base import Corpus
 from graves_lm.data.opening import prepare
-from graves_lm.learning.beginning import begin_with, read_run, refuse_unfit_state, settle
+from graves_lm.learning.beginning import begin_with, read_run, refuse_unfit_state, settle, take_characters
 from graves_lm.learning.budget import seconds_as_text, seconds_of
 from graves_lm.learning.callbacks.averages import AverageOfWeights
 from graves_lm.learning.callbacks.checkpoints import Checkpoints
@@ -77,7 +77,7 @@ def run_stages(cfg: DictConfig) -> float | None:
     """
     resume = settle(cfg)
     keep_large_blocks()
-    staged = Staged(cfg)
+    staged = Staged(cfg, resume)
     ledger = staged.ledger = staged.resumed(resume) if resume else staged.begun()
     parts, first = None, ledger.record.stage
     for stage in range(first, len(staged.stages)):
@@ -104,12 +104,14 @@ class Staged:
         settings: of the whole run, in plain containers.
         stages: the settings of each stage by its name.
         ledger: what is done and planned.
+        characters: a line on those of the weights that it begins with, where they are not those of the data.
     """
 
     ledger: Ledger
+    characters: str | None = None
 
-    def __init__(self, cfg: DictConfig):
-        self.cfg = cfg
+    def __init__(self, cfg: DictConfig, resume: str | None = None):
+        self.cfg, self.resume = cfg, resume
         self.run_dir = Path(cfg.run_dir)
         settings: Any = OmegaConf.to_container(cfg, resolve=True)
         self.settings: dict[str, Any] = settings
@@ -219,6 +221,7 @@ class Staged:
         """
         seed_everything(cfg.seed, workers=True, verbose=False)
         corpus = prepare(cfg.data, task_class(cfg.model))
+        self.characters = take_characters(self.cfg, self.resume, corpus)
         task = make_task(cfg, corpus)
         if place()[0] == 0:
             task.fingerprint = corpus.fingerprint()
@@ -244,6 +247,8 @@ class Staged:
         trainer, task, corpus, _, step = parts
         if trainer.is_global_zero:
             record_run(self.cfg, corpus, task.fingerprint)
+        if self.characters:
+            log.info(self.characters)
         log.info(f"{task.task_name}: {task.weights():,} weights; run directory {self.run_dir}")
         begin_tracking(
             trainer,

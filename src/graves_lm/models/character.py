@@ -79,6 +79,11 @@ class CharacterNetwork(nn.Module):
             cell=cell,
         )
 
+    def symbol_axes(self) -> dict[str, int]:
+        """By name, the axis of a weight that has an entry for each symbol."""
+        inputs = {f"stack.from_input.{n}.weight": 0 for n in range(len(self.stack.from_input))}
+        return inputs | {"stack.to_output.weight": 0, "stack.to_output.bias": 0}
+
     def initial_state(self, batch_size: int) -> CharacterState:
         """Zeros, and the null vector as what came before."""
         device = self.stack.to_output.weight.device

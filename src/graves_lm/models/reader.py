@@ -63,6 +63,10 @@ class ReaderNetwork(nn.Module):
                 for part, layer in zip(parts, (forth, back), strict=True):
                     part.copy_(cast(LSTMRecurrence, layer).initial_bias())
 
+    def symbol_axes(self) -> dict[str, int]:
+        """By name, the axis of a weight that has an entry for each symbol, the blank's behind them."""
+        return {"to_output.weight": 0, "to_output.bias": 0}
+
     def forward(self, frame_TBD: Tensor, length_B: Tensor) -> Tensor:
         """log Pr, (T, B, C + 1), blank last, float32; of lines of `length_B` frames, filled up behind."""
         backwards_TB = reversal(length_B, len(frame_TBD))

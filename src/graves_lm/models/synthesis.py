@@ -162,6 +162,10 @@ class SynthesisNetwork(nn.Module):
             nn.Parameter(torch.empty(G, symbols).uniform_(-1, 1)) for _ in range(layers)
         )
 
+    def symbol_axes(self) -> dict[str, int]:
+        """By name, the axis of a weight that has an entry for each symbol."""
+        return {f"from_window.{n}": 1 for n in range(len(self.from_window))}
+
     def initial_state(self, batch_size: int) -> SynthesisState:
         """Zeros, as the paper's sequences start."""
         seen = self.window.initial_state(batch_size, self.symbols)

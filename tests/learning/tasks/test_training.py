@@ -200,14 +200,6 @@ def test_a_new_stage_on_lines_of_another_size(tmp_path):
         train(tmp_path / "third", other, f"resume={last_of(tmp_path / 'first')}", *STILL)
 
 
-def test_weights_with_other_symbols_are_refused(tmp_path):
-    train(tmp_path / "first", write_text(tmp_path), "trainer.max_steps=1")
-    other = tmp_path / "text2.txt"
-    other.write_text("abc\n" * 200)
-    with pytest.raises(UserError, match="its symbols is not that of the data"):
-        train(tmp_path / "second", other, f"init={last_of(tmp_path / 'first')}")
-
-
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     source = write_waves(tmp_path)
     train(tmp_path / "text", write_text(tmp_path), "trainer.max_steps=1")

@@ -1,7 +1,7 @@
 """What all text corpora share: symbols in stored arrays, batches as parallel streams."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,6 +54,7 @@ class TextCorpus(Corpus):
         self.warm_up = warm_up
         self._symbols: Symbols | None = None
         self._sequences: dict[str, StoredArray] = {}
+        self._index: np.ndarray | None = None  # of each stored symbol among those of who reads them
 
     @abstractmethod
     def encode_splits(self) -> tuple[Symbols, Mapping[str, Iterable[np.ndarray]], str]:
@@ -104,23 +105,27 @@ class TextCorpus(Corpus):
         """Sequences of `length` symbols in the training split, by which adaptive weight noise divides."""
         return max(1, self.card["counts"]["train"] // self.length)
 
-    def sequence(self, split: str) -> StoredArray:
+    def sequence(self, split: str) -> Sequence[Any]:
         """All symbols of a split, (N,), read when they are asked for; after `open`."""
-        return self._sequences[split]
+        stored = self._sequences[split]
+        return stored if self._index is None else Translated(stored, self._index)
 
     def facts(self) -> dict[str, Any]:
         return {"symbols": self.symbols}
 
     def read_as(self, facts: Mapping[str, Any]) -> None:
-        known: Symbols = facts["symbols"]
-        if self.symbols == known:
-            return
-        missing = [s for s in self.symbols.items if s not in set(known.items)]
-        what = f"has {missing[0]!r}, which the model has not learned" if missing else "has fewer symbols"
-        raise UserError(
-            f"data={self.name}: the text's symbol set is not the checkpoint's: it {what} "
-            f"({len(self.symbols)} against {len(known)} symbols); evaluate on the data it was trained on"
-        )
+        known, stored = facts["symbols"], Symbols.from_plain(self.card["symbols"])
+        place = {item: n for n, item in enumerate(known.items)}
+        missing = [item for item in stored.items if item not in place]
+        if missing or known.unit != stored.unit:
+            what = f"has {missing[0]!r}, which the model has not learned" if missing else "is of another unit"
+            raise UserError(
+                f"data={self.name}: the text's symbol set is not the checkpoint's: it {what} "
+                f"({len(stored)} against {len(known)} symbols); evaluate on the data it was trained on"
+            )
+        places = np.array([place[item] for item in stored.items], dtype=np.int64)
+        self._symbols = known
+        self._index = None if (places == np.arange(len(places))).all() else places
 
     def summary(self) -> str:
         """A table for the terminal."""
@@ -156,6 +161,19 @@ class TextCorpus(Corpus):
             warm_up=self.warm_up,
             name=f"data={self.name}, {split} text",
         )
+
+
+class Translated(Sequence[Any]):
+    """A stored sequence in other indices, of which slices are read when they are asked for."""
+
+    def __init__(self, stored: StoredArray, index: np.ndarray):
+        self._stored, self._index = stored, index
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._index[self._stored[place]]
 
 
 def cut(sequence: np.ndarray, shares: tuple[float, ...]) -> dict[str, np.ndarray]:

@@ -1,0 +1,111 @@
+"""A run that begins with weights of other characters than its data's: what is known stays.
+
+The characters of the run are those of the weights and, after them, those that only the data have. So every
+place of a known character is what it was, and its weights are carried over as they are. A new one begins as
+its plain form, where that is known (ä as a), else as a new network's would.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graves_lm.data.base import Corpus
+from graves_lm.data.characters import plain_forms
+from graves_lm.runtime.errors import UserError
+from graves_lm.trained.checkpoint import facts_of, read_checkpoint
+from graves_lm.trained.format import METADATA
+
+CHARACTERS = ("alphabet", "symbols")
+"""The facts that are sets of characters."""
+
+
+def grow(corpus: Corpus, path: str, takes: Sequence[str], setting: str = "init") -> str | None:
+    """From now on, give the data in the characters of the weights at `path` and, after them, their own.
+
+    Returns a line on which are known, new and unused; None where they are the same.
+
+    Args:
+        takes: the names of the facts that the run's task knows of its data.
+        setting: the one that named the path, for messages.
+
+    Raises UserError where they cannot be had together.
+    """
+    known, own = facts_of(read_checkpoint(path, setting=setting)[METADATA]), corpus.facts()
+    for name in CHARACTERS:
+        if name not in takes or name not in known or known[name] == own[name]:
+            continue
+        try:
+            union = known[name].union(own[name])
+            corpus.read_as(own | {name: union})
+        except UserError as error:
+            raise UserError(f"{setting}={path}: {error}") from error
+        return f"{setting}={path}: {told(known[name], union, own[name])}"
+    return None
+
+
+def carried(
+    weights: Mapping[str, Tensor],
+    fresh: Mapping[str, Tensor],
+    axes: Mapping[str, int],
+    known: Any,
+    grown: Any,
+) -> dict[str, Tensor]:
+    """The weights with room for the characters of `grown`, which begins with those of `known`.
+
+    Args:
+        weights: those of the network that knows `known`.
+        fresh: those of a new network of the run.
+        axes: by name, the axis along which a weight has an entry for each character (see `symbol_axes` of the
+            networks); entries behind them, such as a blank, stay behind them.
+    """
+    old, new = characters_of(known), characters_of(grown)
+    place = {character: n for n, character in enumerate(old)}
+    places = [place.get(plain, -1) for plain in map(plain_form, new[len(old) :])]
+    return {
+        name: _with_room(weight, fresh[name], axes[name], len(old), places) if name in axes else weight
+        for name, weight in weights.items()
+    }
+
+
+def _with_room(weight: Tensor, fresh: Tensor, axis: int, old: int, places: Sequence[int]) -> Tensor:
+    """`places` says for each new entry which known one it begins as; −1: as in a new network."""
+    first, last = weight.movedim(axis, 0).split([old, weight.shape[axis] - old])
+    if first.shape[1:] != fresh.movedim(axis, 0).shape[1:]:
+        return weight  # of another network, which whoever loads it finds
+    more = fresh.movedim(axis, 0)[old : old + len(places)].to(weight.dtype).clone()
+    for entry, n in zip(more, places, strict=True):
+        if n >= 0:
+            entry.copy_(first[n])
+    return torch.cat([first, more, last]).movedim(0, axis).contiguous()
+
+
+def told(known: Any, grown: Any, used: Any) -> str:
+    """Which characters are known, new and unused."""
+    old, new, own = characters_of(known), characters_of(grown), set(characters_of(used))
+    begun = ", ".join(
+        f"{shown(c)} as {shown(plain_form(c))}" if plain_form(c) in old else shown(c) for c in new[len(old) :]
+    )
+    unused = sum(c not in own for c in old)
+    line = f"{len(old)} characters known, {len(new) - len(old)} new" + (f" ({begun})" if begun else "")
+    return f"{line}, {unused} of the known ones not in these data" if unused else line
+
+
+def characters_of(fact: Any) -> list[Any]:
+    """Of an alphabet or a set of symbols."""
+    found: list[Any] = fact.characters if hasattr(fact, "characters") else fact.items
+    return found
+
+
+def plain_form(symbol: Any) -> Any:
+    """The character that a new one begins as: its own without accents; itself where it has no other."""
+    if isinstance(symbol, str) and len(symbol) == 1:
+        for plain in plain_forms(symbol):
+            if plain and plain != symbol:
+                return plain[0]
+    return symbol
+
+
+def shown(symbol: Any) -> str:
+    return symbol if isinstance(symbol, str) and symbol.isprintable() else repr(symbol)
