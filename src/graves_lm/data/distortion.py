@@ -1,34 +1,49 @@
 """Lines of handwriting as other writers, or the same one on another day, might have written them.
 
-Shapes: T points of a line, S strokes; a line (T, 3) is (dx, dy, end of stroke) in any unit.
+Shapes: T points of a line, S strokes, K knots along the pen's way; a line (T, 3) is (dx, dy, end of stroke)
+in any unit.
 """
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from graves_lm.data.strokes import Floats
 
-SLANT, WIDTH, TURN, SIZE, DRIFT = 0.25, 0.15, 0.03, 0.08, 0.04
-"""Standard deviations: of the shear; of the logarithm of the width over the height; of the angle, in
-radians; of the logarithm of each stroke's size; of a stroke's place, in units of the line's height."""
+SLANT, WIDTH, TURN = 0.25, 0.15, 0.03
+"""Of a whole line, standard deviations: of the shear; of the logarithm of the width over the height; of the
+angle, in radians."""
+WIDER, HIGHER, LEANING = 0.12, 0.12, 0.12
+"""Along the pen's way, in the same measures: a letter is wider, the next one higher or more upright."""
+KNOT = 6.0
+"""The way from knot to knot, in heights of the line: about a letter."""
+DRIFT = 0.04
+"""Of a stroke's place, in heights of the line."""
 
 
 def distorted(line: ArrayLike, random: Generator) -> Floats:
-    """The line sheared, widened and turned, each of its strokes a little out of size and place."""
-    made = np.array(line, np.float32)
+    """The line sheared, widened and turned, its letters each a little otherwise, its strokes out of place."""
+    made = np.array(line, np.float64)
+    height = float(np.std(np.cumsum(made[:, 1]))) or 1.0
     shear, width, turn = random.normal(0, (SLANT, WIDTH, TURN))
-    matrix = np.array([[np.exp(width), -shear], [0, 1]]).T @ np.array(
-        [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]
-    )
-    made[:, :2] @= matrix.astype(np.float32)
-    stroke_T = np.cumsum(np.concatenate([[0], made[:-1, 2] > 0.5])).astype(int)
-    begins_T = np.diff(stroke_T, prepend=-1) > 0
-    strokes = stroke_T[-1] + 1
-    height = float(np.std(np.cumsum(made[:, 1])))
-    sizes_S = np.exp(random.normal(0, SIZE, strokes)).astype(np.float32)
-    made[:, :2] *= np.where(begins_T, 1, sizes_S[stroke_T])[:, None]
-    moves_S2 = np.diff(random.normal(0, DRIFT * height, (strokes + 1, 2)), axis=0)
-    made[begins_T, :2] += moves_S2.astype(np.float32)
+    made[:, :2] = (made[:, :2] * (np.exp(width), 1)) @ ((1, 0), (-shear, 1))
+    made[:, :2] = made[:, :2] @ ((np.cos(turn), np.sin(turn)), (-np.sin(turn), np.cos(turn)))
+
+    wider_T, higher_T, leaning_T = _along(np.hypot(*made[:, :2].T) / height, random)
+    made[:, 1] *= np.exp(higher_T)
+    made[:, 0] = made[:, 0] * np.exp(wider_T) - leaning_T * made[:, 1]
+
+    begins_T = np.concatenate([[True], made[:-1, 2] > 0.5])
+    places_S2 = random.normal(0, DRIFT * height, (int(begins_T.sum()), 2))
+    made[begins_T, :2] += np.diff(places_S2, axis=0, prepend=0)
     made[0, :2] = 0
-    return made
+    return made.astype(np.float32)
+
+
+def _along(step_T: NDArray[np.float64], random: Generator) -> NDArray[np.float64]:
+    """Three numbers at each point, (3, T), that change slowly along the pen's way: drawn at knots, and on
+    straight lines between them."""
+    way_T = np.cumsum(step_T) / KNOT
+    knots = int(way_T[-1]) + 2
+    drawn_3K = random.normal(0, 1, (3, knots)) * np.array([[WIDER], [HIGHER], [LEANING]])
+    return np.stack([np.interp(way_T, np.arange(knots), drawn_K) for drawn_K in drawn_3K])
