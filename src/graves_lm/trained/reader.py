@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from graves_lm.data.alphabet import Alphabet
-from graves_lm.data.strokes import Normalisation
+from graves_lm.data.strokes import Normalisation, size
 from graves_lm.models.frames import has_extent, ink_frames
 from graves_lm.models.reader import ReaderNetwork, text_nats
 from graves_lm.sampling.passage import Verdict
@@ -75,7 +75,6 @@ class TrainedReader:
         """
         ink = [np.asarray(line, np.float32) for line in lines]
         verdicts = self._verdicts(ink, text)
-        gain = _MARK if takes_late_marks(text) else -_NOTHING
         left = list(range(len(ink)))
         for _ in range(_SURPLUS):
             whole = {i: ink[i][: len(ink[i]) - verdicts[i].surplus] for i in left}
@@ -83,7 +82,8 @@ class TrainedReader:
             left = []
             found = self._verdicts(list(shorter.values()), text)
             for (i, line), verdict in zip(shorter.items(), found, strict=True):
-                if verdict.nats < verdicts[i].nats - gain:
+                late = takes_late_marks(text, is_dot(whole[i], len(line)))
+                if verdict.nats < verdicts[i].nats - (_MARK if late else -_NOTHING):
                     verdicts[i] = verdict._replace(surplus=len(ink[i]) - len(line))
                     left.append(i)
         return verdicts
@@ -129,9 +129,17 @@ def errors(text: str, read: str) -> int:
     return Levenshtein.distance(text.replace(" ", ""), read.replace(" ", ""))
 
 
-def takes_late_marks(text: str) -> bool:
-    """Whether the last word has a character whose dot, bar or accent may come when the word is done."""
-    return any(c in "fijtx?!:;" or decomposition(c) for c in (text.split() or [""])[-1])
+def takes_late_marks(text: str, dots: bool) -> bool:
+    """Whether the last word has a character of which a dot, or else a bar, may come when the word is done; an
+    accent may be either."""
+    marked = "ij?!:;" if dots else "ftx"
+    return any(c in marked or decomposition(c) for c in (text.split() or [""])[-1])
+
+
+def is_dot(line: NDArray[Any], first: int) -> bool:
+    """Whether the points of a line (T, 3) from `first` on are a dot: small beside the line's letters."""
+    xy_N2 = np.cumsum(line[:, :2], axis=0)[first:]
+    return float(np.hypot(*np.ptp(xy_N2, axis=0))) < size(line)
 
 
 def _before_a_late_stroke(line: NDArray[Any]) -> int:
