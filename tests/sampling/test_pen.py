@@ -33,6 +33,10 @@ def end_settings(settings: EndSettings) -> CEnd:
     return CEnd(*(getattr(settings, name) for name in EndSettings.__dataclass_fields__))
 
 
+Kept = tuple[np.ndarray, int]
+"""The state after so many points of a prime, before the window sees the text."""
+
+
 def penned(
     network: SynthesisNetwork,
     sampler: SynthesisSampler,
@@ -41,8 +45,9 @@ def penned(
     prime: Prime | None = None,
     still: tuple[float, float] = (0.0, 0.0),
     most: int = 7,
-) -> tuple[torch.Tensor, int]:
-    """The points that are the text's, and how the line ended."""
+    kept: Kept | None = None,
+) -> tuple[torch.Tensor, int, Kept]:
+    """The points that are the text's, how the line ended, and what is kept of its prime."""
     packed = for_drawing(network, sampler.weights)
     assert packed.kernel is not None
     make, free, read, draw, look = (kernel(f"pen_{n}") for n in ("make", "free", "prime", "point", "look"))
@@ -56,6 +61,8 @@ def penned(
     given = arguments(symbols, len(text), len(before), points, len(points))
     make(byref(packed.kernel._network), *given, key, byref(settings), byref(pen))
     left, ending, begin, count = (c_int64(1) for _ in range(4))
+    if kept is not None:
+        kernel("pen_resume")(pen, c_void_p(kept[0].ctypes.data), c_int64(kept[1]))
     while left.value:
         read(pen, c_int64(most), byref(left))
     ending.value = 0
@@ -65,8 +72,12 @@ def penned(
     look(pen, byref(x), byref(phi), byref(y))
     drawn = np.ctypeslib.as_array(x, (count.value, 3))[begin.value :].copy()
     assert np.isfinite(np.ctypeslib.as_array(phi, (len(symbols) + 1,))).all()
+    of, state = packed.weights, POINTER(c_float)()
+    size = 2 * len(of.layers) * of.hidden + of.components + of.symbols
+    kernel("pen_kept")(pen, byref(state), byref(count))
+    kept = np.ctypeslib.as_array(state, (size,)).copy(), count.value
     free(pen)
-    return torch.from_numpy(drawn), ending.value
+    return torch.from_numpy(drawn), ending.value, kept
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +101,7 @@ def test_a_line_is_that_of_the_sampler_to_the_last_bit_or_nearly(network, weight
             sampler = SynthesisSampler(bias=[0.1, 0.8], weights=weights, **end)
             passage = SymbolPassage([text], seed, prime, still=(0.1, -0.2))
             (line,) = whole_lines(sampler.events(network, passage))
-            points, ending = penned(network, sampler, text, seed, prime, (0.1, -0.2))
+            points, ending, _ = penned(network, sampler, text, seed, prime, (0.1, -0.2))
             ends.add((line.report.stopped, ending))
             assert len(points) == len(line.points)
             torch.testing.assert_close(points, torch.tensor(line.points), rtol=1e-3, atol=1e-3)
@@ -101,3 +112,16 @@ def test_reading_a_prime_in_pieces_changes_nothing(network):
     prime = Prime(torch.randn(30, 3).clamp(-1, 1), [1, 0])
     whole, pieces = (penned(network, SynthesisSampler(), [2, 3], 5, prime, most=n)[0] for n in (1000, 4))
     assert torch.equal(whole, pieces)
+
+
+def test_a_prime_that_was_read_before_is_not_read_again(network):
+    """The window sees nothing of the text till near the end of the prime: another text goes on from there."""
+    torch.manual_seed(1)
+    prime = Prime(torch.randn(90, 3).clamp(-1, 1), [1, 2, 3, 4, 5] * 4 + [0])
+    _, _, kept = penned(network, SynthesisSampler(), [2, 3], 5, prime)
+    assert 5 < kept[1] < 90
+    for text in ([3], [1, 4, 4]):
+        whole, _, _ = penned(network, SynthesisSampler(), text, 6, prime)
+        resumed, _, again = penned(network, SynthesisSampler(), text, 6, prime, kept=kept)
+        torch.testing.assert_close(resumed, whole, rtol=1e-3, atol=1e-3)
+        assert again[1] >= kept[1]

@@ -8,14 +8,17 @@ struct Pen {
     Room *room;
     PenSettings settings;
     End end;
-    int64_t *text, U, read, M, primed, primed_read;
+    int64_t *text, U, read, M, primed, primed_read, kept;
     uint64_t key[2];
-    float *prime, *states, *phi, *y, *race, x[3]; /* states: before and after */
+    float *prime, *states, *phi, *y, *race, x[3];
     float (*points)[3];
     int64_t count, room_for, drawn, begin, reached, lifted; /* see `place` */
 };
 
-static int64_t state_size(const Network *net)
+enum { STATES = 3 }; /* before and after a step, and the one that is kept */
+static const float FAR_OFF = 1e-6f; /* the sum of φ on what the window does not see yet */
+
+int64_t pen_state_size(const Network *net)
 {
     return 2 * net->layers * net->hidden + net->components + net->symbols;
 }
@@ -32,7 +35,7 @@ void pen_make(const Network *net, const int64_t *text, int64_t length, int64_t r
     pen->prime = copy(prime, 3 * primed * sizeof *prime), pen->primed = primed;
     memcpy(pen->key, key, sizeof pen->key);
     pen->end = end_of(settings->end, length);
-    pen->states = calloc(2 * state_size(net), sizeof *pen->states);
+    pen->states = calloc(STATES * pen_state_size(net), sizeof *pen->states);
     pen->phi = calloc(pen->U + 1, sizeof *pen->phi);
     pen->y = calloc(net->outputs, sizeof *pen->y);
     pen->race = calloc(pen->M, sizeof *pen->race);
@@ -51,21 +54,42 @@ void pen_free(Pen *pen)
 /* The state before the next step is the one after the last. */
 static void swap(Pen *pen)
 {
-    int64_t S = state_size(pen->net);
+    int64_t S = pen_state_size(pen->net);
     memcpy(pen->states, pen->states + S, S * sizeof *pen->states);
 }
 
 void pen_prime(Pen *pen, int64_t most, int64_t *left)
 {
+    int64_t S = pen_state_size(pen->net);
     /* The last one is read with the first step of the line. */
     for (; most && pen->primed_read + 1 < pen->primed; most--, pen->primed_read++) {
         network_step(pen->net, pen->room, 1, 1, pen->prime + 3 * pen->primed_read, NULL, pen->states,
-                     pen->states + state_size(pen->net), pen->text, &pen->U, pen->U, pen->phi, pen->y);
+                     pen->states + S, pen->text, &pen->U, pen->U, pen->phi, pen->y);
         swap(pen);
+        float seen = 0;
+        for (int64_t v = pen->read; v <= pen->U; v++)
+            seen += pen->phi[v];
+        if (seen < FAR_OFF && pen->kept == pen->primed_read) {
+            memcpy(pen->states + 2 * S, pen->states, S * sizeof *pen->states);
+            pen->kept = pen->primed_read + 1;
+        }
     }
     *left = pen->primed ? pen->primed - 1 - pen->primed_read : 0;
     if (pen->primed && !*left)
         memcpy(pen->x, pen->prime + 3 * (pen->primed - 1), sizeof pen->x);
+}
+
+void pen_kept(const Pen *pen, const float **state, int64_t *points)
+{
+    *state = pen->states + 2 * pen_state_size(pen->net), *points = pen->kept;
+}
+
+void pen_resume(Pen *pen, const float *state, int64_t points)
+{
+    int64_t S = pen_state_size(pen->net);
+    memcpy(pen->states, state, S * sizeof *state);
+    memcpy(pen->states + 2 * S, state, S * sizeof *state);
+    pen->primed_read = pen->kept = points;
 }
 
 /* Strokes that end before the window has reached the text are the prime's (sampling/priming.py). */
@@ -88,8 +112,8 @@ void pen_point(Pen *pen, int64_t *ending, int64_t *begin, int64_t *count)
     float z[2], u, drawn[1][5], way = hypotf(pen->x[0] - of->still[0], pen->x[1] - of->still[1]);
     float share = way < of->whole ? way / of->whole : 1;
     point_noise(pen->key, pen->drawn++, pen->M, pen->race, z, &u);
-    write_point(pen->net, pen->room, 1, 1, pen->x, pen->states, pen->states + state_size(pen->net), pen->text, &pen->U,
-                pen->U, pen->read, pen->phi, pen->y, pen->M, of->bias[0], of->bias[1], &share, pen->race, z, &u, drawn);
+    float *after = pen->states + pen_state_size(pen->net);
+    write_point(pen->net, pen->room, 1, 1, pen->x, pen->states, after, pen->text, &pen->U, pen->U, pen->read, pen->phi, pen->y, pen->M, of->bias[0], of->bias[1], &share, pen->race, z, &u, drawn);
     swap(pen);
     memcpy(pen->x, drawn[0], sizeof pen->x);
     *ending = end_add(&pen->end, pen->x, pen->phi, pen->U, drawn[0][3] > 0, drawn[0][4]);

@@ -22,6 +22,13 @@ void pen_free(Pen *pen);
 /* Reads at most `most` points of the prime, and gives how many are left. */
 void pen_prime(Pen *pen, int64_t most, int64_t *left);
 
+/* What is read of a prime does not depend on the text after it until the window comes near that. `state`, of
+   `pen_state_size` numbers, is that of the pen after the first `points` of its prime, before the window sees the text;
+   a pen with the same prime and another text may go on from there. */
+int64_t pen_state_size(const Network *net);
+void pen_kept(const Pen *pen, const float **state, int64_t *points);
+void pen_resume(Pen *pen, const float *state, int64_t points);
+
 /* Draws the next point. `ending`: NOT_YET, WITH_IT or BEFORE_IT, after which there is no next one; `count`: points
    that the line has, and `begin`: the first that is the text's, −1 until that is known. */
 void pen_point(Pen *pen, int64_t *ending, int64_t *begin, int64_t *count);

@@ -79,6 +79,25 @@ void EXPORT(engine_begin)(const int32_t *text, int32_t length, int32_t read, con
     begin = -1, count = 0;
 }
 
+/* See `pen_kept` and `pen_resume`, which comes before `engine_prime`: a prime that was read before is hardly read
+   again. */
+int32_t EXPORT(engine_state_size)(void) { return pen_state_size(&net); }
+const float *EXPORT(engine_kept)(void)
+{
+    const float *state;
+    int64_t points;
+    pen_kept(pen, &state, &points);
+    return state;
+}
+int32_t EXPORT(engine_kept_points)(void)
+{
+    const float *state;
+    int64_t points;
+    pen_kept(pen, &state, &points);
+    return points;
+}
+void EXPORT(engine_resume)(const float *state, int32_t points) { pen_resume(pen, state, points); }
+
 /* At most `most` points of the prime are read; how many are left. To be called till none is, if there is a prime. */
 int32_t EXPORT(engine_prime)(int32_t most)
 {
