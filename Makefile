@@ -10,7 +10,7 @@ JOBS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check docs bench bench-gpu lock wheel wheel-without-weights clean
+.PHONY: help install demo engine test test-all check docs bench bench-gpu lock wheel wheel-without-weights clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{ printf "  make %-22s %s\n", $$1, $$2 }'
@@ -54,6 +54,15 @@ demo: $(VENV)/.installed  ## train small networks for text and for handwriting, 
 	    text="we can write what you say" width=13 one_hand=false sampler.candidates=16 \
 	    page.height=null page.width=90 page.margin_top=8 page.margin_bottom=6 \
 	    output=$(DEMO)/handwriting.svg
+
+# What the browser runs, from C: by the compiler that ziglang brings, without threads and without a system.
+NATIVE := src/graves_lm/nn/native
+ENGINE ?= src/graves_lm/web/engine/engine.wasm
+PYTHON_FOR_ENGINE ?= $(BIN)/python
+engine:  ## the page's engine in WebAssembly (needs ziglang)
+	$(PYTHON_FOR_ENGINE) -m ziglang cc -target wasm32-wasi -mexec-model=reactor -O3 -msimd128 -fno-math-errno -s \
+	    -Wl,--strip-all -I $(NATIVE) src/graves_lm/web/engine/engine.c src/graves_lm/web/engine/alone.c \
+	    $(NATIVE)/step.c $(NATIVE)/pen.c -o $(ENGINE)
 
 test: $(VENV)/.installed-dev  ## the fast tests; those on licensed corpora run where the data is
 	$(PYTEST) -m 'not slow and not gpu'

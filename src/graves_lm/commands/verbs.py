@@ -14,6 +14,7 @@ VERBS = {
     "train": "train a network to predict text or pen strokes, or to write by hand",
     "evaluate": "metrics of a checkpoint, also while it goes on learning",
     "sample": "text, or pages of handwriting, from a trained network",
+    "page": "a page that writes by hand, for any browser, in one file",
     "read": "the text of handwriting, from files of ink",
     "prepare": "build a data set's cache, and see what is in it",
     "compare": "a folder of runs as a table, best first, and as a picture",

@@ -22,6 +22,7 @@ from graves_lm.settings.kinds import (
     Rows,
     ShareBelowOne,
     Steps,
+    Weights,
     Width,
 )
 
@@ -192,6 +193,15 @@ def sample(
 def compare(dir: Place | None, metric: Name | None, output: Place | None) -> None: ...
 
 
+def page(
+    ckpt: Place,
+    output: Place,
+    weights: Weights,
+    serve: bool,
+    port: Annotated[int, Meta(ge=0, le=65535)],
+) -> None: ...
+
+
 def dashboard(entity: Name | None, project: Name, name: Name, dry_run: bool) -> None: ...
 
 
@@ -199,7 +209,7 @@ def prepare() -> None: ...
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
-    command.__name__: command for command in (train, evaluate, sample, prepare, compare, dashboard)
+    command.__name__: command for command in (train, evaluate, sample, page, prepare, compare, dashboard)
 }
 """The settings of each command that stand in no group."""
 
