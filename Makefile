@@ -55,14 +55,18 @@ demo: $(VENV)/.installed  ## train small networks for text and for handwriting, 
 	    page.height=null page.width=90 page.margin_top=8 page.margin_bottom=6 \
 	    output=$(DEMO)/handwriting.svg
 
-# What the browser runs, from C: by the compiler that ziglang brings, without threads and without a system.
-NATIVE := src/graves_lm/nn/native
+# What the browser runs, from C: by the compiler that ziglang brings, without threads and without a system. Beside it
+# lies a hash of its sources, so that a test sees when it is older than they are.
 ENGINE ?= src/graves_lm/web/engine/engine.wasm
-PYTHON_FOR_ENGINE ?= $(BIN)/python
-engine:  ## the page's engine in WebAssembly (needs ziglang)
-	$(PYTHON_FOR_ENGINE) -m ziglang cc -target wasm32-wasi -mexec-model=reactor -O3 -msimd128 -fno-math-errno -s \
-	    -Wl,--strip-all -I $(NATIVE) src/graves_lm/web/engine/engine.c src/graves_lm/web/engine/alone.c \
-	    $(NATIVE)/step.c $(NATIVE)/pen.c -o $(ENGINE)
+PYTHON_OF_ENGINE ?= $(BIN)/python
+NATIVE := src/graves_lm/nn/native
+ENGINE_C := $(addprefix src/graves_lm/web/engine/, alone.c engine.c) $(addprefix $(NATIVE)/, pen.c step.c)
+ENGINE_H := $(addprefix $(NATIVE)/, end.h functions.h matrix.h noise.h pen.h rows.h step.h team.h)
+engine:  ## the page's engine in WebAssembly (needs ziglang: pip install -e '.[engine]')
+	$(PYTHON_OF_ENGINE) -m ziglang cc -target wasm32-wasi -mexec-model=reactor -O3 -msimd128 -fno-math-errno -s \
+	    -Wl,--strip-all -I $(NATIVE) $(ENGINE_C) -o $(ENGINE)
+	chmod 644 $(ENGINE)
+	cat $(ENGINE_C) $(ENGINE_H) | sha256sum | cut -d " " -f 1 > $(ENGINE:.wasm=.sources)
 
 test: $(VENV)/.installed-dev  ## the fast tests; those on licensed corpora run where the data is
 	$(PYTEST) -m 'not slow and not gpu'

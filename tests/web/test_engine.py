@@ -1,5 +1,7 @@
 """The engine in WebAssembly, run by wasmtime, draws what the pen in C draws for this machine."""
 
+import hashlib
+import re
 import shutil
 import struct
 import subprocess
@@ -23,6 +25,7 @@ from graves_lm.web.html import HERE
 from graves_lm.web.weights import engine_weights
 
 wasmtime = pytest.importorskip("wasmtime", reason="wasmtime, which runs WebAssembly, is not installed")
+ROOT = Path(__file__).parents[2]
 WASM = HERE / "engine" / "engine.wasm"
 
 
@@ -138,12 +141,23 @@ def test_the_weights_of_the_package_give_the_same_states_phi_and_outputs(weights
     assert phi.argmax() >= len(text) - 1
 
 
+def test_the_engine_is_no_older_than_its_sources():
+    """Else `make engine` is to be run."""
+    native, own = ROOT / "src/graves_lm/nn/native", WASM.parent
+    c = [own / "alone.c", own / "engine.c", native / "pen.c", native / "step.c"]
+    names = ("end", "functions", "matrix", "noise", "pen", "rows", "step", "team")
+    sources = b"".join(path.read_bytes() for path in (*c, *(native / f"{name}.h" for name in names)))
+    assert WASM.with_suffix(".sources").read_text().strip() == hashlib.sha256(sources).hexdigest()
+    included = {name for path in c for name in re.findall(rb'#include "(\w+)\.h"', path.read_bytes())}
+    assert {name.decode() for name in included} <= set(names)
+
+
 @pytest.mark.slow
-def test_the_engine_is_made_of_these_sources(tmp_path):
-    """By the same compiler, as `make engine` does."""
+def test_the_engine_is_what_the_compiler_makes(tmp_path):
+    """Byte by byte, as `make engine` does."""
     if find_spec("ziglang") is None or shutil.which("make") is None:
         pytest.skip("ziglang, the compiler to WebAssembly, is not installed")
     made = tmp_path / "engine.wasm"
-    command = ["make", "-s", "engine", f"ENGINE={made}", f"PYTHON_FOR_ENGINE={sys.executable}"]
-    subprocess.run(command, check=True, cwd=Path(__file__).parents[2])
+    command = ["make", "-s", "engine", f"ENGINE={made}", f"PYTHON_OF_ENGINE={sys.executable}"]
+    subprocess.run(command, check=True, cwd=ROOT)
     assert made.read_bytes() == WASM.read_bytes()
