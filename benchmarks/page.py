@@ -1,5 +1,4 @@
-"""The page in a browser: how soon the pen writes, what a point costs beside the same kernel without a browser, and
-whether memory stays what it is.
+"""The page in a browser: how soon the pen writes, what a point costs, and whether memory stays what it is.
 
     python benchmarks/page.py [--browser /usr/bin/chromium] [--lines 100]
 
@@ -43,7 +42,7 @@ def opened(browser: Browser, file: Path) -> tuple[Page, float]:
 
 
 def in_page(tab: Page, seed: int) -> float:
-    """Milliseconds a point; what a line costs before its first point is in neither of the two that are compared."""
+    """Milliseconds a point: of two lines, what both cost before their first points taken away."""
     took, points = [], []
     for text in (TEXT[:10], TEXT):
         start = time.perf_counter()
