@@ -43,3 +43,16 @@ nb_execution_timeout = 60
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_merge_streams = True
+
+
+def setup(app):
+    app.connect("build-finished", add_the_page)
+
+
+def add_the_page(app, failed):
+    """What docs/how_it_writes.md embeds: the page with the package's weights."""
+    from graves_lm.trained.checkpoint import PRETRAINED
+    from graves_lm.web.html import page
+
+    if not failed and app.builder.format == "html" and (PRETRAINED / "synthesis.safetensors").is_file():
+        (Path(app.outdir) / "_static" / "page.html").write_text(page("synthesis"), encoding="utf-8")
