@@ -59,7 +59,7 @@ RULES = [
     Rule(r"benchmarks/noise\.py", why_not="takes ten minutes of 16 cores"),
     Rule(r"-m sweep=", slow=True, settings=("hydra.sweeper.n_trials=2",)),
     Rule(r"-m model=character,stroke|dir=logs/studies/", slow=True),
-    Rule(r"init=stroke|ckpt=logs/own/|pictures=true", slow=True),
+    Rule(r"init=(stroke|synthesis)|ckpt=logs/own/|pictures=true", slow=True),
     Rule(r"samples=true", settings=("sentences=2", "biases=[0]", "sampler.points_per_character=3")),
     Rule(r"graves_lm\.doctor", statuses=(0, 1)),
 ]
@@ -127,7 +127,7 @@ def settings_of(verb: str, arguments: list[str]) -> dict[str, str]:
     chosen = re.search(r"\bdata=(\w+)", said)
     pen = bool(re.search(r"(model|sweep)=(stroke|synthesis|reader)|data=(hershey|ink)|experiment=demo", said))
     data = chosen[1] if chosen else "hershey" if pen else "stdlib"
-    if "init=stroke" in said:  # the network is as large as those weights
+    if "init=stroke" in said or "init=synthesis" in said:  # the network is as large as those weights
         return ENDS_SOON | {"data.batch_size": "2", "data.eval_batch_size": "2"}
     tiny = (SMALL_LINES if pen else SMALL_TEXT) | OF_DATA.get(data, {})
     if "model=reader" in said:
