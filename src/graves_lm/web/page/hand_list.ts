@@ -1,0 +1,57 @@
+/** The hands as small drawings to choose from. */
+
+import { centreLine } from "./curves";
+import { element } from "./element";
+import type { Hand } from "./hands";
+import { strokesOf } from "./measure";
+import { svg } from "./sheet";
+import type { Units } from "./units";
+
+const ABOVE = 2.7, HIGH = 4.5, WIDE = 16; // heights of an x that are seen
+
+export class HandList {
+  constructor(
+    private readonly units: Units,
+    private readonly chosen: (id: string) => void,
+  ) {
+    element("hand-list").addEventListener("change", (event) => this.chosen((event.target as HTMLInputElement).value));
+  }
+
+  show(hands: readonly Hand[], current: string): void {
+    const own = hands.filter((hand) => hand.own), others = hands.filter((hand) => !hand.own);
+    const cards = [...own, ...others].map((hand) => this.card(hand.id, hand.name, hand));
+    element("hand-list").replaceChildren(this.card("any", "Any", null), ...cards);
+    this.choose(current);
+  }
+
+  choose(id: string): void {
+    const field = element<HTMLInputElement>(`hand-${id}`) ?? element<HTMLInputElement>("hand-any");
+    field.checked = true;
+    const card = field.closest("label")!, list = element("hand-list");
+    const above = card.offsetTop - list.offsetTop;
+    if (above < list.scrollTop || above + card.offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = above - 40;
+  }
+
+  private card(id: string, name: string, hand: Hand | null): HTMLLabelElement {
+    const card = document.createElement("label"), radio = document.createElement("input");
+    card.className = `hand${hand ? (hand.own ? " own" : "") : " any"}`;
+    Object.assign(radio, { type: "radio", name: "hand", value: id, id: `hand-${id}` });
+    radio.setAttribute("aria-label", hand ? name : "Any hand: the seed chooses");
+    card.title = hand ? name : "The seed chooses";
+    card.append(radio);
+    if (hand) card.append(this.preview(hand));
+    if (!hand || hand.own) card.append(Object.assign(document.createElement("span"), { className: "name", textContent: name }));
+    return card;
+  }
+
+  private preview(hand: Hand): SVGSVGElement {
+    const { left, level, xHeight, width } = hand.measure, x = xHeight || Math.max(width / 10, 1);
+    const box = [left - 0.5 * x, level - ABOVE * x, WIDE * x, HIGH * x].map((value) => value.toFixed(0)).join(" ");
+    const picture = svg("svg", { viewBox: box, preserveAspectRatio: "xMinYMid slice", "aria-hidden": "true" });
+    const strokes = strokesOf(this.units.inDataUnits(hand.prime.points, true, false, 0));
+    const seen = strokes.filter((stroke) => stroke[0][0] < left + (WIDE + 6) * x);
+    picture.style.strokeWidth = `${x / 9}`;
+    picture.append(svg("path", { d: seen.map(centreLine).join("") }));
+    return picture;
+  }
+}

@@ -1,0 +1,111 @@
+/** The hands to write in: those that the page brings, and the visitor's own. */
+
+import { Alphabet } from "./alphabet";
+import { fromBase64 } from "./bytes";
+import type { Data, Point } from "./data";
+import { InkLine, inkJson, readJson } from "./ink";
+import { Measure, measure, strokesOf } from "./measure";
+import type { Prime } from "./protocol";
+import { keep, load } from "./storage";
+import { Units } from "./units";
+
+export interface Hand {
+  id: string; // "1", "2", … of the page's
+  name: string;
+  own: boolean;
+  ink: InkLine;
+  prime: Prime;
+  measure: Measure; // in the data's units
+}
+
+export class Hands {
+  readonly all: Hand[];
+
+  constructor(
+    data: Data,
+    private readonly alphabet: Alphabet,
+    private readonly units: Units,
+  ) {
+    this.all = data.hands.flatMap(({ text, points }, i) => {
+      const hand = this.made(String(i + 1), `Hand ${i + 1}`, false, { text, points: unpacked(points), pressure: null });
+      return typeof hand === "string" ? [] : [hand];
+    });
+    this.brought = this.all.length;
+    for (const { id, line } of stored()) {
+      const hand = this.made(id, line.name ?? "My hand", true, line);
+      if (typeof hand !== "string") this.all.push(hand);
+    }
+  }
+
+  private readonly brought: number;
+
+  get own(): Hand[] {
+    return this.all.slice(this.brought);
+  }
+
+  /** The hand of that id; of none, that of the seed. Null where there are no hands at all. */
+  chosen(id: string, seed: number): Hand | null {
+    const hand = this.all.find((one) => one.id === id);
+    return hand ?? (this.brought ? this.all[seed % this.brought] : null);
+  }
+
+  /** A new hand of the visitor's; or why the ink is none. */
+  add(name: string, ink: InkLine): Hand | string {
+    const id = `own-${Date.now().toString(36)}-${this.all.length}`;
+    const hand = this.made(id, name, true, ink);
+    if (typeof hand !== "string") this.all.push(hand);
+    return hand;
+  }
+
+  rename(hand: Hand, name: string): void {
+    hand.name = name;
+  }
+
+  remove(hand: Hand): void {
+    this.all.splice(this.all.indexOf(hand), 1);
+  }
+
+  putBack(hand: Hand): void {
+    this.all.push(hand);
+  }
+
+  /** Whether the visitor's hands could be kept for the next visit. */
+  keep(): boolean {
+    const lines = this.own.map((hand) => ({ id: hand.id, line: JSON.parse(inkJson([{ ...hand.ink, name: hand.name }])) }));
+    return keep("hands", lines);
+  }
+
+  private made(id: string, name: string, own: boolean, ink: InkLine): Hand | string {
+    const spelt = this.alphabet.spell(ink.text.trim());
+    if (spelt.leftOut.size) {
+      return `its text has characters that the network does not know: ${[...spelt.leftOut].join(" ")}`;
+    }
+    const text = spelt.text.replace(/\s+/g, " ").trim();
+    const points = this.units.prime({ text, points: ink.points });
+    if (typeof points === "string") return points;
+    const drawn = this.units.inDataUnits(points, true, false, 0);
+    const prime = { hand: id, symbols: this.alphabet.encode(text + " "), points };
+    return { id, name, own, ink: { ...ink, text }, prime, measure: measure(strokesOf(drawn)) };
+  }
+}
+
+/** Rows of int16 (dx, dy, end of stroke). */
+function unpacked(base64: string): Point[] {
+  const bytes = fromBase64(base64), view = new DataView(bytes.buffer);
+  return Array.from({ length: bytes.length / 6 }, (_, i) => [
+    view.getInt16(6 * i, true), view.getInt16(6 * i + 2, true), view.getInt16(6 * i + 4, true),
+  ]);
+}
+
+/** Hands of an earlier visit; what cannot be read of them is as if it were not there. */
+function stored(): { id: string; line: InkLine }[] {
+  const kept = load<unknown>("hands");
+  if (!Array.isArray(kept)) return [];
+  return kept.flatMap((one: { id?: unknown; line?: unknown }) => {
+    try {
+      return [{ id: String(one.id), line: readJson(JSON.stringify(one.line))[0] }];
+    } catch {
+      return [];
+    }
+  });
+}

@@ -1,0 +1,376 @@
+/** The page: a text becomes handwriting as one types. */
+
+import { Alphabet, wrap } from "./alphabet";
+import { Controls } from "./controls";
+import type { Data, Point } from "./data";
+import { element } from "./element";
+import { hasSimd } from "./engine";
+import { save, toAnimatedSvg, toInkml, toPng, toSvg } from "./exports";
+import { HandList } from "./hand_list";
+import { Hand, Hands } from "./hands";
+import { inkJson } from "./ink";
+import type { Line } from "./line";
+import { DensityView, WindowView } from "./looks";
+import { notice } from "./notice";
+import { OwnPen } from "./own_pen";
+import { Pen } from "./pen";
+import type { FromWorker, ToWorker } from "./protocol";
+import { INKS, keepSettings, loadSettings, Settings, SPEEDS } from "./settings";
+import { Sheet } from "./sheet";
+import { Units } from "./units";
+import { Manner, Writing } from "./writing";
+
+const TYPING_MS = 350; // after the last key the pen begins
+const MOST_VERSIONS = 100;
+const MOST_LOOKED_AT = 20; // lines of which all that the network saw is kept: a megabyte each
+
+/** What "Undo" goes back to. */
+interface Version {
+  settings: Pick<Settings, "text" | "seed" | "hand" | "bias" | "width">;
+  lines: Line[];
+}
+
+class Page {
+  private readonly settings: Settings;
+  private readonly alphabet: Alphabet;
+  private readonly hands: Hands;
+  private readonly handList: HandList;
+  private readonly controls: Controls;
+  private readonly sheet = new Sheet(element<SVGSVGElement>("sheet"), element("scroller"));
+  private readonly windowView = new WindowView(element<HTMLCanvasElement>("phi"), element("reading"));
+  private readonly densityView: DensityView;
+  private readonly worker: Worker;
+  private readonly writing: Writing;
+  private readonly pen: Pen;
+  private readonly versions: Version[] = [];
+  private typing = 0;
+  private line: Line | null = null; // that the pen is on
+  private ready = false;
+  private written: ((error?: Error) => void) | null = null;
+  private kept = true;
+
+  constructor(data: Data, workerText: string) {
+    this.settings = loadSettings(data);
+    this.alphabet = new Alphabet(data.characters, data.plain);
+    const units = new Units(data);
+    this.hands = new Hands(data, this.alphabet, units);
+    this.densityView = new DensityView(this.sheet, data);
+    this.worker = new Worker(URL.createObjectURL(new Blob([workerText], { type: "text/javascript" })));
+    this.writing = new Writing(this.worker, this.alphabet, units, (line) => this.drawn(line));
+    this.pen = new Pen(() => this.writing.lines, (line) => this.moved(line), () => this.rests());
+    this.controls = new Controls(this.settings, (setting) => this.changed(setting));
+    this.handList = new HandList(units, (id) => {
+      this.settings.hand = id;
+      this.changed("hand");
+    });
+    new OwnPen(this.hands, () => this.ownHand, (hand) => {
+      this.settings.hand = hand ? hand.id : "any";
+      this.showHands();
+      this.changed("hand");
+    });
+    element("licence").textContent = `Its weights: ${data.licence}. graves_lm ${data.version}.`;
+    this.worker.onmessage = (event: MessageEvent<FromWorker>) => this.heard(event.data);
+    this.worker.onerror = () => this.failed("the worker could not be started");
+    const { engine, weights, settings } = data;
+    this.worker.postMessage({ kind: "load", engine, weights, settings } satisfies ToWorker);
+    this.listen();
+    this.showHands();
+    this.setLook();
+    this.write();
+  }
+
+  /** For programs and tests: what the page itself does with a text. Gives the points of each line, (dx, dy, end of
+   *  stroke) in the data's units, when the network has drawn them all; the pen may still be on its way. */
+  writeAll(text: string, given: { seed?: number; bias?: number; hand?: string | number } = {}): Promise<Point[][]> {
+    const { seed, bias, hand } = given;
+    Object.assign(this.settings, { text }, seed !== undefined && { seed }, bias !== undefined && { bias });
+    if (hand !== undefined) this.settings.hand = String(hand);
+    this.controls.show();
+    this.handList.choose(this.settings.hand);
+    this.write();
+    this.writing.eager = true;
+    this.writing.goOn();
+    return new Promise((resolve, reject) => {
+      const all = (): void => resolve(this.writing.lines.map((line) => line.points));
+      if (this.writing.over) return all();
+      this.written = (error) => (error ? reject(error) : all());
+    });
+  }
+
+  // -------------------------------------------------------------------------------------- writing
+
+  /** Writes the text as it is now: lines that are as before stay. */
+  private write(): void {
+    clearTimeout(this.typing);
+    this.written?.(new Error("another text was given before this one was written"));
+    this.written = null;
+    const { text, replaced, leftOut } = this.alphabet.spell(this.settings.text);
+    const notes = [...replaced].map(([from, to]) => `${from} is written as ${to}`);
+    if (leftOut.size) notes.push(`${[...leftOut].join(" ")} ${leftOut.size > 1 ? "are" : "is"} left out: not among the letters that the network has learned`);
+    element("spelling").textContent = notes.slice(0, 8).join("; ");
+    this.remember();
+    this.writing.eager = false;
+    this.writing.set(wrap(text, this.settings.width), this.manner);
+    this.start();
+  }
+
+  private start(): void {
+    const { hand, settings } = this;
+    this.sheet.show(this.writing.lines, settings.width, hand?.measure ?? null, hand?.ink.text.length ?? 1);
+    const texts = this.writing.lines.map((line) => line.text);
+    element("sheet").setAttribute("aria-label", texts.length ? `Handwriting: ${texts.join(" ")}` : "An empty sheet");
+    this.pen.go();
+    const busy = this.writing.lines.some((line) => !line.over);
+    this.showBusy(busy);
+    if (busy) this.say(this.ready ? "Writing…" : "Getting the pen…");
+    keepSettings(settings) || this.notKept();
+  }
+
+  private get manner(): Manner {
+    const { seed, bias } = this.settings;
+    return { seed, bias, prime: this.hand?.prime ?? null };
+  }
+
+  private get hand(): Hand | null {
+    return this.hands.chosen(this.settings.hand, this.settings.seed);
+  }
+
+  private get ownHand(): Hand | undefined {
+    return this.hands.own.find((hand) => hand.id === this.settings.hand);
+  }
+
+  private stop(): void {
+    clearTimeout(this.typing);
+    this.pen.stop();
+    this.writing.stop();
+    this.written?.(new Error("it was stopped"));
+    this.written = null;
+    this.showBusy(false);
+    this.say("Stopped.");
+  }
+
+  /** Shows again how the text is written, from its first letter on. */
+  private again(): void {
+    for (const line of this.writing.lines) line.show(0);
+    this.start();
+  }
+
+  private heard(message: FromWorker): void {
+    if (message.kind === "failed") return this.failed(message.reason);
+    if (message.kind === "ready") this.ready = true;
+    this.writing.heard(message);
+    return undefined;
+  }
+
+  private failed(reason: string): void {
+    this.pen.stop();
+    this.showBusy(false);
+    this.say("No pen.");
+    notice(`The network could not be run in this browser: ${reason}.`);
+  }
+
+  /** The network has drawn more of a line. */
+  private drawn(line: Line): void {
+    if (line.done) this.sheet.update(line);
+    if (this.writing.over) {
+      this.written?.();
+      this.written = null;
+    }
+  }
+
+  private moved(line: Line): void {
+    if (line !== this.line) {
+      if (this.line?.over && this.writing.lines.length > MOST_LOOKED_AT) this.line.looks = [];
+      this.line = line;
+      const lines = this.writing.lines;
+      this.sheet.update(line);
+      this.sheet.follow(line);
+      if (lines.length > 1) this.say(`Writing line ${lines.indexOf(line) + 1} of ${lines.length}…`);
+      else this.say("Writing…");
+    }
+    this.sheet.update(line);
+    this.sheet.showNib(line);
+    if (this.settings.window) this.windowView.show(line);
+    if (this.settings.density) this.densityView.show(line, this.settings.bias);
+    if (line.over) this.writing.next();
+  }
+
+  private rests(): void {
+    const { length } = this.writing.lines;
+    this.sheet.showNib(null);
+    this.densityView.hide();
+    this.showBusy(false);
+    this.say(length === 0 ? "There is nothing to write yet." : length === 1 ? "Written." : `Written: ${length} lines.`);
+  }
+
+  // ------------------------------------------------------------------------------------- versions
+
+  private remember(): void {
+    const { text, seed, hand, bias, width } = this.settings;
+    const last = this.versions[this.versions.length - 1];
+    if (last) last.lines = this.writing.lines;
+    const same = last && JSON.stringify(last.settings) === JSON.stringify({ text, seed, hand, bias, width });
+    if (!same) this.versions.push({ settings: { text, seed, hand, bias, width }, lines: [] });
+    if (this.versions.length > MOST_VERSIONS) this.versions.shift();
+    element<HTMLButtonElement>("undo").disabled = this.versions.length < 2;
+  }
+
+  private undo(): void {
+    if (this.versions.length < 2) return;
+    this.versions.pop();
+    const { settings, lines } = this.versions[this.versions.length - 1];
+    Object.assign(this.settings, settings);
+    this.controls.show();
+    this.showHands();
+    element("spelling").textContent = "";
+    element<HTMLButtonElement>("undo").disabled = this.versions.length < 2;
+    this.writing.eager = false;
+    this.writing.restore(lines, this.manner);
+    this.start();
+  }
+
+  // ------------------------------------------------------------------------------------- the form
+
+  private changed(setting: keyof Settings): void {
+    switch (setting) {
+      case "text":
+      case "bias":
+      case "width":
+        clearTimeout(this.typing);
+        this.typing = window.setTimeout(() => this.write(), TYPING_MS);
+        break;
+      case "hand":
+      case "seed":
+        this.showOwn();
+        this.write();
+        break;
+      default:
+        this.setLook();
+        keepSettings(this.settings) || this.notKept();
+    }
+  }
+
+  /** Ink, paper, pace, zoom, and what is shown of the network. */
+  private setLook(): void {
+    const { ink, colour, thickness, fountain, speed, zoom } = this.settings;
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.pen.speed = SPEEDS[speed];
+    this.pen.whole = calm;
+    this.sheet.setZoom(zoom);
+    this.sheet.setInk({ colour: ink === "own" ? colour : `var(--ink-${ink})`, width: thickness, fountain });
+    element("window").hidden = !this.settings.window;
+    this.windowView.again();
+    if (this.settings.window) this.windowView.show(this.line);
+    if (!this.settings.density) this.densityView.hide();
+  }
+
+  private listen(): void {
+    const click = (id: string, act: () => void): void => element(id).addEventListener("click", act);
+    click("write", () => (this.writing.lines.length && this.writing.lines.every((line) => line.over) && !this.dirty ? this.again() : this.write()));
+    click("stop", () => this.stop());
+    click("another", () => {
+      this.settings.seed = (this.settings.seed + 1) % Number.MAX_SAFE_INTEGER;
+      this.controls.show();
+      this.changed("seed");
+    });
+    click("undo", () => this.undo());
+    click("clear", () => {
+      this.settings.text = "";
+      this.controls.show();
+      this.write();
+      element("text").focus();
+    });
+    element("text").addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.write();
+    });
+    document.querySelector("form")!.addEventListener("submit", (event) => event.preventDefault());
+    const zoom = (times: (now: number) => number): void => {
+      this.settings.zoom = Math.min(4, Math.max(0.5, times(this.settings.zoom)));
+      this.controls.show();
+      this.changed("zoom");
+    };
+    click("smaller", () => zoom((now) => now / 1.25));
+    click("larger", () => zoom((now) => now * 1.25));
+    click("whole", () => zoom(() => 1));
+    click("save-svg", () => this.save("svg", "image/svg+xml", () => toSvg(this.sheet, this.colour)));
+    click("save-animated", () => this.save("moving.svg", "image/svg+xml", () => toAnimatedSvg(this.sheet, this.colour)));
+    click("save-inkml", () => this.save("inkml", "application/inkml+xml", () => toInkml(this.inkLines)));
+    click("save-json", () => this.save("json", "application/json", () => inkJson(this.inkLines)));
+    click("save-png", () => {
+      if (this.nothing()) return;
+      toPng(this.sheet, this.colour).then(
+        (blob) => save(blob, "handwriting.png", "image/png"),
+        (error: unknown) => notice(`No PNG: ${error instanceof Error ? error.message : String(error)}.`),
+      );
+    });
+    matchMedia("(prefers-reduced-motion: reduce)").addEventListener("change", () => this.setLook());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.setLook());
+    new ResizeObserver(() => this.setLook()).observe(element("window"));
+  }
+
+  private get dirty(): boolean {
+    return this.versions[this.versions.length - 1]?.settings.text !== this.settings.text;
+  }
+
+  private get colour(): string {
+    return this.settings.ink === "own" ? this.settings.colour : INKS[this.settings.ink].colour;
+  }
+
+  private get inkLines(): { text: string; points: Point[]; pressure: null }[] {
+    return this.writing.lines.filter((line) => line.done).map(({ text, points }) => ({ text, points, pressure: null }));
+  }
+
+  private save(ending: string, type: string, content: () => string): void {
+    if (!this.nothing()) save(content(), `handwriting.${ending}`, type);
+  }
+
+  /** Says so where there is nothing to save. */
+  private nothing(): boolean {
+    const none = !this.inkLines.length;
+    if (none) notice("There is nothing to save yet: no line is written.");
+    return none;
+  }
+
+  private showHands(): void {
+    this.handList.show(this.hands.all, this.settings.hand);
+    this.showOwn();
+  }
+
+  private showOwn(): void {
+    const own = this.ownHand;
+    element("own-hand").hidden = !own;
+    if (own) element<HTMLInputElement>("hand-name").value = own.name;
+  }
+
+  private showBusy(busy: boolean): void {
+    const stop = element("stop"), write = element("write"), focused = document.activeElement;
+    stop.hidden = !busy;
+    write.hidden = busy;
+    if (busy && focused === write) stop.focus();
+    if (!busy && focused === stop) write.focus();
+  }
+
+  private say(text: string): void {
+    const status = element("status");
+    if (status.textContent !== text) status.textContent = text;
+  }
+
+  private notKept(): void {
+    if (this.kept) notice("This browser keeps nothing of this page: your text and settings stay until you leave.");
+    this.kept = false;
+  }
+}
+
+declare global {
+  interface Window {
+    /** The page for programs: `graves.write("a text", {seed: 1, bias: 0.5, hand: 3})` gives each line's points. */
+    graves: { write: Page["writeAll"] };
+  }
+}
+
+if (hasSimd() && typeof DecompressionStream === "function") {
+  const page = new Page(JSON.parse(element("data").textContent!) as Data, element("worker").textContent!);
+  window.graves = { write: (text, given) => page.writeAll(text, given) };
+} else {
+  element("status").textContent = "This browser is too old for the pen: it lacks WebAssembly with SIMD.";
+}
