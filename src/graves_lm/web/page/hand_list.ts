@@ -4,10 +4,10 @@ import { centreLine } from "./curves";
 import { element } from "./element";
 import type { Hand } from "./hands";
 import { strokesOf } from "./measure";
-import { svg } from "./sheet";
+import { svg } from "./svg";
 import type { Units } from "./units";
 
-const ABOVE = 2.7, HIGH = 4.5, WIDE = 16; // heights of an x that are seen
+const ABOVE = 3.1, HIGH = 4.8, WIDE = 17; // heights of an x that are seen
 
 export class HandList {
   constructor(

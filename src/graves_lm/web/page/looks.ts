@@ -1,10 +1,12 @@
 /** What the network sees and foresees while it writes: the window on the text, as in figure 13, and the density of the
  *  next point. */
 
-import type { Data } from "./data";
+import { centreLine } from "./curves";
+import type { Data, XY } from "./data";
 import { densityOf } from "./density";
 import type { Line } from "./line";
-import { Sheet, svg } from "./sheet";
+import { strokesOf } from "./measure";
+import { svg } from "./svg";
 
 const ROW = 11, GUTTER = 18, POINTS_PER_CHARACTER = 26; // CSS pixels, and the columns that are made ready
 
@@ -72,33 +74,51 @@ export class WindowView {
     if (!phi) return;
     const at = phi.subarray(0, U).indexOf(Math.max(...phi.subarray(0, U)));
     [...this.text.children].forEach((span, u) => span.classList.toggle("at", u === at));
+    const frame = this.canvas.parentElement!;
+    frame.scrollTop = (at + 0.5) * ROW - frame.clientHeight / 2;
   }
 }
 
-/** The next point's density: a cloud for each component of the mixture, the denser the likelier it is. */
+const SIDE = 420, CALM = 0.12; // data units that are seen, and how quickly they follow the pen
+const STROKES = 12; // the last ones, which may be seen
+
+/** The next point's density, under a magnifying glass: a cloud for each component of the mixture. */
 export class DensityView {
+  private readonly trail = svg("path", { class: "trail" });
   private readonly cloud = svg("g", { class: "density" });
+  private readonly nib = svg("circle", { class: "nib", r: 5 });
+  private centre: XY | null = null;
 
   constructor(
-    private readonly sheet: Sheet,
+    private readonly glass: SVGSVGElement,
     private readonly data: Data,
-  ) {}
+  ) {
+    glass.append(this.trail, this.cloud, this.nib);
+  }
 
   show(line: Line | null, bias: number): void {
-    const next = line && !line.waits ? line.looks[line.shown]?.y : undefined, at = line && this.sheet.at(line);
-    if (!next || !at || !line) return this.hide();
-    const components = densityOf(next, line.points[line.shown - 1], bias, this.data);
+    const next = line && !line.waits ? line.looks[line.shown]?.y : undefined;
+    if (!next || !line?.shown) return this.cloud.replaceChildren();
+    const strokes = strokesOf(line.points.slice(0, line.shown));
+    const [x, y] = strokes[strokes.length - 1][strokes[strokes.length - 1].length - 1];
+    this.trail.setAttribute("d", strokes.slice(-STROKES).map(centreLine).join(""));
+    this.nib.setAttribute("transform", `translate(${x} ${y})`);
+    const clouds = densityOf(next, line.points[line.shown - 1], bias, this.data);
     this.cloud.replaceChildren(
-      ...components.filter(({ weight }) => weight > 0.02).map(({ weight, centre, radii, angle }) =>
+      ...clouds.filter(({ weight }) => weight > 0.01).map(({ weight, centre, radii, angle }) =>
         svg("ellipse", {
-          rx: 3 * radii[0], ry: 3 * radii[1], fill: "url(#cloud)", opacity: Math.sqrt(weight).toFixed(3),
-          transform: `translate(${at.x + centre[0]} ${at.y + centre[1]}) rotate(${angle})`,
+          rx: 3 * radii[0] + 4, ry: 3 * radii[1] + 4, fill: "url(#cloud)", opacity: Math.sqrt(weight).toFixed(3),
+          transform: `translate(${x + centre[0]} ${y + centre[1]}) rotate(${angle})`,
         })),
     );
-    at.group.prepend(this.cloud);
+    this.centre = [followed(this.centre?.[0] ?? x, x), followed(this.centre?.[1] ?? y, y)];
+    this.glass.setAttribute("viewBox", [this.centre[0] - SIDE / 2, this.centre[1] - SIDE / 2, SIDE, SIDE].join(" "));
+    return undefined;
   }
+}
 
-  hide(): void {
-    this.cloud.remove();
-  }
+/** A step of the view towards the pen, which stays in the middle half of it. */
+function followed(from: number, to: number): number {
+  const near = Math.min(to + SIDE / 4, Math.max(to - SIDE / 4, from));
+  return near + CALM * (to - near);
 }

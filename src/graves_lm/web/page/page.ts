@@ -54,7 +54,7 @@ class Page {
     this.alphabet = new Alphabet(data.characters, data.plain);
     const units = new Units(data);
     this.hands = new Hands(data, this.alphabet, units);
-    this.densityView = new DensityView(this.sheet, data);
+    this.densityView = new DensityView(element<SVGSVGElement>("glass"), data);
     this.worker = new Worker(URL.createObjectURL(new Blob([workerText], { type: "text/javascript" })));
     this.writing = new Writing(this.worker, this.alphabet, units, (line) => this.drawn(line));
     this.pen = new Pen(() => this.writing.lines, (line) => this.moved(line), () => this.rests());
@@ -198,7 +198,6 @@ class Page {
   private rests(): void {
     const { length } = this.writing.lines;
     this.sheet.showNib(null);
-    this.densityView.hide();
     this.showBusy(false);
     this.say(length === 0 ? "There is nothing to write yet." : length === 1 ? "Written." : `Written: ${length} lines.`);
   }
@@ -259,9 +258,13 @@ class Page {
     this.sheet.setZoom(zoom);
     this.sheet.setInk({ colour: ink === "own" ? colour : `var(--ink-${ink})`, width: thickness, fountain });
     element("window").hidden = !this.settings.window;
+    element("density").hidden = !this.settings.density;
+    this.showWindow();
+  }
+
+  private showWindow(): void {
     this.windowView.again();
     if (this.settings.window) this.windowView.show(this.line);
-    if (!this.settings.density) this.densityView.hide();
   }
 
   private listen(): void {
@@ -305,7 +308,7 @@ class Page {
     });
     matchMedia("(prefers-reduced-motion: reduce)").addEventListener("change", () => this.setLook());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.setLook());
-    new ResizeObserver(() => this.setLook()).observe(element("window"));
+    new ResizeObserver(() => this.showWindow()).observe(element("window"));
   }
 
   private get dirty(): boolean {

@@ -32,12 +32,12 @@ export const INKS: Record<string, { name: string; colour: string }> = {
 };
 
 const GREETING = "Hello. I am a pen without a hand.\nType, and I write it down for you.";
-const GREETING_SEED = 18;
+const GREETING_SEED = 19; // of the hand that is read soonest
 
 export function firstSettings(data: Data): Settings {
   const narrow = window.innerWidth <= 760;
   return {
-    text: GREETING, seed: GREETING_SEED, hand: "any", bias: data.bias, width: narrow ? 24 : 40, speed: 2, thickness: 1,
+    text: GREETING, seed: GREETING_SEED, hand: "any", bias: data.bias, width: narrow ? 24 : 40, speed: 2, thickness: 1.2,
     ink: "plain", colour: "#7b2d8e", fountain: true, ruled: false, zoom: 1, window: false, density: false,
   };
 }

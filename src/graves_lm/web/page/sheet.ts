@@ -4,6 +4,7 @@ import { centreLine, outline } from "./curves";
 import type { Point, XY } from "./data";
 import type { Line } from "./line";
 import { Measure, measure, strokesOf } from "./measure";
+import { svg } from "./svg";
 
 // The paper's unit: a tenth of the height of an x. As on the pages of `writing/page.py`.
 export const X = 10;
@@ -28,18 +29,6 @@ interface Place {
   level: number;
   slope: number;
   baseline: number;
-}
-
-export interface PlacedStroke {
-  points: XY[]; // paper units
-}
-
-const SVG = "http://www.w3.org/2000/svg";
-
-export function svg<K extends keyof SVGElementTagNameMap>(name: K, attributes: Record<string, string | number> = {}): SVGElementTagNameMap[K] {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
-  return made;
 }
 
 class View {
@@ -128,12 +117,6 @@ export class Sheet {
     view.group.append(this.nib);
   }
 
-  /** Where the line's group is, for what moves with the pen; and the pen's place in it. */
-  at(line: Line): { group: SVGGElement; x: number; y: number } | null {
-    const view = this.views.get(line);
-    return view?.place ? { group: view.group, x: view.x, y: view.y } : null;
-  }
-
   /** Scrolls so far that the line is seen, if the one before it is. */
   follow(line: Line): void {
     const at = this.baseline(line) / this.size.height, all = this.svg.getBoundingClientRect();
@@ -211,7 +194,7 @@ export class Sheet {
   private get scale(): number {
     const { xHeight, width } = this.hand ?? { xHeight: 0, width: 0 };
     const byHeight = X / (xHeight || 130);
-    return width ? Math.min(byHeight, (this.width * ADVANCE * X) / ((width / this.letters) * this.width)) : byHeight;
+    return width ? Math.min(byHeight, (ADVANCE * X * this.letters) / width) : byHeight;
   }
 
   private placeOf(line: Line, { left, width, level, rise }: Measure): Place {
