@@ -2,7 +2,7 @@
 
 import { centreLine } from "./curves";
 import type { XY } from "./data";
-import type { InkLine } from "./ink";
+import { InkLine, positions } from "./ink";
 import { RATE } from "./pen";
 import type { Sheet } from "./sheet";
 
@@ -74,11 +74,9 @@ export function toInkml(lines: readonly InkLine[]): string {
 
 function traced(points: InkLine["points"]): XY[][] {
   const traces: XY[][] = [[]];
-  let x = 0, y = 0;
-  points.forEach(([dx, dy, end], i) => {
-    if (i) [x, y] = [x + dx, y + dy];
-    traces[traces.length - 1].push([Math.round(x * 100) / 100, Math.round(y * 100) / 100]);
-    if (end > 0.5) traces.push([]);
+  positions(points).forEach((place, i) => {
+    traces[traces.length - 1].push(place);
+    if (points[i][2] > 0.5) traces.push([]);
   });
   return traces.filter((trace) => trace.length);
 }

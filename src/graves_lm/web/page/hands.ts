@@ -52,7 +52,7 @@ export class Hands {
   /** A new hand of the visitor's; or why the ink is none. */
   add(name: string, ink: InkLine): Hand | string {
     const id = `own-${Date.now().toString(36)}-${this.all.length}`;
-    const hand = this.made(id, name, true, ink);
+    const hand = this.made(id, name, true, asKept(ink));
     if (typeof hand !== "string") this.all.push(hand);
     return hand;
   }
@@ -87,6 +87,11 @@ export class Hands {
     const prime = { hand: id, symbols: this.alphabet.encode(text + " "), points };
     return { id, name, own, ink: { ...ink, text }, prime, measure: measure(strokesOf(drawn)) };
   }
+}
+
+/** With the digits that a file has: the hand shall write the same when it is read again. */
+function asKept(ink: InkLine): InkLine {
+  return readJson(inkJson([ink]))[0];
 }
 
 /** Rows of int16 (dx, dy, end of stroke). */

@@ -42,18 +42,24 @@ export function offsets(strokes: readonly (readonly XY[])[]): Point[] {
   return points;
 }
 
+/** Offsets as positions from the first point, in as many digits as any pen can tell apart, whatever the unit. */
+export function positions(points: readonly Point[]): XY[] {
+  let x = 0, y = 0;
+  const exact = points.map(([dx, dy], i): XY => (i ? [(x += dx), (y += dy)] : [0, 0]));
+  const extent = exact.reduce((most, [x, y]) => Math.max(most, Math.abs(x), Math.abs(y)), 0);
+  const digits = Math.min(20, Math.max(0, 6 - Math.ceil(Math.log10(extent || 1))));
+  return exact.map(([x, y]): XY => [Number(x.toFixed(digits)), Number(y.toFixed(digits))]);
+}
+
 // ------------------------------------------------------------------------------------------------ JSON
 
 /** In the program's own form: positions from the line's first point, x right and y down; then the pen, 1 at a stroke's
  *  last point; then the pressure, where it is known. */
 export function inkJson(lines: readonly InkLine[]): string {
-  const round = (value: number): number => Math.round(value * 100) / 100;
   const content = lines.map(({ text, points, pressure, name }) => {
-    let x = 0, y = 0;
-    const rows = points.map(([dx, dy, end], i) => {
-      if (i) [x, y] = [x + dx, y + dy];
-      const row = [round(x), round(y), end > 0.5 ? 1 : 0];
-      return pressure ? [...row, round(pressure[i])] : row;
+    const rows = positions(points).map(([x, y], i) => {
+      const row = [x, y, points[i][2] > 0.5 ? 1 : 0];
+      return pressure ? [...row, Math.round(pressure[i] * 100) / 100] : row;
     });
     return { ...(name === undefined ? {} : { id: name }), text, points: rows };
   });
