@@ -3,17 +3,12 @@
 import { centreLine } from "./curves";
 import { element } from "./element";
 import type { Hand } from "./hands";
-import { strokesOf } from "./measure";
 import { svg } from "./svg";
-import type { Units } from "./units";
 
 const ABOVE = 3.1, HIGH = 4.8, WIDE = 17; // heights of an x that are seen
 
 export class HandList {
-  constructor(
-    private readonly units: Units,
-    private readonly chosen: (id: string) => void,
-  ) {
+  constructor(private readonly chosen: (id: string) => void) {
     element("hand-list").addEventListener("change", (event) => this.chosen((event.target as HTMLInputElement).value));
   }
 
@@ -26,6 +21,7 @@ export class HandList {
 
   choose(id: string): void {
     const field = element<HTMLInputElement>(`hand-${id}`) ?? element<HTMLInputElement>("hand-any");
+    if (!field) return;
     field.checked = true;
     const card = field.closest("label")!, list = element("hand-list");
     const above = card.offsetTop - list.offsetTop;
@@ -48,8 +44,7 @@ export class HandList {
     const { left, level, xHeight, width } = hand.measure, x = xHeight || Math.max(width / 10, 1);
     const box = [left - 0.5 * x, level - ABOVE * x, WIDE * x, HIGH * x].map((value) => value.toFixed(0)).join(" ");
     const picture = svg("svg", { viewBox: box, preserveAspectRatio: "xMinYMid slice", "aria-hidden": "true" });
-    const strokes = strokesOf(this.units.inDataUnits(hand.prime.points, true, false, 0));
-    const seen = strokes.filter((stroke) => stroke[0][0] < left + (WIDE + 6) * x);
+    const seen = hand.strokes.filter((stroke) => stroke[0][0] < left + (WIDE + 6) * x);
     picture.style.strokeWidth = `${x / 9}`;
     picture.append(svg("path", { d: seen.map(centreLine).join("") }));
     return picture;

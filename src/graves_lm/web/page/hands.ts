@@ -2,20 +2,34 @@
 
 import { Alphabet } from "./alphabet";
 import { fromBase64 } from "./bytes";
-import type { Data, Point } from "./data";
+import type { Data, Point, XY } from "./data";
 import { InkLine, inkJson, readJson } from "./ink";
 import { Measure, measure, strokesOf } from "./measure";
 import type { Prime } from "./protocol";
 import { keep, load } from "./storage";
 import { Units } from "./units";
 
-export interface Hand {
-  id: string; // "1", "2", … of the page's
-  name: string;
-  own: boolean;
-  ink: InkLine;
-  prime: Prime;
-  measure: Measure; // in the data's units
+export class Hand {
+  private measured: Measure | null = null;
+
+  /** `id`: "1", "2", … of the page's hands. `ink` is as it was given, the prime in the network's units. */
+  constructor(
+    readonly id: string,
+    public name: string,
+    readonly own: boolean,
+    readonly ink: InkLine,
+    readonly prime: Prime,
+    private readonly units: Units,
+  ) {}
+
+  /** In the data's units. */
+  get strokes(): XY[][] {
+    return strokesOf(this.units.inDataUnits(this.prime.points, true, false, 0));
+  }
+
+  get measure(): Measure {
+    return (this.measured ??= measure(this.strokes));
+  }
 }
 
 export class Hands {
@@ -57,10 +71,6 @@ export class Hands {
     return hand;
   }
 
-  rename(hand: Hand, name: string): void {
-    hand.name = name;
-  }
-
   remove(hand: Hand): void {
     this.all.splice(this.all.indexOf(hand), 1);
   }
@@ -83,9 +93,8 @@ export class Hands {
     const text = spelt.text.replace(/\s+/g, " ").trim();
     const points = this.units.prime({ text, points: ink.points });
     if (typeof points === "string") return points;
-    const drawn = this.units.inDataUnits(points, true, false, 0);
     const prime = { hand: id, symbols: this.alphabet.encode(text + " "), points };
-    return { id, name, own, ink: { ...ink, text }, prime, measure: measure(strokesOf(drawn)) };
+    return new Hand(id, name, own, { ...ink, text }, prime, this.units);
   }
 }
 

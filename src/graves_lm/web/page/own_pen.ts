@@ -73,7 +73,7 @@ export class OwnPen {
     name.onchange = () => {
       const hand = this.chosen();
       if (!hand) return;
-      if (name.value.trim()) this.hands.rename(hand, name.value.trim());
+      if (name.value.trim()) hand.name = name.value.trim();
       this.keep();
       this.changed(hand);
     };

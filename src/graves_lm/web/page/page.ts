@@ -21,8 +21,9 @@ import { Units } from "./units";
 import { Manner, Writing } from "./writing";
 
 const TYPING_MS = 350; // after the last key the pen begins
-const MOST_VERSIONS = 100;
+const MOST_VERSIONS = 30;
 const MOST_LOOKED_AT = 20; // lines of which all that the network saw is kept: a megabyte each
+const ZOOMS = [0.5, 0.75, 1, 1.25, 1.5, 2, 3, 4];
 
 /** What "Undo" goes back to. */
 interface Version {
@@ -47,36 +48,45 @@ class Page {
   private line: Line | null = null; // that the pen is on
   private ready = false;
   private written: ((error?: Error) => void) | null = null;
+  private afterwards: (() => void) | null = null; // when all is written
   private kept = true;
 
   constructor(data: Data, workerText: string) {
+    // First of all, for it takes the longest.
+    this.worker = new Worker(URL.createObjectURL(new Blob([workerText], { type: "text/javascript" })));
+    this.worker.onmessage = (event: MessageEvent<FromWorker>) => this.heard(event.data);
+    this.worker.onerror = () => this.failed("the worker could not be started");
+    const { engine, weights, settings } = data;
+    this.worker.postMessage({ kind: "load", engine, weights, settings } satisfies ToWorker);
     this.settings = loadSettings(data);
     this.alphabet = new Alphabet(data.characters, data.plain);
     const units = new Units(data);
     this.hands = new Hands(data, this.alphabet, units);
     this.densityView = new DensityView(element<SVGSVGElement>("glass"), data);
-    this.worker = new Worker(URL.createObjectURL(new Blob([workerText], { type: "text/javascript" })));
     this.writing = new Writing(this.worker, this.alphabet, units, (line) => this.drawn(line));
     this.pen = new Pen(() => this.writing.lines, (line) => this.moved(line), () => this.rests());
     this.controls = new Controls(this.settings, (setting) => this.changed(setting));
-    this.handList = new HandList(units, (id) => {
+    this.handList = new HandList((id) => {
       this.settings.hand = id;
       this.changed("hand");
     });
-    new OwnPen(this.hands, () => this.ownHand, (hand) => {
+    const ownPen = new OwnPen(this.hands, () => this.ownHand, (hand) => {
       this.settings.hand = hand ? hand.id : "any";
       this.showHands();
       this.changed("hand");
     });
+    // Files of ink may also be dropped on the page.
+    document.addEventListener("dragover", (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault());
+    document.addEventListener("drop", (event) => {
+      if (!event.dataTransfer?.files.length) return;
+      event.preventDefault();
+      void ownPen.load([...event.dataTransfer.files]);
+    });
     element("licence").textContent = `Its weights: ${data.licence}. graves_lm ${data.version}.`;
-    this.worker.onmessage = (event: MessageEvent<FromWorker>) => this.heard(event.data);
-    this.worker.onerror = () => this.failed("the worker could not be started");
-    const { engine, weights, settings } = data;
-    this.worker.postMessage({ kind: "load", engine, weights, settings } satisfies ToWorker);
     this.listen();
-    this.showHands();
     this.setLook();
     this.write();
+    setTimeout(() => this.showHands()); // the sheet is seen before
   }
 
   /** For programs and tests: what the page itself does with a text. Gives the points of each line, (dx, dy, end of
@@ -109,9 +119,17 @@ class Page {
     if (leftOut.size) notes.push(`${[...leftOut].join(" ")} ${leftOut.size > 1 ? "are" : "is"} left out: not among the letters that the network has learned`);
     element("spelling").textContent = notes.slice(0, 8).join("; ");
     this.remember();
-    this.writing.eager = false;
+    const before = this.writing.lines;
+    this.calm();
     this.writing.set(wrap(text, this.settings.width), this.manner);
+    for (const line of before) if (!this.writing.lines.includes(line)) line.looks = [];
     this.start();
+  }
+
+  /** The pen is in no hurry any more. */
+  private calm(): void {
+    this.writing.eager = this.pen.hurries = false;
+    this.afterwards = null;
   }
 
   private start(): void {
@@ -141,6 +159,7 @@ class Page {
 
   private stop(): void {
     clearTimeout(this.typing);
+    this.calm();
     this.pen.stop();
     this.writing.stop();
     this.written?.(new Error("it was stopped"));
@@ -200,6 +219,9 @@ class Page {
     this.sheet.showNib(null);
     this.showBusy(false);
     this.say(length === 0 ? "There is nothing to write yet." : length === 1 ? "Written." : `Written: ${length} lines.`);
+    const act = this.afterwards;
+    this.calm();
+    act?.();
   }
 
   // ------------------------------------------------------------------------------------- versions
@@ -223,7 +245,7 @@ class Page {
     this.showHands();
     element("spelling").textContent = "";
     element<HTMLButtonElement>("undo").disabled = this.versions.length < 2;
-    this.writing.eager = false;
+    this.calm();
     this.writing.restore(lines, this.manner);
     this.start();
   }
@@ -287,25 +309,26 @@ class Page {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.write();
     });
     document.querySelector("form")!.addEventListener("submit", (event) => event.preventDefault());
-    const zoom = (times: (now: number) => number): void => {
-      this.settings.zoom = Math.min(4, Math.max(0.5, times(this.settings.zoom)));
+    const zoom = (to: number | undefined): void => {
+      this.settings.zoom = to ?? this.settings.zoom;
       this.controls.show();
       this.changed("zoom");
     };
-    click("smaller", () => zoom((now) => now / 1.25));
-    click("larger", () => zoom((now) => now * 1.25));
-    click("whole", () => zoom(() => 1));
-    click("save-svg", () => this.save("svg", "image/svg+xml", () => toSvg(this.sheet, this.colour)));
-    click("save-animated", () => this.save("moving.svg", "image/svg+xml", () => toAnimatedSvg(this.sheet, this.colour)));
-    click("save-inkml", () => this.save("inkml", "application/inkml+xml", () => toInkml(this.inkLines)));
-    click("save-json", () => this.save("json", "application/json", () => inkJson(this.inkLines)));
-    click("save-png", () => {
-      if (this.nothing()) return;
+    click("smaller", () => zoom(ZOOMS.filter((one) => one < this.settings.zoom).pop()));
+    click("larger", () => zoom(ZOOMS.find((one) => one > this.settings.zoom)));
+    click("whole", () => zoom(1));
+    const text = (id: string, ending: string, type: string, content: () => string): void =>
+      click(id, () => this.whenWritten(() => save(content(), `handwriting.${ending}`, type)));
+    text("save-svg", "svg", "image/svg+xml", () => toSvg(this.sheet, this.colour));
+    text("save-animated", "moving.svg", "image/svg+xml", () => toAnimatedSvg(this.sheet, this.colour));
+    text("save-inkml", "inkml", "application/inkml+xml", () => toInkml(this.inkLines));
+    text("save-json", "json", "application/json", () => inkJson(this.inkLines));
+    click("save-png", () => this.whenWritten(() => {
       toPng(this.sheet, this.colour).then(
         (blob) => save(blob, "handwriting.png", "image/png"),
         (error: unknown) => notice(`No PNG: ${error instanceof Error ? error.message : String(error)}.`),
       );
-    });
+    }));
     matchMedia("(prefers-reduced-motion: reduce)").addEventListener("change", () => this.setLook());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.setLook());
     new ResizeObserver(() => this.showWindow()).observe(element("window"));
@@ -323,15 +346,14 @@ class Page {
     return this.writing.lines.filter((line) => line.done).map(({ text, points }) => ({ text, points, pressure: null }));
   }
 
-  private save(ending: string, type: string, content: () => string): void {
-    if (!this.nothing()) save(content(), `handwriting.${ending}`, type);
-  }
-
-  /** Says so where there is nothing to save. */
-  private nothing(): boolean {
-    const none = !this.inkLines.length;
-    if (none) notice("There is nothing to save yet: no line is written.");
-    return none;
+  /** Does something with what is written; where the pen is still on its way, it hurries there first. */
+  private whenWritten(act: () => void): void {
+    const checked = (): void => (this.inkLines.length ? act() : notice("There is nothing to save yet: no line is written."));
+    if (!this.busy) return checked();
+    this.pen.hurries = this.writing.eager = true;
+    this.writing.next();
+    this.afterwards = checked;
+    return this.say("Writing the rest, then saving…");
   }
 
   private showHands(): void {
@@ -343,6 +365,10 @@ class Page {
     const own = this.ownHand;
     element("own-hand").hidden = !own;
     if (own) element<HTMLInputElement>("hand-name").value = own.name;
+  }
+
+  private get busy(): boolean {
+    return !element("stop").hidden;
   }
 
   private showBusy(busy: boolean): void {

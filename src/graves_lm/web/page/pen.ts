@@ -9,6 +9,7 @@ const LONGEST_STEP = 0.1; // seconds; after a pause of the browser the pen goes 
 
 export class Pen {
   speed = 1; // Infinity: as fast as it goes
+  hurries = false; // for now as fast as it goes
   whole = false; // each line appears when all of it is drawn
   private frame = 0;
   private last = 0;
@@ -35,7 +36,7 @@ export class Pen {
   private readonly step = (now: number): void => {
     const passed = Math.min(Math.max(now - this.last, 0) / 1000, LONGEST_STEP);
     this.last = now;
-    this.owed = this.speed === Infinity ? Infinity : Math.min(this.owed, 0) + passed * RATE * this.speed;
+    this.owed = this.hurries || this.speed === Infinity ? Infinity : Math.min(this.owed, 0) + passed * RATE * this.speed;
     let line = this.lines().find((one) => !one.over);
     while (line && this.owed > 0) {
       if (!this.advance(line)) break;

@@ -38,13 +38,15 @@ class View {
   drawn = 0;
   source: Line | null = null;
   place: Place | null = null;
-  measured = -Infinity;
+  measure: Measure | null = null;
+  measured = 0; // points of the line when it was measured, and when that was
+  measuredAt = -Infinity;
   x = 0;
   y = 0;
 
   clear(source: Line): void {
     this.paths.forEach((path) => path.remove());
-    Object.assign(this, { paths: [], strokes: [], drawn: 0, x: 0, y: 0, source });
+    Object.assign(this, { paths: [], strokes: [], drawn: 0, x: 0, y: 0, measured: 0, source });
   }
 }
 
@@ -98,12 +100,11 @@ export class Sheet {
     const seen = line.seen;
     if (view.source !== seen || view.drawn > line.shown) view.clear(seen);
     this.draw(view, seen.points, line.shown);
-    const now = performance.now();
-    if (settled || line.over || now - view.measured > MEASURE_MS) {
-      view.measured = now;
-      const known = seen.points;
-      this.put(view, this.placeOf(line, measure(strokesOf(known))));
+    const now = performance.now(), due = settled || line.over || now - view.measuredAt > MEASURE_MS;
+    if (due && view.measured !== seen.points.length) {
+      Object.assign(view, { measuredAt: now, measured: seen.points.length, measure: measure(strokesOf(seen.points)) });
     }
+    if (due && view.measure) this.put(view, this.placeOf(line, view.measure));
     if (!view.group.isConnected) this.writing.append(view.group);
   }
 
