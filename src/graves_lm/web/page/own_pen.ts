@@ -22,6 +22,8 @@ export class OwnPen {
     text.value = SUGGESTED;
     element("own").onclick = () => dialog.showModal();
     element("pad-close").onclick = () => dialog.close();
+    element("pad-left").onclick = () => pad.move(-1);
+    element("pad-right").onclick = () => pad.move(1);
     element("pad-undo").onclick = () => pad.undo();
     element("pad-clear").onclick = () => pad.clear();
     element("pad-keep").onclick = () => {

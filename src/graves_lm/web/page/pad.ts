@@ -6,13 +6,13 @@ import { measure } from "./measure";
 import { RATE } from "./pen";
 
 interface Sample {
-  x: number; // pad units
+  x: number; // CSS pixels
   y: number;
   t: number; // milliseconds
   pressure: number;
 }
 
-const WIDTH = 800; // pad units over its width
+const ROOM = 0.6; // of the pad's width that it moves by
 const LETTER = 130; // the data's height of an x
 const LONGEST_REST = 100; // milliseconds; a pen that rests longer tells nothing more
 const MOST_PER_CHARACTER = 30; // points: a mouse is slower than a pen, and time passes quicker for it
@@ -21,13 +21,14 @@ export class Pad {
   private strokes: Sample[][] = [];
   private pointer: number | null = null;
   private stylus = false; // then a palm is no finger
+  private left = 0; // what of the line is left of the pad: a phone is narrower than a line
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
     private readonly changed: () => void,
   ) {
     canvas.addEventListener("pointerdown", (event) => this.down(event));
-    canvas.addEventListener("pointermove", (event) => this.move(event));
+    canvas.addEventListener("pointermove", (event) => this.moved(event));
     for (const over of ["pointerup", "pointercancel", "lostpointercapture"] as const) {
       canvas.addEventListener(over, (event) => event.pointerId === this.pointer && this.up());
     }
@@ -46,8 +47,15 @@ export class Pad {
 
   clear(): void {
     this.strokes = [];
+    this.left = 0;
     this.redraw();
     this.changed();
+  }
+
+  /** Shows more room to the right, or what is to the left. */
+  move(way: 1 | -1): void {
+    this.left = Math.max(0, this.left + way * Math.round(ROOM * this.canvas.clientWidth));
+    this.redraw();
   }
 
   /** What is written as a line with this text, in the data's size and at its pace. */
@@ -64,15 +72,11 @@ export class Pad {
     return { text, points, pressure: strokes.flat().map(({ pressure }) => pressure) };
   }
 
-  private get unit(): number {
-    return this.canvas.clientWidth / WIDTH; // CSS pixels
-  }
-
   private sample(event: PointerEvent): Sample {
     const box = this.canvas.getBoundingClientRect();
     return {
-      x: (event.clientX - box.left) / this.unit,
-      y: (event.clientY - box.top) / this.unit,
+      x: event.clientX - box.left + this.left,
+      y: event.clientY - box.top,
       t: event.timeStamp,
       pressure: event.pressure,
     };
@@ -93,7 +97,7 @@ export class Pad {
     this.ink(this.strokes[this.strokes.length - 1], 0);
   }
 
-  private move(event: PointerEvent): void {
+  private moved(event: PointerEvent): void {
     if (event.pointerId !== this.pointer) return;
     const stroke = this.strokes[this.strokes.length - 1], from = stroke.length;
     const events = event.getCoalescedEvents?.() ?? [];
@@ -118,8 +122,8 @@ export class Pad {
 
   /** The stroke from its sample `from` on. */
   private ink(stroke: Sample[], from: number): void {
-    const draw = this.canvas.getContext("2d")!, scale = this.unit * (window.devicePixelRatio || 1);
-    draw.setTransform(scale, 0, 0, scale, 0, 0);
+    const draw = this.canvas.getContext("2d")!, dots = window.devicePixelRatio || 1;
+    draw.setTransform(dots, 0, 0, dots, -this.left * dots, 0);
     draw.strokeStyle = getComputedStyle(this.canvas).color;
     draw.lineCap = draw.lineJoin = "round";
     for (let i = Math.max(from, Number(stroke.length > 1)); i < stroke.length; i++) {

@@ -23,6 +23,7 @@ import { Manner, Writing } from "./writing";
 const TYPING_MS = 350; // after the last key the pen begins
 const MOST_VERSIONS = 30;
 const MOST_LOOKED_AT = 20; // lines of which all that the network saw is kept: a megabyte each
+const MOST_NOTES = 6; // characters that are told of
 const ZOOMS = [0.5, 0.75, 1, 1.25, 1.5, 2, 3, 4];
 
 /** What "Undo" goes back to. */
@@ -114,16 +115,22 @@ class Page {
     clearTimeout(this.typing);
     this.written?.(new Error("another text was given before this one was written"));
     this.written = null;
-    const { text, replaced, leftOut } = this.alphabet.spell(this.settings.text);
-    const notes = [...replaced].map(([from, to]) => `${from} is written as ${to}`);
-    if (leftOut.size) notes.push(`${[...leftOut].join(" ")} ${leftOut.size > 1 ? "are" : "is"} left out: not among the letters that the network has learned`);
-    element("spelling").textContent = notes.slice(0, 8).join("; ");
+    const text = this.spelt();
     this.remember();
     const before = this.writing.lines;
     this.calm();
     this.writing.set(wrap(text, this.settings.width), this.manner);
     for (const line of before) if (!this.writing.lines.includes(line)) line.looks = [];
     this.start();
+  }
+
+  /** The text in characters that the network knows; what was done to it is said. */
+  private spelt(): string {
+    const { text, replaced, leftOut } = this.alphabet.spell(this.settings.text);
+    const notes = [...replaced].slice(0, MOST_NOTES).map(([from, to]) => `${from} is written as ${to}`);
+    if (leftOut.size) notes.push(`left out: ${[...leftOut].slice(0, MOST_NOTES).join(" ")}`);
+    element("spelling").textContent = notes.join("; ");
+    return text;
   }
 
   /** The pen is in no hurry any more. */
@@ -243,7 +250,7 @@ class Page {
     Object.assign(this.settings, settings);
     this.controls.show();
     this.showHands();
-    element("spelling").textContent = "";
+    this.spelt();
     element<HTMLButtonElement>("undo").disabled = this.versions.length < 2;
     this.calm();
     this.writing.restore(lines, this.manner);
@@ -253,6 +260,7 @@ class Page {
   // ------------------------------------------------------------------------------------- the form
 
   private changed(setting: keyof Settings): void {
+    if (setting === "text") this.spelt();
     switch (setting) {
       case "text":
       case "bias":

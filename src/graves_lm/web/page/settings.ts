@@ -31,8 +31,8 @@ export const INKS: Record<string, { name: string; colour: string }> = {
   sepia: { name: "Sepia", colour: "#6b4423" },
 };
 
-const GREETING = "Hello. I am a pen without a hand.\nType, and I write it down for you.";
-const GREETING_SEED = 19; // of the hand that is read soonest
+const GREETING = "Hello, I am a pen\nwithout a hand.\nType, and I write.";
+const GREETING_SEED = 42; // of a hand that is read soon
 
 export function firstSettings(data: Data): Settings {
   const narrow = window.innerWidth <= 760;
