@@ -249,6 +249,10 @@ def test_its_files_are_read_again(visit, tmp_path):
             assert len(line.strokes) == len(points)
             np.testing.assert_allclose(line.strokes[1:, :2].cumsum(0), points[1:, :2].cumsum(0), atol=0.02)
             assert (line.strokes[:, 2] == points[:, 2]).all()
+        page.set_input_files("#file", tmp_path / f"handwriting.{button}")
+    wait(page, "document.querySelectorAll('.hand.own').length === 4", 5)  # the page reads both as well
+    page.check("#hand-any")
+    wait(page, "document.getElementById('status').textContent.startsWith('Written')")
     strokes = sum(int(line[:, 2].sum()) for line in lines)
     for button in ("svg", "animated"):
         root = ElementTree.parse(saved(button)).getroot()
@@ -298,6 +302,34 @@ def test_undo_brings_back_what_was_there(visit):
     page.click("#undo")
     assert page.input_value("#text") == "first"
     assert page.input_value("#seed") == "5"
+
+
+def test_what_was_typed_a_moment_ago_is_not_lost(visit):
+    page = visit()
+    write(page, "first")
+    page.locator("#text").press("Control+End")
+    page.keyboard.type(" and second")
+    page.click("#clear")
+    page.click("#undo")
+    assert page.input_value("#text") == "first and second"
+    wait(page, "sheet.getAttribute('aria-label') === 'Handwriting: first and second'", 5)
+    wait(page, "document.getElementById('status').textContent === 'Written.'")
+
+
+def test_weights_that_are_none_are_told_of(browser, page_file, tmp_path):
+    broken = tmp_path / "page.html"
+    text = page_file.read_text(encoding="utf-8")
+    begin = text.index('"weights"') + 12
+    broken.write_text(text[:begin] + "AAAA" + text[begin + 4 :], encoding="utf-8")
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto(broken.as_uri())
+    wait(page, "!document.getElementById('notice').hidden")
+    assert "could not be run" in page.text_content("#notice p")
+    page.fill("#text", "and now?")
+    page.click("#write")
+    assert page.text_content("#status") == "There is no pen."
+    context.close()
 
 
 def test_stop_is_at_once_and_writing_goes_on(visit):

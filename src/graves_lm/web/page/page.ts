@@ -5,32 +5,26 @@ import { Controls } from "./controls";
 import type { Data, Point } from "./data";
 import { element } from "./element";
 import { hasSimd } from "./engine";
-import { save, toAnimatedSvg, toInkml, toPng, toSvg } from "./exports";
 import { HandList } from "./hand_list";
 import { Hand, Hands } from "./hands";
-import { inkJson } from "./ink";
+import { History } from "./history";
+import type { InkLine } from "./ink";
 import type { Line } from "./line";
 import { DensityView, WindowView } from "./looks";
 import { notice } from "./notice";
 import { OwnPen } from "./own_pen";
 import { Pen } from "./pen";
 import type { FromWorker, ToWorker } from "./protocol";
+import { listenToSaving } from "./saving";
 import { INKS, keepSettings, loadSettings, Settings, SPEEDS } from "./settings";
 import { Sheet } from "./sheet";
 import { Units } from "./units";
 import { Manner, Writing } from "./writing";
 
 const TYPING_MS = 350; // after the last key the pen begins
-const MOST_VERSIONS = 30;
 const MOST_LOOKED_AT = 20; // lines of which all that the network saw is kept: a megabyte each
 const MOST_NOTES = 6; // characters that are told of
 const ZOOMS = [0.5, 0.75, 1, 1.25, 1.5, 2, 3, 4];
-
-/** What "Undo" goes back to. */
-interface Version {
-  settings: Pick<Settings, "text" | "seed" | "hand" | "bias" | "width">;
-  lines: Line[];
-}
 
 class Page {
   private readonly settings: Settings;
@@ -44,10 +38,10 @@ class Page {
   private readonly worker: Worker;
   private readonly writing: Writing;
   private readonly pen: Pen;
-  private readonly versions: Version[] = [];
+  private readonly history = new History();
   private typing = 0;
   private line: Line | null = null; // that the pen is on
-  private ready = false;
+  private state: "loading" | "ready" | "broken" = "loading"; // of the network
   private written: ((error?: Error) => void) | null = null;
   private afterwards: (() => void) | null = null; // when all is written
   private kept = true;
@@ -116,7 +110,7 @@ class Page {
     this.written?.(new Error("another text was given before this one was written"));
     this.written = null;
     const text = this.spelt();
-    this.remember();
+    this.history.add(this.settings, this.writing.lines);
     const before = this.writing.lines;
     this.calm();
     this.writing.set(wrap(text, this.settings.width), this.manner);
@@ -144,11 +138,15 @@ class Page {
     this.sheet.show(this.writing.lines, settings.width, hand?.measure ?? null, hand?.ink.text.length ?? 1);
     const texts = this.writing.lines.map((line) => line.text);
     element("sheet").setAttribute("aria-label", texts.length ? `Handwriting: ${texts.join(" ")}` : "An empty sheet");
+    if (this.state !== "broken") this.go();
+    keepSettings(settings) || this.notKept();
+  }
+
+  private go(): void {
     this.pen.go();
     const busy = this.writing.lines.some((line) => !line.over);
     this.showBusy(busy);
-    if (busy) this.say(this.ready ? "Writing…" : "Getting the pen…");
-    keepSettings(settings) || this.notKept();
+    if (busy) this.say(this.state === "ready" ? "Writing…" : "Getting the pen…");
   }
 
   private get manner(): Manner {
@@ -183,15 +181,15 @@ class Page {
 
   private heard(message: FromWorker): void {
     if (message.kind === "failed") return this.failed(message.reason);
-    if (message.kind === "ready") this.ready = true;
+    if (message.kind === "ready") this.state = "ready";
     this.writing.heard(message);
     return undefined;
   }
 
   private failed(reason: string): void {
-    this.pen.stop();
-    this.showBusy(false);
-    this.say("No pen.");
+    this.state = "broken";
+    this.stop();
+    this.say("There is no pen.");
     notice(`The network could not be run in this browser: ${reason}.`);
   }
 
@@ -231,30 +229,15 @@ class Page {
     act?.();
   }
 
-  // ------------------------------------------------------------------------------------- versions
-
-  private remember(): void {
-    const { text, seed, hand, bias, width } = this.settings;
-    const last = this.versions[this.versions.length - 1];
-    if (last) last.lines = this.writing.lines;
-    const same = last && JSON.stringify(last.settings) === JSON.stringify({ text, seed, hand, bias, width });
-    if (!same) this.versions.push({ settings: { text, seed, hand, bias, width }, lines: [] });
-    if (this.versions.length > MOST_VERSIONS) this.versions.shift();
-    element<HTMLButtonElement>("undo").disabled = this.versions.length < 2;
-  }
-
   private undo(): void {
-    if (this.versions.length < 2) return;
-    this.versions.pop();
-    const { settings, lines } = this.versions[this.versions.length - 1];
-    Object.assign(this.settings, settings);
+    this.history.add(this.settings, this.writing.lines); // what was typed just now
+    const version = this.history.back();
+    if (!version) return;
+    Object.assign(this.settings, version.settings);
     this.controls.show();
     this.showHands();
-    this.spelt();
-    element<HTMLButtonElement>("undo").disabled = this.versions.length < 2;
-    this.calm();
-    this.writing.restore(lines, this.manner);
-    this.start();
+    this.writing.lines = version.lines;
+    this.write();
   }
 
   // ------------------------------------------------------------------------------------- the form
@@ -299,7 +282,7 @@ class Page {
 
   private listen(): void {
     const click = (id: string, act: () => void): void => element(id).addEventListener("click", act);
-    click("write", () => (this.writing.lines.length && this.writing.lines.every((line) => line.over) && !this.dirty ? this.again() : this.write()));
+    click("write", () => (this.isWritten ? this.again() : this.write()));
     click("stop", () => this.stop());
     click("another", () => {
       this.settings.seed = (this.settings.seed + 1) % Number.MAX_SAFE_INTEGER;
@@ -308,6 +291,7 @@ class Page {
     });
     click("undo", () => this.undo());
     click("clear", () => {
+      this.history.add(this.settings, this.writing.lines);
       this.settings.text = "";
       this.controls.show();
       this.write();
@@ -325,42 +309,31 @@ class Page {
     click("smaller", () => zoom(ZOOMS.filter((one) => one < this.settings.zoom).pop()));
     click("larger", () => zoom(ZOOMS.find((one) => one > this.settings.zoom)));
     click("whole", () => zoom(1));
-    const text = (id: string, ending: string, type: string, content: () => string): void =>
-      click(id, () => this.whenWritten(() => save(content(), `handwriting.${ending}`, type)));
-    text("save-svg", "svg", "image/svg+xml", () => toSvg(this.sheet, this.colour));
-    text("save-animated", "moving.svg", "image/svg+xml", () => toAnimatedSvg(this.sheet, this.colour));
-    text("save-inkml", "inkml", "application/inkml+xml", () => toInkml(this.inkLines));
-    text("save-json", "json", "application/json", () => inkJson(this.inkLines));
-    click("save-png", () => this.whenWritten(() => {
-      toPng(this.sheet, this.colour).then(
-        (blob) => save(blob, "handwriting.png", "image/png"),
-        (error: unknown) => notice(`No PNG: ${error instanceof Error ? error.message : String(error)}.`),
-      );
-    }));
+    listenToSaving(this.sheet, () => this.inkLines, () => this.colour, (act) => this.whenWritten(act));
     matchMedia("(prefers-reduced-motion: reduce)").addEventListener("change", () => this.setLook());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.setLook());
     new ResizeObserver(() => this.showWindow()).observe(element("window"));
   }
 
-  private get dirty(): boolean {
-    return this.versions[this.versions.length - 1]?.settings.text !== this.settings.text;
+  /** Whether the text as it is now is on the sheet. */
+  private get isWritten(): boolean {
+    return this.history.last?.settings.text === this.settings.text && this.writing.lines.every((line) => line.over);
   }
 
   private get colour(): string {
     return this.settings.ink === "own" ? this.settings.colour : INKS[this.settings.ink].colour;
   }
 
-  private get inkLines(): { text: string; points: Point[]; pressure: null }[] {
+  private get inkLines(): InkLine[] {
     return this.writing.lines.filter((line) => line.done).map(({ text, points }) => ({ text, points, pressure: null }));
   }
 
   /** Does something with what is written; where the pen is still on its way, it hurries there first. */
   private whenWritten(act: () => void): void {
-    const checked = (): void => (this.inkLines.length ? act() : notice("There is nothing to save yet: no line is written."));
-    if (!this.busy) return checked();
+    if (!this.busy) return act();
     this.pen.hurries = this.writing.eager = true;
     this.writing.next();
-    this.afterwards = checked;
+    this.afterwards = act;
     return this.say("Writing the rest, then saving…");
   }
 

@@ -47,13 +47,6 @@ export class Writing {
     this.goOn();
   }
 
-  /** Takes lines of an earlier time back. */
-  restore(lines: Line[], manner: Manner): void {
-    this.manner = manner;
-    this.lines = lines;
-    this.goOn();
-  }
-
   goOn(): void {
     this.stopped = false;
     if (this.drawn && !this.lines.includes(this.drawn)) this.abandon();
