@@ -28,10 +28,16 @@ export class Alphabet {
 
   /** The text in known characters, and what was done to it: line ends become newlines, other white space spaces. */
   spell(text: string): Spelt {
-    const replaced = new Map<string, string>(), leftOut = new Set<string>();
+    const replaced = new Map<string, string>(),
+      leftOut = new Set<string>();
     const visible = text.replace(/\r\n|[\r\v\f\x85\u2028\u2029]/g, "\n").replace(INVISIBLE, "");
-    let spelt = "", gap = false;
-    for (const [letter] of visible.normalize("NFC").replace(/(?!\n)\s/gu, " ").replace(CONTROL, "").matchAll(LETTER)) {
+    let spelt = "",
+      gap = false;
+    for (const [letter] of visible
+      .normalize("NFC")
+      .replace(/(?!\n)\s/gu, " ")
+      .replace(CONTROL, "")
+      .matchAll(LETTER)) {
       let form = letter === "\n" || this.knows(letter) ? letter : this.plainForm(letter);
       if (form === null) {
         leftOut.add(letter);

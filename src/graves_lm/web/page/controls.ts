@@ -13,7 +13,10 @@ const SHOWN: Record<Numbers, (value: number) => string> = {
   thickness: (value) => value.toFixed(1),
 };
 const IDS: Record<Switches, string> = {
-  fountain: "fountain", ruled: "ruled", window: "show-window", density: "show-density",
+  fountain: "fountain",
+  ruled: "ruled",
+  window: "show-window",
+  density: "show-density",
 };
 
 export class Controls {
@@ -42,10 +45,12 @@ export class Controls {
 
   /** The fields as the settings are. */
   show(): void {
-    const { settings } = this, text = element<HTMLTextAreaElement>("text");
+    const { settings } = this,
+      text = element<HTMLTextAreaElement>("text");
     if (text.value !== settings.text) text.value = settings.text;
     for (const name of Object.keys(SHOWN) as Numbers[]) {
-      const field = this.field(name), shown = SHOWN[name](settings[name]);
+      const field = this.field(name),
+        shown = SHOWN[name](settings[name]);
       field.value = String(settings[name]);
       field.setAttribute("aria-valuetext", shown);
       document.querySelector(`output[for="${name}"]`)!.textContent = shown;
@@ -85,7 +90,8 @@ export class Controls {
 }
 
 function swatch(id: string, name: string, colour: string): HTMLLabelElement {
-  const label = document.createElement("label"), radio = document.createElement("input");
+  const label = document.createElement("label"),
+    radio = document.createElement("input");
   Object.assign(radio, { type: "radio", name: "ink", value: id, id: `ink-${id}` });
   radio.setAttribute("aria-label", name);
   label.title = name;

@@ -27,14 +27,19 @@ function through(points: readonly XY[]): string {
  *  way from point to point at which it has lost most of what it loses. */
 export function outline(points: readonly XY[], width: number, pace: number): string {
   const halves = halfWidths(points, width, pace);
-  const kept = apart(points, APART * width), places = kept.map((i) => points[i]), half = kept.map((i) => halves[i]);
+  const kept = apart(points, APART * width),
+    places = kept.map((i) => points[i]),
+    half = kept.map((i) => halves[i]);
   const last = places.length - 1;
   if (last === 0) return circle(places[0], half[0]);
-  const left: XY[] = [], right: XY[] = [];
+  const left: XY[] = [],
+    right: XY[] = [];
   let corners = "";
   places.forEach((p, i) => {
-    const before = places[i - 1] ?? p, after = places[i + 1] ?? p;
-    const [dx, dy] = [after[0] - before[0], after[1] - before[1]], way = Math.hypot(dx, dy) || 1;
+    const before = places[i - 1] ?? p,
+      after = places[i + 1] ?? p;
+    const [dx, dy] = [after[0] - before[0], after[1] - before[1]],
+      way = Math.hypot(dx, dy) || 1;
     const across: XY = [(-dy / way) * half[i], (dx / way) * half[i]];
     left.push([p[0] + across[0], p[1] + across[1]]);
     right.unshift([p[0] - across[0], p[1] - across[1]]);
@@ -50,7 +55,8 @@ const CORNER = Math.cos((45 * Math.PI) / 180);
 
 /** Points that are so far from each other, the first and the last among them. */
 function apart(points: readonly XY[], least: number): number[] {
-  const far = (i: number, j: number): boolean => Math.hypot(points[i][0] - points[j][0], points[i][1] - points[j][1]) >= least;
+  const far = (i: number, j: number): boolean =>
+    Math.hypot(points[i][0] - points[j][0], points[i][1] - points[j][1]) >= least;
   const kept = [0];
   for (let i = 1; i < points.length; i++) if (far(i, kept[kept.length - 1])) kept.push(i);
   const end = points.length - 1;
@@ -67,7 +73,8 @@ function isCorner(a: XY, b: XY, c: XY): boolean {
 function halfWidths(points: readonly XY[], width: number, pace: number): number[] {
   let slow: number | null = null; // ink follows the pen with a delay
   return points.map((p, i) => {
-    const next = points[i || 1] ?? p, before = points[(i || 1) - 1];
+    const next = points[i || 1] ?? p,
+      before = points[(i || 1) - 1];
     const way = Math.hypot(next[0] - before[0], next[1] - before[1]);
     slow = slow === null ? way : slow + 0.4 * (way - slow);
     return 0.5 * width * (0.5 + 0.6 * Math.exp(-slow / pace));

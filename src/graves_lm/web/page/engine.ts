@@ -10,8 +10,15 @@ interface Exports {
   engine_load(file: number): number;
   engine_settings(): number;
   engine_begin(
-    text: number, length: number, read: number, prime: number, primed: number,
-    low: number, high: number, line: number, candidate: number,
+    text: number,
+    length: number,
+    read: number,
+    prime: number,
+    primed: number,
+    low: number,
+    high: number,
+    line: number,
+    candidate: number,
   ): void;
   engine_state_size(): number;
   engine_kept(): number;
@@ -31,7 +38,7 @@ interface Kept {
 
 const PIECE = 8; // points of a prime that are read before the worker looks for messages
 const MOST_KEPT = 64; // primes whose states are kept
-const OUTPUTS = 121; // ŷ: e and six numbers of each of 20 components
+const OUTPUTS_AT = 12; // in the weights' head: how many numbers ŷ has
 
 /** Whether this browser runs the engine: a module of one function with a SIMD instruction. */
 export function hasSimd(): boolean {
@@ -47,14 +54,17 @@ export class Engine {
   private constructor(
     private readonly wasm: Exports,
     private readonly settings: EngineSettings,
+    private readonly outputs: number,
   ) {}
 
   static async load(engine: Uint8Array, weights: Uint8Array, settings: EngineSettings): Promise<Engine> {
     const { instance } = await WebAssembly.instantiate(engine as BufferSource, {});
     const wasm = instance.exports as unknown as Exports;
     wasm._initialize();
-    const made = new Engine(wasm, settings);
-    if (wasm.engine_load(made.put(weights)) !== 0) throw new Error("the weights are none that this page can read");
+    if (weights.length < 64) throw new Error("its weights are broken");
+    const outputs = new DataView(weights.buffer, weights.byteOffset).getInt32(OUTPUTS_AT, true);
+    const made = new Engine(wasm, settings, outputs);
+    if (wasm.engine_load(made.put(weights)) !== 0) throw new Error("its weights are broken");
     return made;
   }
 
@@ -68,14 +78,16 @@ export class Engine {
     }
     const read = order.prime?.symbols.length ?? 0;
     const waiting: { phi: Float32Array; y: Float32Array }[] = []; // one a point, from point `given` on
-    let given = 0, ending = 0;
+    let given = 0,
+      ending = 0;
     while (ending === 0) {
       ending = wasm.engine_point();
       if (ending !== 2) {
         const phi = this.floats(wasm.engine_look(1), read + order.symbols.length + 1);
-        waiting.push({ phi: phi.slice(read), y: this.floats(wasm.engine_look(2), OUTPUTS).slice() });
+        waiting.push({ phi: phi.slice(read), y: this.floats(wasm.engine_look(2), this.outputs).slice() });
       }
-      const first = wasm.engine_first(), count = wasm.engine_count();
+      const first = wasm.engine_first(),
+        count = wasm.engine_count();
       if (first < 0 || count === Math.max(first, given)) {
         yield null;
         continue;
@@ -100,7 +112,8 @@ export class Engine {
     const points = order.prime?.points ?? new Float32Array(0);
     const text = this.put(bytes(new Int32Array([...read, ...order.symbols])));
     const prime = this.put(bytes(points));
-    const low = order.seed >>> 0, high = Math.floor(order.seed / 2 ** 32) >>> 0;
+    const low = order.seed >>> 0,
+      high = Math.floor(order.seed / 2 ** 32) >>> 0;
     wasm.engine_begin(text, order.symbols.length, read.length, prime, points.length / 3, low, high, order.line, 0);
     wasm.engine_free(text);
     wasm.engine_free(prime);

@@ -40,12 +40,14 @@ function lines(colour: string, width: number): string {
 }
 
 function page(sheet: Sheet, paper: string | null, pen: string, content: string[]): string {
-  const { width, height } = sheet.size, frame = `${width.toFixed(2)} ${height.toFixed(2)}`;
+  const { width, height } = sheet.size,
+    frame = `${width.toFixed(2)} ${height.toFixed(2)}`;
   const ground = paper ? `<rect width="100%" height="100%" fill="${paper}"/>` : "";
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${frame}">${ground}<g ${pen}>\n${content.join("\n")}\n</g></svg>\n`;
 }
 
-const PNG_WIDTH = 2400, MOST_PIXELS = 16e6; // what every browser's canvas takes
+const PNG_WIDTH = 2400,
+  MOST_PIXELS = 16e6; // what every browser's canvas takes
 
 export async function toPng(sheet: Sheet, colour: string): Promise<Blob> {
   const { width, height } = sheet.size;
@@ -54,7 +56,10 @@ export async function toPng(sheet: Sheet, colour: string): Promise<Blob> {
   canvas.width = Math.floor(width * scale);
   canvas.height = Math.floor(height * scale);
   const picture = new Image();
-  const sized = toSvg(sheet, colour, "#fff").replace("<svg ", `<svg width="${canvas.width}" height="${canvas.height}" `);
+  const sized = toSvg(sheet, colour, "#fff").replace(
+    "<svg ",
+    `<svg width="${canvas.width}" height="${canvas.height}" `,
+  );
   picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(sized)}`;
   await picture.decode();
   canvas.getContext("2d")!.drawImage(picture, 0, 0, canvas.width, canvas.height);
@@ -64,7 +69,8 @@ export async function toPng(sheet: Sheet, colour: string): Promise<Blob> {
 }
 
 export function toInkml(lines: readonly InkLine[]): string {
-  const escaped = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  const escaped = (text: string): string =>
+    text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
   const groups = lines.map(({ text, points }) => {
     const traces = traced(points).map((trace) => `<trace>${trace.map(([x, y]) => `${x} ${y}`).join(",")}</trace>`);
     return `<traceGroup>\n<annotation type="truth">${escaped(text)}</annotation>\n${traces.join("\n")}\n</traceGroup>`;
@@ -89,4 +95,3 @@ export function save(content: string | Blob, name: string, type: string): void {
   link.remove();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
-

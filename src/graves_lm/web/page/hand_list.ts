@@ -5,7 +5,9 @@ import { element } from "./element";
 import type { Hand } from "./hands";
 import { svg } from "./svg";
 
-const ABOVE = 3.1, HIGH = 4.8, WIDE = 17; // heights of an x that are seen
+const ABOVE = 3.1,
+  HIGH = 4.8,
+  WIDE = 17; // heights of an x that are seen
 
 export class HandList {
   constructor(private readonly chosen: (id: string) => void) {
@@ -13,7 +15,8 @@ export class HandList {
   }
 
   show(hands: readonly Hand[], current: string): void {
-    const own = hands.filter((hand) => hand.own), others = hands.filter((hand) => !hand.own);
+    const own = hands.filter((hand) => hand.own),
+      others = hands.filter((hand) => !hand.own);
     const cards = [...own, ...others].map((hand) => this.card(hand.id, hand.name, hand));
     element("hand-list").replaceChildren(this.card("any", "Any", null), ...cards);
     this.choose(current);
@@ -23,25 +26,30 @@ export class HandList {
     const field = element<HTMLInputElement>(`hand-${id}`) ?? element<HTMLInputElement>("hand-any");
     if (!field) return;
     field.checked = true;
-    const card = field.closest("label")!, list = element("hand-list");
+    const card = field.closest("label")!,
+      list = element("hand-list");
     const above = card.offsetTop - list.offsetTop;
-    if (above < list.scrollTop || above + card.offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = above - 40;
+    if (above < list.scrollTop || above + card.offsetHeight > list.scrollTop + list.clientHeight)
+      list.scrollTop = above - 40;
   }
 
   private card(id: string, name: string, hand: Hand | null): HTMLLabelElement {
-    const card = document.createElement("label"), radio = document.createElement("input");
+    const card = document.createElement("label"),
+      radio = document.createElement("input");
     card.className = `hand${hand ? (hand.own ? " own" : "") : " any"}`;
     Object.assign(radio, { type: "radio", name: "hand", value: id, id: `hand-${id}` });
     radio.setAttribute("aria-label", hand ? name : "Any hand: the seed chooses");
     card.title = hand ? name : "The seed chooses";
     card.append(radio);
     if (hand) card.append(this.preview(hand));
-    if (!hand || hand.own) card.append(Object.assign(document.createElement("span"), { className: "name", textContent: name }));
+    if (!hand || hand.own)
+      card.append(Object.assign(document.createElement("span"), { className: "name", textContent: name }));
     return card;
   }
 
   private preview(hand: Hand): SVGSVGElement {
-    const { left, level, xHeight, width } = hand.measure, x = xHeight || Math.max(width / 10, 1);
+    const { left, level, xHeight, width } = hand.measure,
+      x = xHeight || Math.max(width / 10, 1);
     const box = [left - 0.5 * x, level - ABOVE * x, WIDE * x, HIGH * x].map((value) => value.toFixed(0)).join(" ");
     const picture = svg("svg", { viewBox: box, preserveAspectRatio: "xMinYMid slice", "aria-hidden": "true" });
     const seen = hand.strokes.filter((stroke) => stroke[0][0] < left + (WIDE + 6) * x);

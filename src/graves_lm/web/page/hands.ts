@@ -41,7 +41,11 @@ export class Hands {
     private readonly units: Units,
   ) {
     this.all = data.hands.flatMap(({ text, points }, i) => {
-      const hand = this.made(String(i + 1), `Hand ${i + 1}`, false, { text, points: unpacked(points), pressure: null });
+      const hand = this.made(String(i + 1), `Hand ${i + 1}`, false, {
+        text,
+        points: unpacked(points),
+        pressure: null,
+      });
       return typeof hand === "string" ? [] : [hand];
     });
     this.brought = this.all.length;
@@ -81,7 +85,10 @@ export class Hands {
 
   /** Whether the visitor's hands could be kept for the next visit. */
   keep(): boolean {
-    const lines = this.own.map((hand) => ({ id: hand.id, line: JSON.parse(inkJson([{ ...hand.ink, name: hand.name }])) }));
+    const lines = this.own.map((hand) => ({
+      id: hand.id,
+      line: JSON.parse(inkJson([{ ...hand.ink, name: hand.name }])),
+    }));
     return keep("hands", lines);
   }
 
@@ -105,9 +112,12 @@ function asKept(ink: InkLine): InkLine {
 
 /** Rows of int16 (dx, dy, end of stroke). */
 function unpacked(base64: string): Point[] {
-  const bytes = fromBase64(base64), view = new DataView(bytes.buffer);
+  const bytes = fromBase64(base64),
+    view = new DataView(bytes.buffer);
   return Array.from({ length: bytes.length / 6 }, (_, i) => [
-    view.getInt16(6 * i, true), view.getInt16(6 * i + 2, true), view.getInt16(6 * i + 4, true),
+    view.getInt16(6 * i, true),
+    view.getInt16(6 * i + 2, true),
+    view.getInt16(6 * i + 4, true),
   ]);
 }
 

@@ -18,7 +18,8 @@ export class History {
 
   /** The settings as they are now, if they are new. `lines` are those of the version before. */
   add({ text, seed, hand, bias, width }: Written, lines: Line[]): void {
-    const settings = { text, seed, hand, bias, width }, { last } = this;
+    const settings = { text, seed, hand, bias, width },
+      { last } = this;
     if (last) last.lines = lines;
     if (JSON.stringify(last?.settings) !== JSON.stringify(settings)) this.versions.push({ settings, lines: [] });
     if (this.versions.length > MOST) this.versions.shift();

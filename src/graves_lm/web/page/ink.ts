@@ -35,7 +35,9 @@ export function offsets(strokes: readonly (readonly XY[])[]): Point[] {
       if (!Number.isFinite(x) || !Number.isFinite(y) || Math.abs(x) > 1e9 || Math.abs(y) > 1e9) {
         throw new Refusal("a place in it is no number below 1,000,000,000");
       }
-      points.push(from ? [x - from[0], y - from[1], Number(i === stroke.length - 1)] : [0, 0, Number(stroke.length === 1)]);
+      points.push(
+        from ? [x - from[0], y - from[1], Number(i === stroke.length - 1)] : [0, 0, Number(stroke.length === 1)],
+      );
       from = [x, y];
     });
   }
@@ -44,7 +46,8 @@ export function offsets(strokes: readonly (readonly XY[])[]): Point[] {
 
 /** Offsets as positions from the first point, in as many digits as any pen can tell apart, whatever the unit. */
 export function positions(points: readonly Point[]): XY[] {
-  let x = 0, y = 0;
+  let x = 0,
+    y = 0;
   const exact = points.map(([dx, dy], i): XY => (i ? [(x += dx), (y += dy)] : [0, 0]));
   const extent = exact.reduce((most, [x, y]) => Math.max(most, Math.abs(x), Math.abs(y)), 0);
   const digits = Math.min(20, Math.max(0, 6 - Math.ceil(Math.log10(extent || 1))));
@@ -150,7 +153,11 @@ function readInkml(content: string): InkLine[] {
   const outermost = groups.filter((group) => !groups.some((other) => other !== group && other.contains(group)));
   return (outermost.length ? outermost : [root]).map((part) => ({
     text: labelOf(part) ?? "",
-    points: offsets(within(part, "trace").map((trace) => traceOf(trace.textContent ?? "", channels)).filter((s) => s.length)),
+    points: offsets(
+      within(part, "trace")
+        .map((trace) => traceOf(trace.textContent ?? "", channels))
+        .filter((s) => s.length),
+    ),
     pressure: null,
   }));
 }
@@ -184,20 +191,26 @@ function channelsOf(root: Element): Channels {
 
 /** A trace's places: numbers as they are, differences after ', second differences after ". */
 function traceOf(content: string, { x, y, down }: Channels): XY[] {
-  const kinds: string[] = [], values: number[] = [], speeds: number[] = [];
-  return content.split(",").filter((point) => point.trim()).map((point) => {
-    const parts = [...point.matchAll(/(['"!]?)\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)/g)];
-    if (parts.length <= Math.max(x, y) || point.replace(/['"!\d.\seE+-]/g, "")) {
-      throw new Refusal(`a point of a trace, "${point.trim().slice(0, 20)}", cannot be read`);
-    }
-    parts.forEach(([, prefix, text], channel) => {
-      const kind = prefix || kinds[channel] || "!", number = Number(text);
-      kinds[channel] = kind;
-      const before = values[channel] ?? 0;
-      if (kind === "!") values[channel] = number;
-      else values[channel] = before + (kind === "'" ? number : (speeds[channel] ?? 0) + number);
-      speeds[channel] = values[channel] - before;
+  const kinds: string[] = [],
+    values: number[] = [],
+    speeds: number[] = [];
+  return content
+    .split(",")
+    .filter((point) => point.trim())
+    .map((point) => {
+      const parts = [...point.matchAll(/(['"!]?)\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)/g)];
+      if (parts.length <= Math.max(x, y) || point.replace(/['"!\d.\seE+-]/g, "")) {
+        throw new Refusal(`a point of a trace, "${point.trim().slice(0, 20)}", cannot be read`);
+      }
+      parts.forEach(([, prefix, text], channel) => {
+        const kind = prefix || kinds[channel] || "!",
+          number = Number(text);
+        kinds[channel] = kind;
+        const before = values[channel] ?? 0;
+        if (kind === "!") values[channel] = number;
+        else values[channel] = before + (kind === "'" ? number : (speeds[channel] ?? 0) + number);
+        speeds[channel] = values[channel] - before;
+      });
+      return [values[x], down * values[y]];
     });
-    return [values[x], down * values[y]];
-  });
 }

@@ -53,7 +53,8 @@ export class Line {
 
   add(points: Point[], drawn: Drawn): void {
     const skipped = points.length - drawn.count; // a line without a prime begins with a point of its own
-    const U = drawn.phi.length / drawn.count, Y = drawn.y.length / drawn.count;
+    const U = drawn.phi.length / drawn.count,
+      Y = drawn.y.length / drawn.count;
     points.forEach((point, i) => {
       const n = Math.max(0, i - skipped);
       this.points.push(point);

@@ -8,7 +8,9 @@ import type { Line } from "./line";
 import { strokesOf } from "./measure";
 import { svg } from "./svg";
 
-const ROW = 11, GUTTER = 18, POINTS_PER_CHARACTER = 26; // CSS pixels, and the columns that are made ready
+const ROW = 11,
+  GUTTER = 18,
+  POINTS_PER_CHARACTER = 26; // CSS pixels, and the columns that are made ready
 
 /** φ over time: a row a character, and which one the pen is at. */
 export class WindowView {
@@ -39,8 +41,11 @@ export class WindowView {
   }
 
   private begin(): void {
-    const { text } = this.line!, dots = window.devicePixelRatio || 1, style = getComputedStyle(this.canvas);
-    const width = this.canvas.parentElement!.clientWidth, height = ROW * text.length;
+    const { text } = this.line!,
+      dots = window.devicePixelRatio || 1,
+      style = getComputedStyle(this.canvas);
+    const width = this.canvas.parentElement!.clientWidth,
+      height = ROW * text.length;
     this.canvas.width = width * dots;
     this.canvas.height = height * dots;
     this.canvas.style.height = `${height}px`;
@@ -51,14 +56,18 @@ export class WindowView {
     draw.textAlign = "center";
     draw.textBaseline = "middle";
     [...text].forEach((character, u) => draw.fillText(character, GUTTER / 2, (u + 0.5) * ROW));
-    this.text.replaceChildren(...[...text].map((character) => Object.assign(document.createElement("span"), { textContent: character })));
+    this.text.replaceChildren(
+      ...[...text].map((character) => Object.assign(document.createElement("span"), { textContent: character })),
+    );
     this.drawn = 0;
   }
 
   private draw(line: Line): void {
-    const draw = this.canvas.getContext("2d")!, width = this.canvas.parentElement!.clientWidth - GUTTER;
+    const draw = this.canvas.getContext("2d")!,
+      width = this.canvas.parentElement!.clientWidth - GUTTER;
     draw.fillStyle = getComputedStyle(this.canvas).getPropertyValue("--accent");
-    const step = width / this.columns, U = line.text.length;
+    const step = width / this.columns,
+      U = line.text.length;
     for (; this.drawn < line.shown; this.drawn++) {
       const phi = line.looks[this.drawn]?.phi;
       if (!phi) continue;
@@ -79,7 +88,8 @@ export class WindowView {
   }
 }
 
-const SIDE = 420, CALM = 0.12; // data units that are seen, and how quickly they follow the pen
+const SIDE = 420,
+  CALM = 0.12; // data units that are seen, and how quickly they follow the pen
 const STROKES = 12; // the last ones, which may be seen
 
 /** The next point's density, under a magnifying glass: a cloud for each component of the mixture. */
@@ -105,11 +115,17 @@ export class DensityView {
     this.nib.setAttribute("transform", `translate(${x} ${y})`);
     const clouds = densityOf(next, line.points[line.shown - 1], bias, this.data);
     this.cloud.replaceChildren(
-      ...clouds.filter(({ weight }) => weight > 0.01).map(({ weight, centre, radii, angle }) =>
-        svg("ellipse", {
-          rx: 3 * radii[0] + 4, ry: 3 * radii[1] + 4, fill: "url(#cloud)", opacity: Math.sqrt(weight).toFixed(3),
-          transform: `translate(${x + centre[0]} ${y + centre[1]}) rotate(${angle})`,
-        })),
+      ...clouds
+        .filter(({ weight }) => weight > 0.01)
+        .map(({ weight, centre, radii, angle }) =>
+          svg("ellipse", {
+            rx: 3 * radii[0] + 4,
+            ry: 3 * radii[1] + 4,
+            fill: "url(#cloud)",
+            opacity: Math.sqrt(weight).toFixed(3),
+            transform: `translate(${x + centre[0]} ${y + centre[1]}) rotate(${angle})`,
+          }),
+        ),
     );
     this.centre = [followed(this.centre?.[0] ?? x, x), followed(this.centre?.[1] ?? y, y)];
     this.glass.setAttribute("viewBox", [this.centre[0] - SIDE / 2, this.centre[1] - SIDE / 2, SIDE, SIDE].join(" "));

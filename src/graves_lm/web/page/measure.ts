@@ -12,14 +12,17 @@ export interface Measure {
 }
 
 // In heights of an x: how far the pen misses the baseline, and how much baselines climb per height of way.
-const MISS = 0.12, CLIMB = 0.03;
+const MISS = 0.12,
+  CLIMB = 0.03;
 const OUTLIER = -2 * Math.log(0.03); // the cost of a bottom that does not stand on the baseline
 const SWING = 0.3; // a turn after a shorter way up or down is a tremor
 const RISES = 41;
 
 export function strokesOf(points: readonly Point[]): XY[][] {
   const strokes: XY[][] = [];
-  let x = 0, y = 0, stroke: XY[] = [];
+  let x = 0,
+    y = 0,
+    stroke: XY[] = [];
   for (const [dx, dy, end] of points) {
     stroke.push([(x += dx), (y += dy)]);
     if (end > 0.5) {
@@ -33,17 +36,23 @@ export function strokesOf(points: readonly Point[]): XY[][] {
 
 export function measure(strokes: readonly XY[][]): Measure {
   const xs = strokes.flatMap((stroke) => stroke.map(([x]) => x));
-  const left = least(xs), width = xs.length ? -least(xs.map((x) => -x)) - left : 0;
+  const left = least(xs),
+    width = xs.length ? -least(xs.map((x) => -x)) - left : 0;
   const turns = strokes.map((stroke) => turningPoints(stroke));
-  const ways = turns.flatMap((turn) => turn.slice(1).map(([, y], i) => Math.abs(y - turn[i][1]))).sort((a, b) => a - b);
+  const ways = turns
+    .flatMap((turn) => turn.slice(1).map(([, y], i) => Math.abs(y - turn[i][1])))
+    .sort((a, b) => a - b);
   const way = ways.reduce((sum, one) => sum + one, 0);
   if (!(way > 0)) return { left, width, level: strokes.flat()[0]?.[1] ?? 0, rise: 0, xHeight: 0 };
   // Half of all the way is made of pieces at least as long: tremors add up to little.
-  let passed = 0, size = ways.find((one) => (passed += one) >= way / 2)!;
-  const bottoms: XY[] = [], tops: XY[] = [];
+  let passed = 0,
+    size = ways.find((one) => (passed += one) >= way / 2)!;
+  const bottoms: XY[] = [],
+    tops: XY[] = [];
   for (const turn of turns) {
     turn.forEach(([x, y], i) => {
-      const before = i ? y - turn[i - 1][1] : 0, after = i + 1 < turn.length ? turn[i + 1][1] - y : 0;
+      const before = i ? y - turn[i - 1][1] : 0,
+        after = i + 1 < turn.length ? turn[i + 1][1] - y : 0;
       if (Math.max(Math.abs(before), Math.abs(after)) > SWING * size) {
         if (before > after) bottoms.push([x, y]);
         else if (before < after) tops.push([x, y]);
@@ -93,7 +102,8 @@ function baseline(bottoms: readonly XY[], size: number): { level: number; rise: 
     }
   }
   // The mean of those that stand on it is steadier than the one that it was tried with.
-  let weight = 0, level = 0;
+  let weight = 0,
+    level = 0;
   for (const [x, y] of bottoms) {
     const w = Math.exp(-0.5 * ((y - best.level - best.rise * x) / size / MISS) ** 2);
     weight += w;
@@ -104,9 +114,11 @@ function baseline(bottoms: readonly XY[], size: number): { level: number; rise: 
 
 /** Where the values lie densest. */
 function densest(values: readonly number[], width: number): number {
-  let best = 0, most = -1;
+  let best = 0,
+    most = -1;
   for (const peak of values) {
-    let weight = 0, sum = 0;
+    let weight = 0,
+      sum = 0;
     for (const value of values) {
       const w = Math.exp(-0.5 * ((peak - value) / width) ** 2);
       weight += w;

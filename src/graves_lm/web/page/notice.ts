@@ -3,7 +3,8 @@
 import { element } from "./element";
 
 export function notice(text: string, act?: { name: string; do: () => void }): void {
-  const box = element("notice"), button = element<HTMLButtonElement>("notice-act");
+  const box = element("notice"),
+    button = element<HTMLButtonElement>("notice-act");
   box.querySelector("p")!.textContent = text;
   button.hidden = !act;
   button.textContent = act?.name ?? "";

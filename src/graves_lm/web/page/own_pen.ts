@@ -17,7 +17,8 @@ export class OwnPen {
     private readonly chosen: () => Hand | undefined,
     private readonly changed: (hand: Hand | null) => void,
   ) {
-    const dialog = element<HTMLDialogElement>("pad"), text = element<HTMLInputElement>("pad-text");
+    const dialog = element<HTMLDialogElement>("pad"),
+      text = element<HTMLInputElement>("pad-text");
     const pad = new Pad(element<HTMLCanvasElement>("pad-canvas"), () => this.trouble(""));
     text.value = SUGGESTED;
     element("own").onclick = () => dialog.showModal();
@@ -42,13 +43,16 @@ export class OwnPen {
 
   /** Files of ink; also those that are dropped on the page. */
   async load(files: readonly File[]): Promise<void> {
-    const added: Hand[] = [], refused: string[] = [];
+    const added: Hand[] = [],
+      refused: string[] = [];
     for (const file of files) {
       try {
         if (file.size > LARGEST_FILE) throw new Refusal("it is larger than 8 MiB");
         const lines = readInk(await file.text());
-        for (const line of lines.slice(0, MOST_AT_ONCE)) this.addLine(line, file.name, lines.length > 1, added, refused);
-        if (lines.length > MOST_AT_ONCE) refused.push(`${file.name}: only its first ${MOST_AT_ONCE} of ${lines.length} lines are taken`);
+        for (const line of lines.slice(0, MOST_AT_ONCE))
+          this.addLine(line, file.name, lines.length > 1, added, refused);
+        if (lines.length > MOST_AT_ONCE)
+          refused.push(`${file.name}: only its first ${MOST_AT_ONCE} of ${lines.length} lines are taken`);
       } catch (error) {
         refused.push(`${file.name}: ${error instanceof Refusal ? error.message : "it cannot be read"}`);
       }
@@ -64,7 +68,8 @@ export class OwnPen {
   }
 
   private added(hands: Hand[], refused: string[]): void {
-    if (refused.length) notice(refused.length > 1 ? `${refused[0]}. And ${refused.length - 1} more.` : `${refused[0]}.`);
+    if (refused.length)
+      notice(refused.length > 1 ? `${refused[0]}. And ${refused.length - 1} more.` : `${refused[0]}.`);
     if (!hands.length) return;
     this.keep(refused.length > 0);
     this.changed(hands[hands.length - 1]);
@@ -81,7 +86,12 @@ export class OwnPen {
     };
     element("save-hand").onclick = () => {
       const hand = this.chosen();
-      if (hand) save(inkJson([{ ...hand.ink, name: hand.name }]), `${hand.name.replace(/[^\w-]+/g, "-") || "hand"}.json`, "application/json");
+      if (hand)
+        save(
+          inkJson([{ ...hand.ink, name: hand.name }]),
+          `${hand.name.replace(/[^\w-]+/g, "-") || "hand"}.json`,
+          "application/json",
+        );
     };
     element("delete-hand").onclick = () => {
       const hand = this.chosen();

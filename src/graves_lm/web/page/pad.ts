@@ -99,10 +99,12 @@ export class Pad {
 
   private moved(event: PointerEvent): void {
     if (event.pointerId !== this.pointer) return;
-    const stroke = this.strokes[this.strokes.length - 1], from = stroke.length;
+    const stroke = this.strokes[this.strokes.length - 1],
+      from = stroke.length;
     const events = event.getCoalescedEvents?.() ?? [];
     for (const one of events.length ? events : [event]) {
-      const sample = this.sample(one), last = stroke[stroke.length - 1];
+      const sample = this.sample(one),
+        last = stroke[stroke.length - 1];
       if (sample.t > last.t) stroke.push(sample);
     }
     this.ink(stroke, from);
@@ -122,12 +124,14 @@ export class Pad {
 
   /** The stroke from its sample `from` on. */
   private ink(stroke: Sample[], from: number): void {
-    const draw = this.canvas.getContext("2d")!, dots = window.devicePixelRatio || 1;
+    const draw = this.canvas.getContext("2d")!,
+      dots = window.devicePixelRatio || 1;
     draw.setTransform(dots, 0, 0, dots, -this.left * dots, 0);
     draw.strokeStyle = getComputedStyle(this.canvas).color;
     draw.lineCap = draw.lineJoin = "round";
     for (let i = Math.max(from, Number(stroke.length > 1)); i < stroke.length; i++) {
-      const a = stroke[i - 1] ?? stroke[i], b = stroke[i];
+      const a = stroke[i - 1] ?? stroke[i],
+        b = stroke[i];
       draw.lineWidth = 1.6 + 2.4 * (b.pressure || 0.5);
       draw.beginPath();
       draw.moveTo(a.x, a.y);
@@ -140,15 +144,18 @@ export class Pad {
 /** Samples every `step` milliseconds and the last one, whatever times they came at. A pixel's steps are smoothed. */
 function resampled(stroke: readonly Sample[], step: number): Sample[] {
   const times = [0];
-  for (let i = 1; i < stroke.length; i++) times.push(times[i - 1] + Math.min(stroke[i].t - stroke[i - 1].t, LONGEST_REST));
-  const all = times[times.length - 1], found: Sample[] = [];
+  for (let i = 1; i < stroke.length; i++)
+    times.push(times[i - 1] + Math.min(stroke[i].t - stroke[i - 1].t, LONGEST_REST));
+  const all = times[times.length - 1],
+    found: Sample[] = [];
   for (let t = 0, i = 0; t < all; t += step) {
     while (times[i + 1] <= t) i++;
     found.push(between(stroke[i], stroke[i + 1], (t - times[i]) / (times[i + 1] - times[i]), t));
   }
   found.push({ ...stroke[stroke.length - 1], t: all });
   return found.map((sample, i) => {
-    const before = found[i - 1], after = found[i + 1];
+    const before = found[i - 1],
+      after = found[i + 1];
     if (!before || !after) return sample;
     return { ...sample, x: (before.x + 2 * sample.x + after.x) / 4, y: (before.y + 2 * sample.y + after.y) / 4 };
   });

@@ -59,19 +59,30 @@ class Page {
     this.hands = new Hands(data, this.alphabet, units);
     this.densityView = new DensityView(element<SVGSVGElement>("glass"), data);
     this.writing = new Writing(this.worker, this.alphabet, units, (line) => this.drawn(line));
-    this.pen = new Pen(() => this.writing.lines, (line) => this.moved(line), () => this.rests());
+    this.pen = new Pen(
+      () => this.writing.lines,
+      (line) => this.moved(line),
+      () => this.rests(),
+    );
     this.controls = new Controls(this.settings, (setting) => this.changed(setting));
     this.handList = new HandList((id) => {
       this.settings.hand = id;
       this.changed("hand");
     });
-    const ownPen = new OwnPen(this.hands, () => this.ownHand, (hand) => {
-      this.settings.hand = hand ? hand.id : "any";
-      this.showHands();
-      this.changed("hand");
-    });
+    const ownPen = new OwnPen(
+      this.hands,
+      () => this.ownHand,
+      (hand) => {
+        this.settings.hand = hand ? hand.id : "any";
+        this.showHands();
+        this.changed("hand");
+      },
+    );
     // Files of ink may also be dropped on the page.
-    document.addEventListener("dragover", (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault());
+    document.addEventListener(
+      "dragover",
+      (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault(),
+    );
     document.addEventListener("drop", (event) => {
       if (!event.dataTransfer?.files.length) return;
       event.preventDefault();
@@ -223,7 +234,9 @@ class Page {
     const { length } = this.writing.lines;
     this.sheet.showNib(null);
     this.showBusy(false);
-    this.say(length === 0 ? "There is nothing to write yet." : length === 1 ? "Written." : `Written: ${length} lines.`);
+    this.say(
+      length === 0 ? "There is nothing to write yet." : length === 1 ? "Written." : `Written: ${length} lines.`,
+    );
     const act = this.afterwards;
     this.calm();
     act?.();
@@ -309,7 +322,12 @@ class Page {
     click("smaller", () => zoom(ZOOMS.filter((one) => one < this.settings.zoom).pop()));
     click("larger", () => zoom(ZOOMS.find((one) => one > this.settings.zoom)));
     click("whole", () => zoom(1));
-    listenToSaving(this.sheet, () => this.inkLines, () => this.colour, (act) => this.whenWritten(act));
+    listenToSaving(
+      this.sheet,
+      () => this.inkLines,
+      () => this.colour,
+      (act) => this.whenWritten(act),
+    );
     matchMedia("(prefers-reduced-motion: reduce)").addEventListener("change", () => this.setLook());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.setLook());
     new ResizeObserver(() => this.showWindow()).observe(element("window"));
@@ -325,7 +343,9 @@ class Page {
   }
 
   private get inkLines(): InkLine[] {
-    return this.writing.lines.filter((line) => line.done).map(({ text, points }) => ({ text, points, pressure: null }));
+    return this.writing.lines
+      .filter((line) => line.done)
+      .map(({ text, points }) => ({ text, points, pressure: null }));
   }
 
   /** Does something with what is written; where the pen is still on its way, it hurries there first. */
@@ -353,7 +373,9 @@ class Page {
   }
 
   private showBusy(busy: boolean): void {
-    const stop = element("stop"), write = element("write"), focused = document.activeElement;
+    const stop = element("stop"),
+      write = element("write"),
+      focused = document.activeElement;
     stop.hidden = !busy;
     write.hidden = busy;
     if (busy && focused === write) stop.focus();

@@ -36,7 +36,8 @@ export class Pen {
   private readonly step = (now: number): void => {
     const passed = Math.min(Math.max(now - this.last, 0) / 1000, LONGEST_STEP);
     this.last = now;
-    this.owed = this.hurries || this.speed === Infinity ? Infinity : Math.min(this.owed, 0) + passed * RATE * this.speed;
+    this.owed =
+      this.hurries || this.speed === Infinity ? Infinity : Math.min(this.owed, 0) + passed * RATE * this.speed;
     let line = this.lines().find((one) => !one.over);
     while (line && this.owed > 0) {
       if (!this.advance(line)) break;

@@ -15,7 +15,8 @@ export function listenToSaving(
 ): void {
   const click = (id: string, act: () => void): void =>
     element(id).addEventListener("click", () =>
-      whenWritten(() => (lines().length ? act() : notice("There is nothing to save yet: no line is written."))));
+      whenWritten(() => (lines().length ? act() : notice("There is nothing to save yet: no line is written."))),
+    );
   const text = (id: string, ending: string, type: string, content: () => string): void =>
     click(id, () => save(content(), `handwriting.${ending}`, type));
   text("save-svg", "svg", "image/svg+xml", () => toSvg(sheet, colour()));

@@ -37,16 +37,31 @@ const GREETING_SEED = 42; // of a hand that is read soon
 export function firstSettings(data: Data): Settings {
   const narrow = window.innerWidth <= 760;
   return {
-    text: GREETING, seed: GREETING_SEED, hand: "any", bias: data.bias, width: narrow ? 24 : 40, speed: 2, thickness: 1.2,
-    ink: "plain", colour: "#7b2d8e", fountain: true, ruled: false, zoom: 1, window: false, density: false,
+    text: GREETING,
+    seed: GREETING_SEED,
+    hand: "any",
+    bias: data.bias,
+    width: narrow ? 24 : 40,
+    speed: 2,
+    thickness: 1.2,
+    ink: "plain",
+    colour: "#7b2d8e",
+    fountain: true,
+    ruled: false,
+    zoom: 1,
+    window: false,
+    density: false,
   };
 }
 
 /** Those of the last visit, where they are of use. */
 export function loadSettings(data: Data): Settings {
-  const settings = firstSettings(data), kept = load<Record<string, unknown>>("settings");
+  const settings = firstSettings(data),
+    kept = load<Record<string, unknown>>("settings");
   if (typeof kept !== "object" || kept === null) return settings;
-  const known = Object.entries(kept).filter(([key, value]) => key in settings && typeof value === typeof settings[key as keyof Settings]);
+  const known = Object.entries(kept).filter(
+    ([key, value]) => key in settings && typeof value === typeof settings[key as keyof Settings],
+  );
   return within({ ...settings, ...Object.fromEntries(known) });
 }
 

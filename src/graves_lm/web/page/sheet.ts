@@ -12,7 +12,8 @@ export const LINE = X / 0.28;
 const MARGIN = 3 * X;
 const ADVANCE = 1.3; // heights of an x that a character takes
 const STRAIGHTEN = 0.8; // of a baseline's slope
-const ABOVE = 1.1, BELOW = 0.9; // of a line's height, over the first and under the last baseline
+const ABOVE = 1.1,
+  BELOW = 0.9; // of a line's height, over the first and under the last baseline
 const PACE = 0.35; // of the height of an x from point to point: a quick pen
 const MEASURE_MS = 120; // between two looks at a line that is being written
 
@@ -100,9 +101,14 @@ export class Sheet {
     const seen = line.seen;
     if (view.source !== seen || view.drawn > line.shown) view.clear(seen);
     this.draw(view, seen.points, line.shown);
-    const now = performance.now(), due = settled || line.over || now - view.measuredAt > MEASURE_MS;
+    const now = performance.now(),
+      due = settled || line.over || now - view.measuredAt > MEASURE_MS;
     if (due && view.measured !== seen.points.length) {
-      Object.assign(view, { measuredAt: now, measured: seen.points.length, measure: measure(strokesOf(seen.points)) });
+      Object.assign(view, {
+        measuredAt: now,
+        measured: seen.points.length,
+        measure: measure(strokesOf(seen.points)),
+      });
     }
     if (due && view.measure) this.put(view, this.placeOf(line, view.measure));
     if (!view.group.isConnected) this.writing.append(view.group);
@@ -120,22 +126,30 @@ export class Sheet {
 
   /** Scrolls so far that the line is seen, if the one before it is. */
   follow(line: Line): void {
-    const at = this.baseline(line) / this.size.height, all = this.svg.getBoundingClientRect();
-    const box = this.scroller.getBoundingClientRect(), line_px = (LINE / this.size.height) * all.height;
+    const at = this.baseline(line) / this.size.height,
+      all = this.svg.getBoundingClientRect();
+    const box = this.scroller.getBoundingClientRect(),
+      line_px = (LINE / this.size.height) * all.height;
     const y = all.top + at * all.height;
     const below = y + line_px - box.bottom;
-    if (below > 0 && below < 3 * line_px) this.scroller.scrollBy({ top: Math.min(below + 2 * line_px, y - box.top - line_px) });
+    if (below > 0 && below < 3 * line_px)
+      this.scroller.scrollBy({ top: Math.min(below + 2 * line_px, y - box.top - line_px) });
   }
 
   /** All strokes that are seen, in paper units. */
   placed(): XY[][] {
     return this.lines.flatMap((line) => {
-      const view = this.views.get(line), place = view?.place;
+      const view = this.views.get(line),
+        place = view?.place;
       if (!view || !place) return [];
-      return view.strokes.map((stroke) => stroke.map(([x, y]): XY => [
-        MARGIN + place.scale * (x - place.left),
-        place.baseline + place.scale * (y - place.level - place.slope * x),
-      ]));
+      return view.strokes.map((stroke) =>
+        stroke.map(
+          ([x, y]): XY => [
+            MARGIN + place.scale * (x - place.left),
+            place.baseline + place.scale * (y - place.level - place.slope * x),
+          ],
+        ),
+      );
     });
   }
 
@@ -201,7 +215,8 @@ export class Sheet {
   private placeOf(line: Line, { left, width, level, rise }: Measure): Place {
     const room = this.paperWidth - 1.5 * MARGIN;
     const scale = Math.min(this.scale, width ? room / width : Infinity);
-    const slope = STRAIGHTEN * rise, middle = level + (rise - slope) * (left + width / 2);
+    const slope = STRAIGHTEN * rise,
+      middle = level + (rise - slope) * (left + width / 2);
     return { scale, left, level: middle, slope, baseline: this.baseline(line) };
   }
 

@@ -24,7 +24,9 @@ export class Units {
     if (points.length > MOST_POINTS) {
       return `it has ${points.length} points, more than ${MOST_POINTS}: one short line is enough`;
     }
-    const spread = Math.sqrt(mean([0, 1].map((axis) => variance(points.slice(1).map((p) => p[axis] / this.data.std[axis])))));
+    const spread = Math.sqrt(
+      mean([0, 1].map((axis) => variance(points.slice(1).map((p) => p[axis] / this.data.std[axis])))),
+    );
     if (!(spread > 0 && spread < Infinity)) return "all its points are one";
     let normal = this.normalised(points, 1);
     const offsets = [...normal.slice(3)].filter((_, i) => i % 3 !== 2);

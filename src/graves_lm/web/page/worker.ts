@@ -30,7 +30,8 @@ async function drawAll(): Promise<void> {
 }
 
 async function draw(engine: Engine, order: Order): Promise<void> {
-  const line = engine.draw(order), before = stops;
+  const line = engine.draw(order),
+    before = stops;
   for (let over = false; !over; await turn()) {
     if (stops !== before) return;
     const batch: Drawn[] = [];

@@ -85,7 +85,8 @@ export class Writing {
     const line = this.drawn;
     if (message.kind === "failed" || message.kind === "ready" || message.job !== this.job || !line) return;
     if (message.kind === "points") {
-      const { points } = message.drawn, { prime, bias } = this.manner;
+      const { points } = message.drawn,
+        { prime, bias } = this.manner;
       line.add(this.units.inDataUnits(points, line.points.length > 0, prime !== null, bias), message.drawn);
     } else {
       line.finish();
