@@ -57,7 +57,7 @@ def visit(browser, page_file):
     """Opens the page; at the end nothing may have gone wrong in it, nor been asked of a network."""
     contexts, troubles = [], []
 
-    def opened(**settings):
+    def opened(view="", **settings):
         context = browser.new_context(
             offline=True, accept_downloads=True, **{"viewport": {"width": 1280, "height": 800}, **settings}
         )
@@ -66,7 +66,7 @@ def visit(browser, page_file):
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
         page.on("request", lambda of: troubles.append(of.url) if of.url.startswith("http") else None)
-        page.goto(page_file.as_uri())
+        page.goto(page_file.as_uri() + view)
         return page
 
     yield opened
@@ -138,6 +138,93 @@ def test_the_pen_moves_soon_after_opening(visit):
     wait(page, f"{SHOWN} > 2", 20)
     first = page.evaluate(SHOWN)
     wait(page, f"{SHOWN} > {first}")
+
+
+def test_the_first_point_is_marked_once(visit):
+    page = visit()
+    write(page, "a line\nand another")
+    assert page.evaluate("performance.getEntriesByName('first point').length") == 1
+
+
+UNSCROLLED = """() => [document.documentElement, scroller, document.querySelector('.frame')].every(
+    (box) => box.scrollHeight <= box.clientHeight && box.scrollWidth <= box.clientWidth)"""
+OUTSIDE = """() => [...document.querySelectorAll('.writing path, button, input, figure, #phi, #glass')]
+    .filter((one) => one.checkVisibility()).filter((one) => {
+        const box = one.getBoundingClientRect();
+        return box.left < 0 || box.top < 0 || box.right > innerWidth || box.bottom > innerHeight;
+    }).map((one) => one.id)"""
+SEEN = """() => [...document.querySelectorAll('button, input, textarea, figure')]
+    .filter((one) => one.checkVisibility()).map((one) => one.id)"""
+
+
+@pytest.fixture
+def view(visit):
+    """Opens a view of one thing in a narrow frame, then a wide one: all of it is seen, and nothing else."""
+
+    def opened(only: str):
+        page = visit(f"#only={only}", viewport={"width": 360, "height": 320})
+        wait(page, f"{SHOWN} > 4")
+        for width in (360, 700):
+            page.set_viewport_size({"width": width, "height": 320})
+            page.wait_for_timeout(100)
+            assert page.evaluate(UNSCROLLED)
+            assert page.evaluate(OUTSIDE) == []
+            assert sorted(page.evaluate(SEEN)) == ["again", only]
+        return page
+
+    return opened
+
+
+def again(page) -> None:
+    """The button begins anew, and nothing of the visit is kept."""
+    wait(page, f"{SHOWN} > 5")
+    page.click("#again")
+    wait(page, f"0 < {SHOWN} && {SHOWN} < 5", 5)
+    assert page.evaluate("localStorage.length") == 0
+
+
+def test_a_view_of_the_neatness(view):
+    page = view("bias")
+    again(page)
+    wait(page, "document.getElementById('status').textContent === 'Written: 2 lines.'")
+    drawn = "document.querySelector('.writing').innerHTML"
+    neat = page.evaluate(drawn)
+    page.locator("#bias").press("Home")
+    assert page.text_content("output[for=bias]") == "0.00"
+    wait(page, "document.getElementById('status').textContent.startsWith('Writing')", 5)
+    wait(page, "document.getElementById('status').textContent === 'Written: 2 lines.'")
+    assert page.evaluate(drawn) != neat
+    assert page.evaluate("localStorage.length") == 0
+
+
+def test_a_view_of_the_window(view):
+    page = view("window")
+    at = "[...reading.children].findIndex((one) => one.className === 'at')"
+    wait(page, f"{at} > 2")
+    again(page)
+    wait(page, f"{at} < 2", 5)
+
+
+def test_a_view_of_the_density(view):
+    page = view("density")
+    clouds = "document.querySelectorAll('#glass ellipse').length"
+    wait(page, f"{clouds} > 0")
+    again(page)
+    wait(page, f"{clouds} > 0")
+
+
+def test_a_view_knows_of_no_other_visit(visit):
+    page = visit()
+    page.fill("#text", "mine")
+    wait(page, "(localStorage.getItem('graves_lm.settings') ?? '').includes('mine')", 5)
+    kept = page.evaluate("localStorage.getItem('graves_lm.settings')")
+    page.goto(page.url + "#only=bias")
+    page.reload()
+    wait(page, f"{SHOWN} > 2")
+    assert page.get_attribute("#sheet", "aria-label") == "Handwriting: the pen writes what you say"
+    page.locator("#bias").press("End")
+    page.wait_for_timeout(500)
+    assert page.evaluate("localStorage.getItem('graves_lm.settings')") == kept
 
 
 def test_what_is_typed_on_keeps_what_is_written(visit):

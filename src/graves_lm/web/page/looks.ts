@@ -107,13 +107,14 @@ export class DensityView {
   }
 
   show(line: Line | null, bias: number): void {
-    const next = line && !line.waits ? line.looks[line.shown]?.y : undefined;
-    if (!next || !line?.shown) return this.cloud.replaceChildren();
-    const strokes = strokesOf(line.points.slice(0, line.shown));
+    const seen = line ? Math.min(line.shown, line.points.length - 1) : 0; // at the end, what led to its last point
+    const next = line && !line.waits ? line.looks[seen]?.y : undefined;
+    if (!next || seen < 1) return this.cloud.replaceChildren();
+    const strokes = strokesOf(line!.points.slice(0, seen));
     const [x, y] = strokes[strokes.length - 1][strokes[strokes.length - 1].length - 1];
     this.trail.setAttribute("d", strokes.slice(-STROKES).map(centreLine).join(""));
     this.nib.setAttribute("transform", `translate(${x} ${y})`);
-    const clouds = densityOf(next, line.points[line.shown - 1], bias, this.data);
+    const clouds = densityOf(next, line!.points[seen - 1], bias, this.data);
     this.cloud.replaceChildren(
       ...clouds
         .filter(({ weight }) => weight > 0.01)

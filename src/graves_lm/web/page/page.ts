@@ -12,6 +12,7 @@ import type { InkLine } from "./ink";
 import type { Line } from "./line";
 import { DensityView, WindowView } from "./looks";
 import { notice } from "./notice";
+import { only } from "./only";
 import { OwnPen } from "./own_pen";
 import { Pen } from "./pen";
 import type { FromWorker, ToWorker } from "./protocol";
@@ -45,6 +46,7 @@ class Page {
   private written: ((error?: Error) => void) | null = null;
   private afterwards: (() => void) | null = null; // when all is written
   private kept = true;
+  private begun = false; // a first point has come
 
   constructor(data: Data, workerText: string) {
     // First of all, for it takes the longest.
@@ -53,7 +55,8 @@ class Page {
     this.worker.onerror = () => this.failed("the worker could not be started");
     const { engine, weights, settings } = data;
     this.worker.postMessage({ kind: "load", engine, weights, settings } satisfies ToWorker);
-    this.settings = loadSettings(data);
+    this.settings = { ...loadSettings(data), ...only };
+    if (only) this.sheet.rows = 1;
     this.alphabet = new Alphabet(data.characters, data.plain);
     const units = new Units(data);
     this.hands = new Hands(data, this.alphabet, units);
@@ -206,6 +209,8 @@ class Page {
 
   /** The network has drawn more of a line. */
   private drawn(line: Line): void {
+    if (!this.begun) performance.mark("first point"); // for benchmarks/page.py
+    this.begun = true;
     if (line.done) this.sheet.update(line);
     if (this.writing.over) {
       this.written?.();
@@ -297,6 +302,7 @@ class Page {
     const click = (id: string, act: () => void): void => element(id).addEventListener("click", act);
     click("write", () => (this.isWritten ? this.again() : this.write()));
     click("stop", () => this.stop());
+    click("again", () => this.again());
     click("another", () => {
       this.settings.seed = (this.settings.seed + 1) % Number.MAX_SAFE_INTEGER;
       this.controls.show();

@@ -53,6 +53,7 @@ class View {
 
 export class Sheet {
   readonly nib = svg("circle", { class: "nib", r: 0 });
+  rows = 3; // for which there is room at least
   private readonly views = new Map<Line, View>();
   private readonly ruling = svg("path", { class: "ruling" });
   private readonly writing = svg("g", { class: "writing" });
@@ -155,7 +156,7 @@ export class Sheet {
 
   get size(): { width: number; height: number } {
     const written = this.lines.length ? this.baseline(this.lines[this.lines.length - 1]) + BELOW * LINE : 0;
-    return { width: this.paperWidth, height: Math.max(written, (2 + ABOVE + BELOW) * LINE) };
+    return { width: this.paperWidth, height: Math.max(written, (this.rows - 1 + ABOVE + BELOW) * LINE) };
   }
 
   get pen(): Ink {
