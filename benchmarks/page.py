@@ -35,7 +35,7 @@ WRITE = "([text, seed]) => graves.write(text, {seed, hand: 1}).then((lines) => l
 
 def opened(browser: Browser, file: Path) -> tuple[Page, float]:
     """The page in a window of its own, and the milliseconds to its first point."""
-    tab = browser.new_page()
+    tab = browser.new_page(bypass_csp=True)  # under which one may look in
     tab.goto(file.as_uri())
     tab.wait_for_function("performance.getEntriesByName('first point').length > 0", timeout=60_000)
     return tab, float(tab.evaluate("performance.getEntriesByName('first point')[0].startTime"))
