@@ -78,10 +78,10 @@ def test_a_text_cannot_end_its_script(html, monkeypatch):
 
 
 def test_the_command_writes_the_file(call: Commands, html):  # noqa: F811
-    outcome = call("page", "output=a/b.html")
+    outcome = call("page", "output=b.html")
     assert outcome.status == 0, outcome.err
-    assert outcome.out.strip() == "a/b.html"
-    assert (call.folder / "a" / "b.html").read_text(encoding="utf-8") == html
+    assert outcome.out.strip() == "b.html"
+    assert (call.folder / "b.html").read_text(encoding="utf-8") == html
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,8 @@ def test_the_command_writes_the_file(call: Commands, html):  # noqa: F811
         (["ckpt=character"], "a checkpoint of model=character, and this needs model=synthesis"),
         (["ckpt=none.ckpt"], "no such file"),
         (["weights=int4"], "weights=int4"),
-        (["output=."], "cannot write"),
+        (["output=."], "cannot write ."),
+        (["output=none/b.html"], "cannot write none/b.html: No such file or directory"),
         (["port=70000"], "port=70000"),
     ],
 )
