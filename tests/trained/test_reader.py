@@ -32,7 +32,7 @@ def judged(reader: TrainedReader, strokes: list[np.ndarray], text: str):
 
 
 def test_marks_over_letters_that_have_none_are_surplus(reader):
-    """Nearly always: one, and two. What is left reads as the line without them, and no such line loses any."""
+    """Nearly always: one, and two. What is left reads as the line without them, which loses none."""
     found = []
     for text in ("he saw her and she was", "a man can read and", "we had one more hour.", "we left"):
         for n in range(5):
