@@ -478,7 +478,7 @@ def test_the_packages_weights_write_without_a_checkpoint(call, monkeypatch, tmp_
 def test_resuming_on_other_data_or_another_network_is_refused(call, ckpt, trained):
     (call.folder / "other.txt").write_text("abc\n" * 300)
     other = call.refuse("train", *TINY, "data.source=other.txt", f"resume={ckpt}")
-    assert "its symbols is not that of the data" in other
+    assert "the data are not those it was trained on" in other
     same = f"data.source={trained / 'text.txt'}"
     differs = call.refuse("train", *TINY, same, "model.network.layers=2", f"resume={ckpt}")
     assert "model settings differ" in differs
@@ -518,7 +518,7 @@ def test_the_two_ways_to_begin_are_told_apart(call, ckpt, trained):
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_evaluate_refuses(call, trained, ckpt, arguments, expected):
-    (call.folder / "other.txt").write_text("abc\n" * 300)
+    (call.folder / "other.txt").write_text("abç\n" * 300, encoding="utf-8")
     source = [] if arguments[0].startswith("data") else [f"data.source={trained / 'text.txt'}"]
     assert expected in call.refuse("evaluate", f"ckpt={ckpt}", "run_dir=eval", *source, *arguments)
 

@@ -3,7 +3,7 @@
 #include "matrix.h"
 
 typedef struct {
-    Matrix matrix;         /* 4H rows: i, f, g, o; those of g are doubled: tanh a = 2σ(2a) − 1 */
+    Matrix matrix;         /* 4H rows: i, f, g, o; those of g are doubled, see `units` */
     const float *peephole; /* (3, H) */
     const float *one_hot;  /* (symbols, 4H), what each symbol adds; NULL where the input is the pen's */
     int64_t inputs;        /* of the pen: 3, or 0 */
