@@ -133,6 +133,18 @@ def test_its_points_are_those_of_python(visit, writer, text, given):
         assert_same(line, other)
 
 
+def test_a_dot_too_many_is_left_out(visit, writer):
+    """A word without dots, and seeds with which the pen sets one all the same."""
+    page, cut = visit(), []
+    for seed in (2, 4, 8, 12):
+        (line,) = write(page, "we had a man", seed=seed)
+        (drawn,) = writer.write("we had a man", seed=seed, weights="int8", retries=0).lines
+        cut.append(len(drawn.strokes) - len(line))
+        assert_same(line, drawn.strokes[: len(line)])
+    assert all(0 <= points < 10 for points in cut)
+    assert sum(points > 0 for points in cut) > 2
+
+
 def test_another_seed_is_another_line(visit):
     page = visit()
     one, same, other = (write(page, "a line", seed=seed, hand=3)[0] for seed in (1, 1, 2))

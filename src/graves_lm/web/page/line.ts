@@ -2,6 +2,7 @@
 
 import type { Point } from "./data";
 import type { Drawn } from "./protocol";
+import { surplus } from "./surplus";
 
 /** What the network saw and foresaw at a point: φ over the line's characters and one past them, and ŷ. */
 export interface Look {
@@ -64,6 +65,9 @@ export class Line {
   }
 
   finish(): void {
+    const whole = this.points.length - surplus(this.points, this.text);
+    this.points.length = this.looks.length = whole;
+    this.show(this.written);
     const last = this.points.pop();
     if (last) this.points.push([last[0], last[1], 1]);
     this.done = true;
