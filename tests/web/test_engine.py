@@ -1,5 +1,6 @@
 """The engine in WebAssembly, run by wasmtime, draws what the pen in C draws for this machine."""
 
+import copy
 import hashlib
 import re
 import shutil
@@ -16,6 +17,7 @@ import pytest
 import torch
 
 from graves_lm.models.synthesis import SynthesisNetwork
+from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.events import whole_lines
 from graves_lm.sampling.packed import FULL_BIAS, PackedNetwork
 from graves_lm.sampling.passage import Prime, SymbolPassage
@@ -161,3 +163,11 @@ def test_the_engine_is_what_the_compiler_makes(tmp_path):
     command = ["make", "-s", "engine", f"ENGINE={made}", f"PYTHON_OF_ENGINE={sys.executable}"]
     subprocess.run(command, check=True, cwd=ROOT)
     assert made.read_bytes() == WASM.read_bytes()
+
+
+def test_a_network_of_another_cell_is_refused(network):
+    other = copy.deepcopy(network)
+    other.stack.recurrences[1] = torch.nn.Identity()
+    other.stack.recurrences[0] = torch.nn.Identity()
+    with pytest.raises(UserError, match="this network is of Identity; sample draws with it"):
+        engine_weights(other)

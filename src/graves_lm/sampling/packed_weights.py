@@ -48,6 +48,11 @@ class PackedWeights(NamedTuple):
     mixtures: int
 
 
+def can_be_packed(network: CharacterNetwork | StrokeNetwork | SynthesisNetwork) -> bool:
+    """Whether its cells are the LSTM."""
+    return all(isinstance(cell, LSTMRecurrence) for cell in network.stack.recurrences)
+
+
 @torch.no_grad()
 def pack_weights(
     network: CharacterNetwork | StrokeNetwork | SynthesisNetwork, kind: str = "float32"

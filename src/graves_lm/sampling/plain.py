@@ -12,9 +12,9 @@ from graves_lm.models.character import CharacterNetwork
 from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.models.synthesis import SynthesisNetwork, SynthesisState, Text
 from graves_lm.nn.cell import flat, unflat
-from graves_lm.nn.lstm import LSTMRecurrence
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.packed import PackedNetwork
+from graves_lm.sampling.packed_weights import can_be_packed
 
 Network = CharacterNetwork | StrokeNetwork | SynthesisNetwork
 
@@ -24,7 +24,7 @@ def for_drawing(network: Network, weights: str = "float32") -> PackedNetwork:
 
     Raises UserError where its weights cannot be read as `weights`.
     """
-    if all(isinstance(cell, LSTMRecurrence) for cell in network.stack.recurrences):
+    if can_be_packed(network):
         return PackedNetwork(network, weights)
     return PlainNetwork(network, weights)
 

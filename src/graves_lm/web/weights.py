@@ -8,7 +8,8 @@ from torch import Tensor
 
 from graves_lm.models.synthesis import SynthesisNetwork
 from graves_lm.nn.window import LARGEST_EXPONENT
-from graves_lm.sampling.packed_weights import pack_weights
+from graves_lm.runtime.errors import UserError
+from graves_lm.sampling.packed_weights import can_be_packed, pack_weights
 from graves_lm.sampling.weights import KINDS, Matrix
 
 _MAGIC = b"GLM1"
@@ -16,7 +17,13 @@ _APART = 64  # each array begins at a multiple of so many bytes
 
 
 def engine_weights(network: SynthesisNetwork, kind: str = "int8") -> bytes:
-    """The file; `kind`: float32, bf16 or int8, as `sampling.weights`."""
+    """The file; `kind`: float32, bf16 or int8, as `sampling.weights`.
+
+    Raises UserError for a network of another cell than the LSTM, which is all that the engine knows.
+    """
+    if not can_be_packed(network):
+        cell = type(network.stack.recurrences[0]).__qualname__
+        raise UserError(f"the page draws with the LSTM, and this network is of {cell}; sample draws with it")
     packed = pack_weights(network, kind)
     assert packed.window is not None
     head = struct.pack(
