@@ -91,7 +91,8 @@ class Page {
       event.preventDefault();
       void ownPen.load([...event.dataTransfer.files]);
     });
-    element("licence").textContent = `Its weights: ${data.licence}. graves_lm ${data.version}.`;
+    const licence = data.licence && `Its weights: ${data.licence}. `;
+    element("licence").textContent = `${licence}graves_lm ${data.version}.`;
     this.listen();
     this.setLook();
     this.write();
