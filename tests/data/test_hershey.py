@@ -1,16 +1,30 @@
 """Generated handwriting: reproducible, varied, with the sizes and speeds of real writing."""
 
+import json
 import subprocess
 import sys
+import unicodedata
+from collections import Counter
 
 import numpy as np
 import pytest
 
+from graves_lm.data.hershey.corpus import HersheyData
+from graves_lm.data.hershey.european import LETTERS
 from graves_lm.data.hershey.glyphs import PRINT_FONTS, glyphs
 from graves_lm.data.hershey.hand import Hand
 from graves_lm.data.hershey.lines import HersheyLines, hand, write_line
 from graves_lm.data.hershey.motion import RATE, Motor, write
-from graves_lm.data.hershey.words import ALPHABET, LONGEST, PARTS, SENTENCES, SHORTEST, draw_line, paragraphs
+from graves_lm.data.hershey.words import (
+    ALPHABET,
+    EUROPEAN,
+    LONGEST,
+    PARTS,
+    SENTENCES,
+    SHORTEST,
+    draw_line,
+    paragraphs,
+)
 from graves_lm.data.strokes import to_pen_strokes
 from graves_lm.runtime.errors import UserError
 
@@ -193,11 +207,63 @@ def test_parts_share_no_paragraph_of_prose():
 
 
 def test_mistakes_are_named():
-    with pytest.raises(UserError, match="no letter for 'é'"):
-        write_line("é", Hand.draw(0), np.random.default_rng(0))
+    with pytest.raises(UserError, match="no letter for 'д'"):
+        write_line("д", Hand.draw(0), np.random.default_rng(0))
     with pytest.raises(UserError, match="lines ≥ 1"):
         HersheyLines(0)
     with pytest.raises(UserError, match="not 'dev'"):
         HersheyLines(3, part="dev")
     with pytest.raises(UserError, match="rate=0"):
         HersheyLines(3, rate=0)
+
+
+def test_a_composed_letter_is_the_persons_plain_one_with_marks():
+    for writer in range(6):
+        person = hand(0, 0, writer)
+        for letter, base in {"ä": "a", "É": "E", "ř": "r", "ç": "c", "ø": "o", "Ł": "L", "ų": "u"}.items():
+            composed, plain_one = person.letter(letter), person.letter(base)
+            for ours, theirs in zip(composed.body, plain_one.body, strict=True):
+                assert np.array_equal(ours, theirs), letter
+            assert len(composed.marks) > len(plain_one.marks)
+
+
+def test_marks_stand_where_unicode_says():
+    """Of each letter with one mark: above it, or below the base line, by the mark's class in Unicode."""
+    beside = "ďťľĽģ"
+    for font in (*PRINT_FONTS, "cursive"):
+        letters = glyphs(font, False)
+        for letter in LETTERS:
+            base, *accents = unicodedata.normalize("NFD", letter)
+            if len(accents) != 1 or letter in beside:
+                continue
+            plain_one = letters[base]
+            kept = 0 if base in "ij" and letter not in "įĮ" else len(plain_one.marks)
+            marks = letters[letter].marks[kept:]
+            assert marks, (font, letter)
+            ink = np.concatenate(plain_one.body)
+            mark = np.concatenate(marks)
+            if unicodedata.combining(accents[0]) == 230:  # above
+                assert mark[:, 1].max() < ink[:, 1].min(), (font, letter)
+            else:
+                assert mark[:, 1].min() >= 0 and mark[:, 1].max() > 3, (font, letter)
+            middle = (mark[:, 0].min() + mark[:, 0].max()) / 2
+            assert ink[:, 0].min() - 2 < middle < ink[:, 0].max() + 2, (font, letter)
+
+
+def test_every_european_character_is_drawn_often_and_can_be_written():
+    random = np.random.default_rng(4)
+    having = Counter(c for _ in range(6000) for c in set(draw_line(random, "train", 8, 28, european=True)))
+    assert set(having) == set(EUROPEAN)
+    everything = " ".join(EUROPEAN.replace(" ", ""))
+    strokes = write_line(everything, hand(0, 0, 1), np.random.default_rng(1))
+    assert len(strokes) > len(EUROPEAN)
+
+
+def test_european_lines_leave_the_english_ones_as_they_were(tmp_path):
+    english = HersheyLines(30, writers=3)
+    european = HersheyLines(30, writers=3, european=True)
+    assert {c for line in english for c in line.text} <= set(ALPHABET)
+    assert any(set(line.text) - set(ALPHABET) for line in european)
+    few = {"lines": 8, "writers": 2, "eval_lines": 4, "line_characters": (2, 8), "cache_dir": tmp_path}
+    keys = {json.dumps(HersheyData(**few, characters=c).cache_key()) for c in ("full", "european")}
+    assert len(keys) == 2

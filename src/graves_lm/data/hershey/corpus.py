@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from itertools import chain
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 from tqdm import tqdm
@@ -28,6 +28,8 @@ class HersheyData(PenCorpus):
         eval_lines: of the validation and the test split each, by a tenth of the writers.
         line_characters: the least and the most of a line.
         rate: readings of the pen per second; fewer make shorter sequences and coarser curves.
+        characters: "full", those of English prose; "european", with the letters of Europe's Latin
+            alphabets and more signs; "paper", 57 symbols.
         same_writers: let the training writers write the validation and test lines too.
         seed: of the writers, texts and movements; not that of training.
 
@@ -47,25 +49,29 @@ class HersheyData(PenCorpus):
         eval_lines: Lines,
         line_characters: tuple[Characters, Characters] = (20, 40),
         rate: Annotated[float, Meta(ge=1, le=1000)] = 75.0,
+        characters: Literal["full", "paper", "european"] = "full",
         same_writers: bool = False,
         seed: Seed = 0,
         **settings: Any,
     ):
-        super().__init__("hershey", **settings)
+        european = characters == "european"
+        super().__init__("hershey", characters="paper" if characters == "paper" else "full", **settings)
         if self.source is not None:
             raise UserError("data=hershey is generated and takes no data.source; data=iam and data=ink do")
         fewer, size = max(1, writers // 10), (line_characters[0], line_characters[1])
         self._parts = {
-            "train": HersheyLines(lines, writers, seed, "train", size, rate=rate),
+            "train": HersheyLines(lines, writers, seed, "train", size, rate=rate, european=european),
         }
         people = "train" if same_writers else None
         for part in ("val", "test"):
             eval_writers = writers if same_writers else fewer
-            self._parts[part] = HersheyLines(eval_lines, eval_writers, seed, part, size, people, rate)
+            self._parts[part] = HersheyLines(
+                eval_lines, eval_writers, seed, part, size, people, rate, european
+            )
 
     def cache_key(self) -> Mapping[str, Any]:
         parts = {
-            name: [p.lines, p.writers, p.seed, p.characters, p.people, p.rate]
+            name: [p.lines, p.writers, p.seed, p.characters, p.people, p.rate, *(["european"] * p.european)]
             for name, p in self._parts.items()
         }
         return {"data": self.name, "version": HERSHEY_VERSION, "parts": parts}

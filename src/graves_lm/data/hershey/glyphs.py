@@ -2,17 +2,16 @@
 
 A drawn letter becomes a written one: the small diamonds that stand for dots become taps of the pen, parts
 that a hand writes in one go are joined, and dots and crossbars are set apart as marks, for many people
-add them when the word is done. Units: capitals are 21 high; y grows down and is 0 on the base line.
+add them when the word is done. Units: those of `forms`.
 """
 
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from HersheyFonts import HersheyFonts
-from numpy.typing import NDArray
 
-Path = NDArray[np.float64]  # (n, 2) corner points of one stroke
+from graves_lm.data.hershey.european import composed
+from graves_lm.data.hershey.forms import Glyph, Path
 
 PRINT_FONTS = ("futural", "rowmans")
 CURSIVE_FONT = "cursive"
@@ -28,24 +27,17 @@ _REDRAWN = {
 }
 
 
-class Glyph(NamedTuple):
-    """A letter: the strokes of its body, the marks that may come later, and its advance."""
-
-    body: tuple[Path, ...]
-    marks: tuple[Path, ...]
-    width: float
-
-
 @cache
 def glyphs(font: str, one_stroke: bool) -> dict[str, Glyph]:
     """Character → glyph; with `one_stroke` the bodies of the letters that allow it are joined."""
     fonts = HersheyFonts()
     fonts.load_default_font(font)
     joined = "abcdefghijklmnopqrstuvwxyz" if font == CURSIVE_FONT else _ONE_STROKE if one_stroke else ""
-    return {
+    plain = {
         character: _glyph(character, drawn.strokes, drawn.left_offset, drawn.char_width, font, joined)
         for character, drawn in fonts.all_glyphs.items()
     }
+    return plain | composed(plain, X_HEIGHT[font])
 
 
 def _glyph(

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from graves_lm.data.hershey.glyphs import Path
+from graves_lm.data.hershey.forms import Path
 from graves_lm.data.hershey.hand import Hand
 from graves_lm.data.hershey.motion import RATE, write
-from graves_lm.data.hershey.words import ALPHABET, LONGEST, PARTS, SHORTEST, draw_line
+from graves_lm.data.hershey.words import ALPHABET, EUROPEAN, LONGEST, PARTS, SHORTEST, draw_line
 from graves_lm.data.strokes import StrokeLine, from_pen_strokes
 from graves_lm.runtime.errors import UserError
 
@@ -30,8 +30,9 @@ class HersheyLines(Sequence[StrokeLine]):
     """`lines` lines by `writers` people, taking turns; `part` ("train", "val", "test") has its own people.
 
     A line has so many `characters`, from and to, give or take a long word; `people` names
-    the part whose people write, when it is not this one; the tablet reads the pen `rate` times a second.
-    `lines[i]` depends on (seed, part, i, writers, characters, people, rate) alone.
+    the part whose people write, when it is not this one; the tablet reads the pen `rate` times a second;
+    `european`: texts have the letters and signs of `european` too.
+    `lines[i]` depends on (seed, part, i, writers, characters, people, rate, european) alone.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class HersheyLines(Sequence[StrokeLine]):
         characters: tuple[int, int] = (SHORTEST, LONGEST),
         people: str | None = None,
         rate: float = RATE,
+        european: bool = False,
     ):
         shortest, longest = characters
         if not 1 <= shortest <= longest <= LONGEST:
@@ -62,6 +64,7 @@ class HersheyLines(Sequence[StrokeLine]):
         self.characters = (shortest, longest)
         self.people = people or part
         self.rate = rate
+        self.european = european
 
     def __len__(self) -> int:
         return self.lines
@@ -73,7 +76,7 @@ class HersheyLines(Sequence[StrokeLine]):
         part, people = (list(PARTS).index(p) for p in (self.part, self.people))
         writer = index % self.writers
         rng = np.random.default_rng(np.random.SeedSequence((self.seed, part, _LINE, index)))
-        text = draw_line(rng, self.part, *self.characters)
+        text = draw_line(rng, self.part, *self.characters, self.european)
         strokes = write_line(text, hand(self.seed, people, writer), rng, self.rate)
         name = f"{self.seed}-{self.part}-{writer:04d}-{index:06d}"
         person = f"{self.seed}-{self.people}-{writer:04d}"
@@ -88,7 +91,7 @@ def hand(seed: int, part: int, writer: int) -> Hand:
 
 def write_line(text: str, hand: Hand, rng: np.random.Generator, rate: float = RATE) -> list[Path]:
     """Positions `(n, 2)` per stroke, whole tablet units, `rate` a second, of a person who writes `text`."""
-    unknown = sorted(set(text) - set(ALPHABET))
+    unknown = sorted(set(text) - set(EUROPEAN))
     if unknown:
         raise UserError(
             f"generated handwriting has no letter for {', '.join(map(repr, unknown))} in {text!r}"

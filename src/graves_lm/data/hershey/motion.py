@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from graves_lm.data.hershey.glyphs import Path
+from graves_lm.data.hershey.forms import Path
 
 RATE = 75.0  # readings per second, as the whiteboard of IAM-OnDB
 _STEP = 0.6  # font units between the points of a resampled path

@@ -13,8 +13,12 @@ from functools import cache
 
 import numpy as np
 
+from graves_lm.data.hershey import european_words
+from graves_lm.data.hershey.european import LETTERS, SIGNS
+
 # The characters of the IAM-OnDB transcripts, so that the two kinds of lines can be mixed.
 ALPHABET = " !\"#%&'()*+,-./0123456789:;?ABCDEFGHIJKLMNOPQRSTUVWXYZ[]abcdefghijklmnopqrstuvwxyz"
+EUROPEAN = ALPHABET + SIGNS + LETTERS
 PARTS = {"train": range(0, 18), "val": range(18, 19), "test": range(19, 20)}  # of every 20 paragraphs
 SHORTEST, LONGEST = 20, 40  # characters of a line
 _SHIPPED = 0.4  # share of lines from the shipped sentences: they have the rare characters
@@ -90,12 +94,19 @@ def paragraphs(part: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(p for i, p in enumerate(prose) if i % 20 in chosen), tuple(SENTENCES)
 
 
-def draw_line(rng: np.random.Generator, part: str, shortest: int = SHORTEST, longest: int = LONGEST) -> str:
+def draw_line(
+    rng: np.random.Generator,
+    part: str,
+    shortest: int = SHORTEST,
+    longest: int = LONGEST,
+    european: bool = False,
+) -> str:
     """A run of whole words of a paragraph drawn by `rng`: at least `shortest` characters where it has so
     many, and no more than `longest` unless the words are long."""
     prose, shipped = paragraphs(part)
     source = shipped if rng.random() < _SHIPPED else prose
-    words = source[rng.integers(len(source))].split(" ")
+    drawn = european_words.paragraph(rng, source) if european else source[rng.integers(len(source))]
+    words = drawn.split(" ")
     wanted = int(rng.integers(shortest, longest + 1))
     # The latest start from which enough text is left.
     room = max((i for i in range(len(words)) if len(" ".join(words[i:])) >= wanted), default=0)

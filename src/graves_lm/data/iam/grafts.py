@@ -16,7 +16,7 @@ from numpy.random import Generator, SeedSequence, default_rng
 from tqdm import tqdm
 
 from graves_lm.data.features import features
-from graves_lm.data.hershey.glyphs import Path
+from graves_lm.data.hershey.forms import Path
 from graves_lm.data.hershey.hand import Hand
 from graves_lm.data.hershey.lines import write_line
 from graves_lm.data.hershey.words import ALPHABET
