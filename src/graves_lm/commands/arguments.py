@@ -27,7 +27,7 @@ from omegaconf.grammar_parser import parse as parse_interpolation
 
 from graves_lm.runtime.errors import UserError
 
-TEXTS = frozenset({"prompt", "text", "sampler.prime_text"})
+TEXTS = frozenset({"prompt", "text", "characters", "sampler.prime_text"})
 PATHS = frozenset(
     {
         *("run_dir", "ckpt", "resume", "init", "text_file", "output", "dir"),

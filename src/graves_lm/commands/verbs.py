@@ -15,6 +15,7 @@ VERBS = {
     "evaluate": "metrics of a checkpoint, also while it goes on learning",
     "sample": "text, or pages of handwriting, from a trained network",
     "page": "a page that writes by hand, for any browser, in one file",
+    "prompts": "lines to write by hand, from which your hand can be learned",
     "read": "the text of handwriting, from files of ink",
     "prepare": "build a data set's cache, and see what is in it",
     "compare": "a folder of runs as a table, best first, and as a picture",

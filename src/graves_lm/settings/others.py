@@ -202,6 +202,13 @@ def page(
 ) -> None: ...
 
 
+def prompts(
+    count: Annotated[int, Meta(ge=1, le=10_000)],
+    characters: Annotated[str, Meta(max_length=4096)],
+    output: Place | None,
+) -> None: ...
+
+
 def dashboard(entity: Name | None, project: Name, name: Name, dry_run: bool) -> None: ...
 
 
@@ -209,7 +216,8 @@ def prepare() -> None: ...
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
-    command.__name__: command for command in (train, evaluate, sample, page, prepare, compare, dashboard)
+    command.__name__: command
+    for command in (train, evaluate, sample, page, prompts, prepare, compare, dashboard)
 }
 """The settings of each command that stand in no group."""
 
