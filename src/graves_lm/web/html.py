@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from graves_lm.data.alphabet import Alphabet
+from graves_lm.data.prompts.choice import prompt_data
 from graves_lm.models.synthesis import SynthesisNetwork
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.end_of_line import EndSettings
@@ -67,6 +68,7 @@ def page_data(trained: TrainedHandwriting, weights: str) -> dict[str, Any]:
         "settings": {"whole": FULL_BIAS, "still": of.still, "end": astuple(EndSettings())},
         "bias": bias if isinstance(bias, float | int) else bias[0],
         "size_kept": list(MEASURED.items()),
+        "prompts": prompt_data(),
         "hands": [
             {"text": hand.text, "points": _base64(np.rint(hand.strokes).astype("<i2").tobytes())}
             for hand in hands_of(of, trained.alphabet)

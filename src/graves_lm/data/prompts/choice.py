@@ -3,7 +3,7 @@
 What a set of lines is worth is a sum over the characters and the pairs of letters in them: each has a weight,
 half of which its first time in the set brings, its second a quarter, and so on. Such a sum is submodular:
 taking the line with the largest gain, again and again, gives at every length at least 1 - 1/e of what the
-best lines of that number are worth (Nemhauser, Wolsey and Fisher 1978). Who stops early has the most useful ones.
+best lines of that number are worth (Nemhauser, Wolsey and Fisher 1978): who stops early has the most useful.
 
 The page has the same rule in TypeScript (`web/page/prompts.ts`), with the lines and weights of `prompt_data`.
 """

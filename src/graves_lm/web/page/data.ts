@@ -1,5 +1,6 @@
 /** What the page brings along: the network, what it knows, and its hands (`web/page.py` writes it). */
 
+import type { PromptData } from "./prompts";
 import type { EngineSettings } from "./protocol";
 
 export interface Data {
@@ -15,6 +16,7 @@ export interface Data {
   settings: EngineSettings;
   bias: number;
   size_kept: [number, number][];
+  prompts: PromptData;
   hands: { text: string; points: string }[];
 }
 

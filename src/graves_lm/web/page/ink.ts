@@ -7,6 +7,7 @@ export interface InkLine {
   text: string;
   points: Point[];
   pressure: number[] | null; // of each point, 0 to 1
+  times?: number[]; // of each point, milliseconds from the line's first
   name?: string;
 }
 
@@ -57,14 +58,16 @@ export function positions(points: readonly Point[]): XY[] {
 // ------------------------------------------------------------------------------------------------ JSON
 
 /** In the program's own form: positions from the line's first point, x right and y down; then the pen, 1 at a stroke's
- *  last point; then the pressure, where it is known. */
-export function inkJson(lines: readonly InkLine[]): string {
-  const content = lines.map(({ text, points, pressure, name }) => {
+ *  last point; then the pressure, where it is known, and the time, where both are. */
+export function inkJson(lines: readonly InkLine[], writer?: string): string {
+  const content = lines.map(({ text, points, pressure, times, name }) => {
     const rows = positions(points).map(([x, y], i) => {
       const row = [x, y, points[i][2] > 0.5 ? 1 : 0];
-      return pressure ? [...row, Math.round(pressure[i] * 100) / 100] : row;
+      if (pressure) row.push(Math.round(pressure[i] * 100) / 100);
+      if (pressure && times) row.push(Math.round(times[i] * 10) / 10);
+      return row;
     });
-    return { ...(name === undefined ? {} : { id: name }), text, points: rows };
+    return { ...(name === undefined ? {} : { id: name }), ...(writer ? { writer } : {}), text, points: rows };
   });
   return JSON.stringify({ format: "graves_lm.strokes", lines: content }) + "\n";
 }

@@ -5,7 +5,8 @@ import { InkLine, offsets } from "./ink";
 import { measure } from "./measure";
 import { RATE } from "./pen";
 
-interface Sample {
+/** What the pointer said, and when. */
+export interface Sample {
   x: number; // CSS pixels
   y: number;
   t: number; // milliseconds
@@ -13,7 +14,7 @@ interface Sample {
 }
 
 const ROOM = 0.6; // of the pad's width that it moves by
-const LETTER = 130; // the data's height of an x
+export const LETTER = 130; // the data's height of an x
 const LONGEST_REST = 100; // milliseconds; a pen that rests longer tells nothing more
 const MOST_PER_CHARACTER = 30; // points: a mouse is slower than a pen, and time passes quicker for it
 
@@ -50,6 +51,19 @@ export class Pad {
     this.left = 0;
     this.redraw();
     this.changed();
+  }
+
+  /** All that was written, as it was recorded. */
+  get recorded(): readonly (readonly Sample[])[] {
+    return this.strokes;
+  }
+
+  /** Other strokes in place of those that are there. */
+  show(strokes: readonly (readonly Sample[])[]): void {
+    this.strokes = strokes.map((stroke) => [...stroke]);
+    this.left = 0;
+    this.pointer = null;
+    this.redraw();
   }
 
   /** Shows more room to the right, or what is to the left. */

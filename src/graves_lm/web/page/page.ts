@@ -15,7 +15,9 @@ import { notice } from "./notice";
 import { only } from "./only";
 import { OwnPen } from "./own_pen";
 import { Pen } from "./pen";
+import { Prompts } from "./prompts";
 import type { FromWorker, ToWorker } from "./protocol";
+import { Recorder } from "./recorder";
 import { listenToSaving } from "./saving";
 import { INKS, keepSettings, loadSettings, Settings, SPEEDS } from "./settings";
 import { Sheet } from "./sheet";
@@ -81,6 +83,7 @@ class Page {
         this.changed("hand");
       },
     );
+    new Recorder(data.prompts);
     // Files of ink may also be dropped on the page.
     document.addEventListener(
       "dragover",
@@ -402,14 +405,19 @@ class Page {
 
 declare global {
   interface Window {
-    /** The page for programs: `graves.write("a text", {seed: 1, bias: 0.5, hand: 3})` gives each line's points. */
-    graves: { write: Page["writeAll"] };
+    /** The page for programs: `graves.write("a text", {seed: 1, bias: 0.5, hand: 3})` gives each line's points,
+     *  `graves.prompts(40, "äöü")` lines to write. */
+    graves: { write: Page["writeAll"]; prompts: Prompts["choose"] };
   }
 }
 
 if (hasSimd() && typeof DecompressionStream === "function") {
-  const page = new Page(JSON.parse(element("data").textContent!) as Data, element("worker").textContent!);
-  window.graves = { write: (text, given) => page.writeAll(text, given) };
+  const data = JSON.parse(element("data").textContent!) as Data,
+    page = new Page(data, element("worker").textContent!);
+  window.graves = {
+    write: (text, given) => page.writeAll(text, given),
+    prompts: (...given) => new Prompts(data.prompts).choose(...given),
+  };
 } else {
   element("status").textContent = "This browser is too old for the pen: it lacks WebAssembly with SIMD.";
 }

@@ -24,3 +24,12 @@ export function keep(name: string, value: unknown): boolean {
     return false;
   }
 }
+
+export function forget(name: string): void {
+  if (only) return;
+  try {
+    localStorage.removeItem(PREFIX + name);
+  } catch {
+    // Then nothing was kept either.
+  }
+}
