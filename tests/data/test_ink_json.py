@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from graves_lm.data.ink.reading import read_ink
@@ -140,3 +141,56 @@ def test_a_file_has_no_more_than_it_may(tmp_path, monkeypatch):
             patch.setattr(f"graves_lm.data.ink.json_ink.{place}", 1)
             with pytest.raises(UserError, match="more than"):
                 read_ink(save(tmp_path, {"lines": [{"strokes": [ONE]}, {"strokes": [TWO]}]}))
+
+
+# ---------------------------------------------------------------------------------------------- times
+
+
+def timed(tmp_path: Path, strokes: list[list[tuple[float, float, float]]]) -> Path:
+    """A file of one line of points (x, y, milliseconds), stroke by stroke."""
+    points = [
+        [x, y, int(i == len(stroke) - 1), 0.5, t] for stroke in strokes for i, (x, y, t) in enumerate(stroke)
+    ]
+    path = tmp_path / "timed.json"
+    path.write_text(json.dumps({"format": "graves_lm.strokes", "lines": [{"text": "a", "points": points}]}))
+    return path
+
+
+def test_lines_with_times_are_brought_to_a_rate(tmp_path):
+    """Even motions: where the pen was at each time is known in closed form."""
+    fast = [(3 * t, 0, t) for t in range(0, 101, 4)]
+    slow = [(400 + t / 2, -t, 500 + t) for t in (0, 30, 47, 100)]
+    path = timed(tmp_path, [fast, slow, [(900, 7, 700)]])
+    (line,), _ = read_ink(path)
+    assert len(line.strokes) == 26 + 4 + 1
+    (line,), _ = read_ink(path, rate=75)
+    found = to_pen_strokes(line.strokes)
+    times = np.append(np.arange(8) / 75 * 1000, 100)  # seven steps and a half, then the last point
+    np.testing.assert_allclose(found[0], np.stack([3 * times, 0 * times], axis=1), atol=1e-3)
+    np.testing.assert_allclose(found[1], np.stack([400 + times / 2, -times], axis=1), atol=1e-3)
+    np.testing.assert_allclose(found[2], [[900, 7]], atol=1e-3)
+
+
+def test_a_rest_is_not_many_points(tmp_path):
+    path = timed(tmp_path, [[(0, 0, 0), (1, 0, 100), (2, 0, 9100), (3, 0, 9200)]])
+    (line,), _ = read_ink(path, rate=10)
+    np.testing.assert_allclose(to_pen_strokes(line.strokes)[0][:, 0], [0, 1, 2, 3], atol=1e-6)
+
+
+def test_times_that_go_back_are_no_way_back(tmp_path):
+    path = timed(tmp_path, [[(0, 0, 50), (1, 0, 40), (2, 0, 60), (3, 0, 80)]])
+    (line,), _ = read_ink(path, rate=100)
+    assert (np.diff(to_pen_strokes(line.strokes)[0][:, 0]) > 0).all()
+
+
+def test_a_time_that_is_none_costs_its_line(tmp_path):
+    path = timed(tmp_path, [[(0, 0, 0), (1, 0, 1e999), (2, 0, 60)]])
+    with pytest.raises(UserError, match="none that a clock shows"):
+        read_ink(path)
+
+
+def test_points_without_times_stay_as_they_are(tmp_path):
+    path = tmp_path / "plain.json"
+    path.write_text(json.dumps({"text": "a", "points": [[x, 0, int(x == 9), 0.5, 8 * x] for x in range(10)]}))
+    (line,), _ = read_ink(path, rate=10)  # no form of ours: the fifth number may be anything
+    assert len(line.strokes) == 10

@@ -11,7 +11,7 @@ from graves_lm.data.ink.reading import ink_files, one_line, read_ink
 from graves_lm.data.pen import PenCorpus, PenLines
 from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
-from graves_lm.settings.kinds import ProperShare, Seed
+from graves_lm.settings.kinds import ProperShare, Rate, Seed
 
 
 @declared("data")
@@ -20,6 +20,8 @@ class InkData(PenCorpus):
 
     Args:
         y_axis: "up" or "down" for devices that do not keep to their format; None: the format's own.
+        rate: points per second, to which lines are brought whose times are known, as those that the page
+            records; None: as the pen gave them.
         val_share: the share of the lines, at least one, that validate; chosen by `seed`.
         seed: of that choice.
     """
@@ -27,6 +29,7 @@ class InkData(PenCorpus):
     def __init__(
         self,
         y_axis: Literal["up", "down"] | None = None,
+        rate: Rate | None = None,
         val_share: ProperShare = 0.1,
         seed: Seed = 0,
         **settings: Any,
@@ -34,7 +37,7 @@ class InkData(PenCorpus):
         super().__init__("ink", **settings)
         if self.source is None:
             raise UserError("data=ink needs data.source=PATH, an ink file or a folder of them")
-        self.y_axis, self.val_share, self.seed = y_axis, val_share, seed
+        self.y_axis, self.rate, self.val_share, self.seed = y_axis, rate, val_share, seed
 
     def cache_key(self) -> Mapping[str, Any]:
         assert self.source is not None
@@ -43,12 +46,12 @@ class InkData(PenCorpus):
         inks, _ = ink_files(self.source, but=self.cache_dir)
         texts = [path.with_suffix(".txt") for path in inks]
         files = [file_key(path) for path in [*inks, *texts] if os.path.isfile(path)]
-        settings = [self.y_axis, self.val_share, self.seed]
+        settings = [self.y_axis, self.val_share, self.seed, *([] if self.rate is None else [self.rate])]
         return {"data": self.name, "files": files, "settings": settings}
 
     def read(self) -> PenLines:
         assert self.source is not None
-        lines, problems = read_ink(self.source, y_axis=self.y_axis, but=self.cache_dir)
+        lines, problems = read_ink(self.source, y_axis=self.y_axis, rate=self.rate, but=self.cache_dir)
         if len(lines) < 2:
             lost = f"; left out was {problems[0].name}: {problems[0].reason}" if problems else ""
             raise UserError(

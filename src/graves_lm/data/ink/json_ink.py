@@ -5,6 +5,7 @@
     {"text": "…", "points": [[x, y, pen], …]}         one line; a pen of 1 marks the last point of a stroke
     [[[x, y], …], …]   or   [[x, y, pen], …]          one line without text
 
+In the first form a point may also be [x, y, pen, pressure, milliseconds], as the page records it.
 A line may also have "id" and "writer". A point may be an object, {"x": …, "y": …, "pen": …}, a stroke may be
 written in columns, [[x, …], [y, …]] or {"x": […], "y": […]}, and a list of lines may stand alone.
 """
@@ -35,6 +36,7 @@ def read_json(data: bytes) -> InkFile:
         raise
     except (ValueError, RecursionError) as reason:
         raise Malformed(f"not JSON ({reason})") from reason
+    own = isinstance(content, dict) and content.get("format") == "graves_lm.strokes"
     if isinstance(content, dict) and "lines" in content:
         kind = content.get("format", "graves_lm.strokes")
         if kind != "graves_lm.strokes":
@@ -45,7 +47,7 @@ def read_json(data: bytes) -> InkFile:
     elif not (isinstance(content, list) and content and _is_line(content[0])):
         content = [content]
     within(len(content), LINES, "lines")
-    return InkFile([_line_or_reason(line) for line in content], [])
+    return InkFile([_line_or_reason(line, own) for line in content], [])
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -55,22 +57,30 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _line_or_reason(content: Any) -> PenLine | Malformed:
+def _line_or_reason(content: Any, own: bool) -> PenLine | Malformed:
     try:
-        return _line(content)
+        return _line(content, own)
     except Malformed as reason:
         return reason
 
 
-def _line(line: Any) -> PenLine:
+def _line(line: Any, own: bool) -> PenLine:
+    """A line; `own`: in the project's own form, in which the fifth number of a point is a time."""
     if isinstance(line, list):
         line = {"points" if _is_point(line[:1]) else "strokes": line}
     if not _is_line(line):
         raise Malformed(_FORMS)
     if "strokes" in line and "points" in line:
         raise Malformed("both 'strokes' and 'points': leave one of them out")
-    strokes = _strokes(line["strokes"]) if "strokes" in line else _split(line["points"])
-    return PenLine(strokes, *(_text(line, key) for key in ("text", "writer", "id")))
+    text, writer, name = (_text(line, key) for key in ("text", "writer", "id"))
+    if "strokes" in line:
+        return PenLine(_strokes(line["strokes"]), text, writer, name)
+    strokes = _split(line["points"])
+    timed = own and bool(strokes) and strokes[0].shape[1] == 5
+    times = [stroke[:, 4] / 1000 for stroke in strokes] if timed else None
+    if times and not all(np.isfinite(t).all() for t in times):
+        raise Malformed("the time of a point, its fifth number, is none that a clock shows")
+    return PenLine([stroke[:, :2] for stroke in strokes], text, writer, name, times)
 
 
 def _is_line(content: Any) -> bool:
@@ -135,7 +145,7 @@ def _positions(table: Floats64) -> Floats64:
 
 
 def _split(points: Any) -> list[Floats64]:
-    """Points with a pen, cut into strokes."""
+    """Points with a pen, cut into strokes, with all their numbers."""
     rows = _listed(points, "x", "y", "pen")
     if isinstance(rows, list):  # the pen may be true or false
         rows = [
@@ -155,7 +165,7 @@ def _split(points: Any) -> list[Floats64]:
         )
     if len(pen) > 4 and pen.mean() > 0.9:
         raise Malformed("the pen of nearly all points is 1, which marks the last point of a stroke")
-    return [s for s in np.split(table[:, :2], np.flatnonzero(pen) + 1) if len(s)]
+    return [s for s in np.split(table, np.flatnonzero(pen) + 1) if len(s)]
 
 
 def _listed(points: Any, *keys: str) -> Any:

@@ -15,12 +15,14 @@ LINES = 100_000
 
 
 class PenLine(NamedTuple):
-    """Absolute positions `(n, 2)` per stroke, as the file has them."""
+    """Absolute positions `(n, 2)` per stroke, as the file has them; `times`, where it has any: the seconds
+    `(n,)` of each stroke's points."""
 
     strokes: list[NDArray[np.float64]]
     text: str = ""
     writer: str = ""
     id: str = ""
+    times: list[NDArray[np.float64]] | None = None
 
 
 class InkFile(NamedTuple):

@@ -25,6 +25,7 @@ import numpy as np
 from graves_lm.data.ink.inkml import read_inkml
 from graves_lm.data.ink.json_ink import read_json
 from graves_lm.data.ink.line import POINTS, InkFile, PenLine, within
+from graves_lm.data.ink.pace import at_rate
 from graves_lm.data.ink.unipen import read_unipen
 from graves_lm.data.safe_xml import Malformed
 from graves_lm.data.strokes import Floats, StrokeLine, from_pen_strokes
@@ -38,6 +39,14 @@ _READERS: dict[str, tuple[Callable[[bytes], InkFile], str]] = {
     ".dat": (read_unipen, "up"),
     ".json": (read_json, "down"),
 }
+_ELSEWHERE = {
+    ".isf": "Windows Ink's",
+    ".one": "OneNote's",
+    ".will": "Wacom's",
+    ".uim": "Wacom's",
+    ".drawing": "PencilKit's",
+}
+"""Forms that programs keep for themselves."""
 LARGEST = 1e9  # no device counts so far
 SIZE_LIMIT = 64 * 2**20  # bytes; hours of writing
 FILES_LIMIT = 200_000
@@ -56,11 +65,13 @@ def read_ink(
     source: str | os.PathLike[str],
     *,
     y_axis: Literal["up", "down"] | None = None,
+    rate: float | None = None,
     but: Path | None = None,
 ) -> tuple[list[StrokeLine], list[InkProblem]]:
     """All lines of a file, or of every ink file in a folder (sorted by name), and what was left out.
 
-    The folder `but` is not looked into: a cache in it would be read as ink.
+    The folder `but` is not looked into: a cache in it would be read as ink. `rate`: points per second, to
+    which lines are brought whose times are known; None leaves them as the pen gave them.
     When nothing at all can be used, the first problem is a `UserError`.
     """
     if y_axis not in (None, "up", "down"):
@@ -71,7 +82,7 @@ def read_ink(
     points = 0
     for path in paths:
         try:
-            found, left_out = _read_file(path, y_axis, folder)
+            found, left_out = _read_file(path, y_axis, rate, folder)
         except Malformed as reason:
             problems.append(_problem(path, str(reason)))
             continue
@@ -139,10 +150,12 @@ def _problem(path: Path, reason: str, part: str = "") -> InkProblem:
 
 
 def _read_file(
-    path: Path, y_axis: str | None, folder: Path | None
+    path: Path, y_axis: str | None, rate: float | None, folder: Path | None
 ) -> tuple[list[StrokeLine], list[InkProblem]]:
     """The lines of a file and what was left out of it. Raises Malformed or OSError where it is of no use."""
     if path.suffix.lower() not in _READERS:
+        if owner := _ELSEWHERE.get(path.suffix.lower()):
+            raise Malformed(f"{owner} own form of ink, which is not read: export it as InkML (.inkml)")
         raise Malformed(f"unknown kind of file; known are {', '.join(_READERS)}")
     reader, direction = _READERS[path.suffix.lower()]
     file = reader(_content(path, folder))
@@ -159,7 +172,7 @@ def _read_file(
         try:
             if isinstance(line, Malformed):
                 raise line
-            strokes = _strokes(line, flip=(y_axis or direction) == "up")
+            strokes = _strokes(line, flip=(y_axis or direction) == "up", rate=rate)
             text = _plain_text(texts[number - 1] if texts else line.text)
         except Malformed as reason:
             problems.append(_problem(path, str(reason), f": line {number}"))
@@ -210,10 +223,12 @@ def _plain_text(text: str) -> str:
     return text
 
 
-def _strokes(line: PenLine, flip: bool) -> Floats:
+def _strokes(line: PenLine, flip: bool, rate: float | None) -> Floats:
     positions = [np.asarray(s, dtype=np.float64) for s in line.strokes]
     if not all((np.abs(p) < LARGEST).all() for p in positions):  # False for NaN as well
         raise Malformed(f"a coordinate is not a number below {LARGEST:.0e}")
+    if rate is not None and line.times:
+        positions = [at_rate(p, t, rate) for p, t in zip(positions, line.times, strict=True)]
     strokes = from_pen_strokes([p * (1, -1) if flip else p for p in positions if len(p)])
     if len(strokes) < 2:
         raise Malformed(f"{len(strokes)} points are no writing")
