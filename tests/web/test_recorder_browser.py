@@ -13,14 +13,14 @@ from graves_lm.data.strokes import to_pen_strokes
 from graves_lm.web.html import HERE
 from tests.runs import QUICK
 from tests.test_commands import Commands, call  # noqa: F401
-from tests.web.test_page_browser import AXE, browser, page_file, visit, wait, writer  # noqa: F401
 
 pytestmark = pytest.mark.slow
+AXE = HERE / "page" / "node_modules" / "axe-core" / "axe.min.js"
 PLACE = "JSON.parse(localStorage.getItem('graves_lm.recording'))"
 
 
 @pytest.fixture
-def recorder(visit):  # noqa: F811
+def recorder(visit):
     """Opens the page and the recorder in it."""
 
     def opened(**settings):
@@ -66,7 +66,7 @@ def saved(page, folder):
 
 
 @pytest.mark.parametrize("characters", ["", "äöüß", "é è, ñ¿ €", "ŋŊ λμ ☃ 日本", "a b \u0301 ß"])
-def test_the_page_chooses_what_python_chooses(visit, characters):  # noqa: F811
+def test_the_page_chooses_what_python_chooses(visit, characters):
     chosen = visit().evaluate("(characters) => graves.prompts(50, characters)", characters)
     assert chosen == prompts(50, characters.replace("\u0301", ""))
 
@@ -116,6 +116,7 @@ def test_four_lines_a_reload_and_a_network_that_trains_on_them(recorder, call: C
         "model=synthesis",
         "data=ink",
         f"data.source={path}",
+        "data.rate=75",
         "data.batch_size=2",
         "model.network.hidden_size=8",
         "model.network.layers=1",
@@ -231,7 +232,7 @@ def test_a_full_storage_is_said_and_the_file_has_all(recorder, tmp_path):
     "kept",
     ["3", "null", '{"order": 3}', '{"order": ["a", 1], "at": 9, "written": ["a"], "count": -4, "name": ""}'],
 )
-def test_what_an_earlier_visit_left_broken_is_of_no_harm(visit, kept):  # noqa: F811
+def test_what_an_earlier_visit_left_broken_is_of_no_harm(visit, kept):
     page = visit()
     page.evaluate("(kept) => localStorage.setItem('graves_lm.recording', kept)", kept)
     page.evaluate("localStorage.setItem('graves_lm.recording.a', '\"1,x,3\"')")

@@ -139,7 +139,7 @@ def is_other_letter(character: str) -> bool:
 def _english_weights() -> Mapping[str, float]:
     """Of characters and pairs. Roots of their frequencies, so that what is rare counts too."""
     found = {pair: per_mille**0.5 for pair, per_mille in PAIRS.items()}
-    for character in known_characters() - {" "}:
+    for character in sorted(known_characters() - {" "}):  # a page is the same, byte by byte
         if character in LETTERS:
             found[character] = 2 + LETTERS[character] ** 0.5
         elif character.isalpha():
