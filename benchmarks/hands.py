@@ -2,6 +2,7 @@
 
     python benchmarks/hands.py make [--seed 0] [--candidates 72] [--hands 24] [--reader CKPT]
     python benchmarks/hands.py measure --source IAM [--draws 20] [--bias 0.75] [--reader CKPT]
+    python benchmarks/hands.py mix [--source IAM] [--pairs 12] [--bias 0.75] [--reader reader]
 
 `make` lets the network draw a text many times, with hardly a bias. Of the lines without faults that are no
 outliers it takes the middle one, and then again and again the one whose style is furthest from those taken
@@ -13,6 +14,12 @@ weights, and docs/pictures/hands.png.
 writers of IAM-OnDB's validation: the standard deviation of each feature over the lines, and of the drawn ones
 over the writers'; with a reader, the character error rate. A table, and benchmarks/results/hands.json, which
 is printed as last line.
+
+`mix` takes pairs of hands, the package's or with `--source` lines of validation writers, whose styles are far
+apart, and draws two texts in each, and in mixtures of 3 to 1, half and half and 1 to 3: where between the two
+each feature comes to lie (0 the one, 1 the other; of pairs that differ in it by a standard deviation), how
+many of those means are between both, and with a reader the character error rate of hands and of mixtures.
+benchmarks/results/hands_mixed.json.
 """
 
 import argparse
@@ -34,9 +41,11 @@ from graves_lm.runtime.files import write
 from graves_lm.sampling.events import whole_lines
 from graves_lm.sampling.passage import Passage
 from graves_lm.sampling.synthesis import SynthesisSampler
-from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting, prime_of
+from graves_lm.trained.blend import Blend
+from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting
 from graves_lm.trained.loading import load_trained
-from graves_lm.writing.hands import BANK
+from graves_lm.trained.prime import prime_of
+from graves_lm.writing.hands import BANK, hands_of
 from graves_lm.writing.writer import Writer
 
 SHOWN = "the man by the house and sea"
@@ -167,9 +176,73 @@ def measure(args: argparse.Namespace, trained: TrainedHandwriting, reader: Any) 
     report("hands", figures)
 
 
+# --- mix ------------------------------------------------------------------------------------------
+
+SHARES = (0.25, 0.5, 0.75)
+
+
+def far_apart(lines: Sequence[StrokeLine], pairs: int) -> list[tuple[StrokeLine, StrokeLine]]:
+    """Pairs of lines, those with the most different styles first, each line in two of them at most."""
+    style_NF = np.array([features(line.strokes) for line in lines])
+    style_NF /= style_NF.std(axis=0)
+    distance_NN = np.linalg.norm(style_NF[:, None] - style_NF[None], axis=2)
+    taken, found = np.zeros(len(lines), int), []
+    for i, j in zip(*np.unravel_index(np.argsort(-distance_NN, axis=None), distance_NN.shape), strict=True):
+        if i < j and max(taken[i], taken[j]) < 2 and len(found) < pairs:
+            taken[[i, j]] += 1
+            found.append((lines[i], lines[j]))
+    return found
+
+
+def mix(args: argparse.Namespace, trained: TrainedHandwriting, reader: Any) -> None:
+    if args.source:
+        real = writers(opened(args.source, args.cache_dir), 4 * args.pairs, args.seed)
+        hands = [line for line in real if set(line.text) <= set(trained.alphabet.characters)]
+    else:
+        hands = list(hands_of(trained.normalisation, trained.alphabet))
+    sampler = SynthesisSampler(bias=args.bias)
+    texts = [text for text in (DRAWN, TRIED) for _ in range(args.draws // 2)]
+
+    def drawn(style: StrokeLine | Blend) -> tuple[NDArray[np.float64], list[Any]]:
+        written = trained.write(sampler, TextPassage(texts, args.seed, style))
+        lines = [line.strokes for line, _ in written]
+        return np.array([features(line) for line in lines]).mean(axis=0), lines
+
+    place_PSF, ends, mixed = [], [], []
+    spread_F = np.array([features(line.strokes) for line in hands]).std(axis=0)
+    for a, b in far_apart(hands, args.pairs):
+        (at_0_F, lines_0), (at_1_F, lines_1) = drawn(a), drawn(b)
+        ends += [*lines_0, *lines_1]
+        places = []
+        for share in SHARES:
+            between_F, lines = drawn(Blend([a, b], [1 - share, share]))
+            mixed += lines
+            apart_F = np.where(np.abs(at_1_F - at_0_F) < spread_F, np.nan, at_1_F - at_0_F)
+            places.append((between_F - at_0_F) / apart_F)
+        place_PSF.append(places)
+        print(f"{a.id} and {b.id}: {np.round(np.transpose(places), 2).tolist()}", flush=True)
+    places = np.array(place_PSF)
+    known = ~np.isnan(places)
+    inside = ((places > 0) & (places < 1) & known).sum(axis=(0, 1)) / known.sum(axis=(0, 1))
+    median_SF = np.nanmedian(places, axis=0)
+    print(f"{'':14} {'pairs':>6} " + " ".join(f"{share:>6}" for share in SHARES) + "  between")
+    for f, name in enumerate(Features._fields):
+        row = " ".join(f"{median_SF[s, f]:6.2f}" for s in range(len(SHARES)))
+        print(f"{name:14} {known[:, 0, f].sum():6} {row} {inside[f]:8.2f}")
+    figures: dict[str, Any] = {"ckpt": args.ckpt, "bias": args.bias, "pairs": len(places)}
+    figures["hands"] = "validation writers" if args.source else "the package's"
+    for f, name in enumerate(Features._fields):
+        figures[name] = {"at": np.round(median_SF[:, f], 3).tolist(), "between": round(float(inside[f]), 3)}
+    if reader is not None:
+        for name, lines in (("cer_hands", ends), ("cer_mixed", mixed)):
+            figures[name] = round(error_rate(lines, texts * (len(lines) // len(texts)), reader), 4)
+        print(f"character error rate: hands {figures['cer_hands']:.4f}, mixed {figures['cer_mixed']:.4f}")
+    report("hands_mixed", figures)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("work", choices=("make", "measure"))
+    parser.add_argument("work", choices=("make", "measure", "mix"))
     parser.add_argument("--ckpt", default="synthesis")
     parser.add_argument("--reader", help="a checkpoint of model=reader")
     parser.add_argument("--seed", type=int, default=0)
@@ -178,12 +251,13 @@ def main() -> None:
     parser.add_argument("--source", help="IAM-OnDB")
     parser.add_argument("--cache-dir", default="data")
     parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--pairs", type=int, default=12)
     parser.add_argument("--bias", type=float, default=BIAS)
     parser.add_argument("--picture", type=Path)
     args = parser.parse_args()
     trained = load_trained(args.ckpt, task="synthesis")
     reader = load_trained(args.reader, task="reader") if args.reader else None
-    {"make": make, "measure": measure}[args.work](args, trained, reader)
+    {"make": make, "measure": measure, "mix": mix}[args.work](args, trained, reader)
 
 
 if __name__ == "__main__":

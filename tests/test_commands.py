@@ -465,8 +465,8 @@ def test_the_packages_weights_write_without_a_checkpoint(call, monkeypatch, tmp_
     assert (page.status, page.out) == (0, "hi.svg\n")
     for given, reason in (
         ("hand=1000", "hand=1000: there are "),
-        ("hand=neat", "hand=neat: a whole number"),
-        ("hand=0", "hand=0: a whole number"),
+        ("hand=neat", "hand=neat: neat is no file, and hands/ has no hand of that name; known: package"),
+        ("hand=0", "hand=0: hands are counted from 1"),
     ):
         assert call.refuse("sample", "text=Hi", given).startswith(reason)
     monkeypatch.setattr("graves_lm.writing.command.PRETRAINED", tmp_path)

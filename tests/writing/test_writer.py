@@ -19,8 +19,9 @@ from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.events import Report
 from graves_lm.sampling.packed import PackedNetwork
 from graves_lm.sampling.synthesis import SynthesisSampler
-from graves_lm.trained.handwriting import TrainedHandwriting, prime_of
+from graves_lm.trained.handwriting import TrainedHandwriting
 from graves_lm.trained.loading import load_trained
+from graves_lm.trained.prime import prime_of
 from graves_lm.writing.hands import BANK, hands_of
 from graves_lm.writing.page import PageSettings
 from graves_lm.writing.prime import find_prime

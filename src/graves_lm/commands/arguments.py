@@ -30,7 +30,7 @@ from graves_lm.runtime.errors import UserError
 TEXTS = frozenset({"prompt", "text", "characters", "sampler.prime_text"})
 PATHS = frozenset(
     {
-        *("run_dir", "ckpt", "resume", "init", "text_file", "output", "dir"),
+        *("run_dir", "ckpt", "resume", "init", "text_file", "output", "dir", "hand", "hands_dir"),
         *("data.source", "data.cache_dir", "data.val_source", "data.test_source", "sampler.prime"),
         *("callbacks.checkpoints.folder", "callbacks.samples.folder"),
         *("logger.csv.save_dir", "logger.tensorboard.save_dir", "logger.wandb.save_dir"),
@@ -45,7 +45,7 @@ NAMES = frozenset(
     }
 )
 _NEVER_NULL = frozenset(
-    {"name", "run_dir", "page.colour", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"}
+    {"name", "run_dir", "hands_dir", "page.colour", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"}
 )
 _CALL = re.compile(r"(choice|range|glob|interval|sort|shuffle|tag|str|json_str)\(")
 _QUOTED = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*(?=,|\Z)""", re.DOTALL)

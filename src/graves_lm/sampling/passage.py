@@ -55,10 +55,15 @@ Judge = Callable[[Sequence[Tensor], Sequence[int]], Sequence[Verdict]]
 
 
 class Prime(NamedTuple):
-    """A piece of real handwriting and its text, to be gone on from: `point_T3` and symbols (U,)."""
+    """A piece of real handwriting and its text, to be gone on from: `point_T3` and symbols (U,).
+
+    others: further primes with their shares, numbers above 0 that come to less than 1; this one has the rest.
+        What is gone on from then is the mean of what all of them leave (`sampling.priming`).
+    """
 
     point_T3: Tensor
     symbol_U: Sequence[int]
+    others: "Sequence[tuple[Prime, float]]" = ()
 
 
 SymbolPassage = Passage[Sequence[int], Prime]

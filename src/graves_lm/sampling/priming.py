@@ -20,8 +20,33 @@ def start(
 ) -> tuple[Tensor, Tensor]:
     """The state before the first sampled point of each text, as `packed` has it, and the point it follows.
 
-    Primed, all but the last point of the prime have been read; the caller's first step reads that one.
+    Primed, all but the last point of the prime have been read; the caller's first step reads that one. Of
+    several primes it is the mean of their states and of their last points, weighted by their shares. The text
+    is that of the first: the windows of the others are as far from the end of it as they were from that of
+    their own (docs/adr/0031-hands-as-files.md).
     """
+    if prime is None or not prime.others:
+        return _start(network, packed, text, prime)
+    device, before = text.length_B.device, len(prime.symbol_U)
+    rows = zip(text.symbol_BU.tolist(), text.length_B.tolist(), strict=True)
+    own = [row[before:length] for row, length in rows]
+    rest = 1.0 - sum(share for _, share in prime.others)
+    first_LS, point_L3 = _start(network, packed, text, prime)
+    state_LS, point_L3 = rest * first_LS, rest * point_L3
+    for other, share in prime.others:
+        its_text = Text.of([[*other.symbol_U, *one] for one in own], device)
+        its_LS, its_L3 = _start(network, packed, its_text, other)
+        layers, kappa_LK, w_LC = packed.unpack(its_LS)
+        assert kappa_LK is not None
+        moved = packed.pack(layers, kappa_LK + (before - len(other.symbol_U)), w_LC)
+        state_LS, point_L3 = state_LS + share * moved, point_L3 + share * its_L3
+    return state_LS, point_L3
+
+
+def _start(
+    network: SynthesisNetwork, packed: PackedNetwork, text: Text, prime: Prime | None
+) -> tuple[Tensor, Tensor]:
+    """The same for one prime, or none."""
     L = len(text.length_B)
     state = network.initial_state(L)
     if prime is None:

@@ -18,7 +18,6 @@ Rows = Annotated[int, Meta(ge=1, le=65536)]
 Steps = Annotated[int, Meta(ge=1, le=10**6)]
 Lines = Annotated[int, Meta(ge=1, le=10**7)]
 Characters = Annotated[int, Meta(ge=1, le=1000)]
-Hand = Annotated[int, Meta(ge=1, le=2**31)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
@@ -33,6 +32,7 @@ Margin = Annotated[float, Meta(ge=0, le=1e5)]
 
 Name = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\0]*\Z")]
 Place = Name | Path
+Hand = Annotated[int, Meta(ge=1, le=2**31)] | Place
 Width = Annotated[int, Meta(ge=1, le=10_000)]
 OnUnknown = Literal["error", "skip", "replace"]
 Weights = Literal["float32", "bf16", "int8"]

@@ -185,6 +185,7 @@ def sample(
     on_unknown: OnUnknown,
     width: Width | None,
     hand: Hand | None,
+    hands_dir: Place,
     one_hand: bool,
     run_dir: Place,
 ) -> None: ...
@@ -209,6 +210,14 @@ def prompts(
 ) -> None: ...
 
 
+def hands(
+    text: str,
+    hands_dir: Place,
+    output: Place | None,
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)],
+) -> None: ...
+
+
 def dashboard(entity: Name | None, project: Name, name: Name, dry_run: bool) -> None: ...
 
 
@@ -217,7 +226,7 @@ def prepare() -> None: ...
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     command.__name__: command
-    for command in (train, evaluate, sample, page, prompts, prepare, compare, dashboard)
+    for command in (train, evaluate, sample, hands, page, prompts, prepare, compare, dashboard)
 }
 """The settings of each command that stand in no group."""
 

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from graves_lm.data.alphabet import Alphabet
-from graves_lm.data.strokes import Normalisation
+from graves_lm.data.strokes import Normalisation, StrokeLine
 from graves_lm.data.symbols import Symbols
 from graves_lm.runtime.errors import UserError, first_line
 from graves_lm.settings import stored
 from graves_lm.trained.exported import check, read_exported
 from graves_lm.trained.format import METADATA, NETWORK, NOISE
 from graves_lm.trained.kinds import KINDS
+from graves_lm.trained.own_hand import from_plain as hand_from_plain
 from graves_lm.trained.stages import from_plain, to_plain
 from graves_lm.trained.tensors import refuse_other_tensors
 from graves_lm.trained.torch_file import plain, read_torch_file, regular_file
@@ -101,6 +102,9 @@ def read_metadata(metadata: Any, where: str) -> dict[str, Any]:
             read["data"] = fingerprint[:64]
         if "stages" in metadata:
             read["stages"] = to_plain(from_plain(metadata["stages"]))
+        if task == "synthesis" and metadata.get("hand") is not None:
+            hand_from_plain(metadata["hand"], **facts_of(read))
+            read["hand"] = metadata["hand"]
         return read
     except UserError as error:
         raise UserError(f"{where}: refused: {error}") from error
@@ -126,6 +130,13 @@ def refuse_unfit_weights(checkpoint: Mapping[str, Any]) -> None:
 def facts_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """What `read_metadata` gave of the data: symbols, or normalisation and alphabet, as objects."""
     return {name: _FACTS[name].from_plain(fact) for name, fact in metadata["facts"].items()}
+
+
+def hand_of(metadata: Mapping[str, Any]) -> StrokeLine | None:
+    """The hand in what `read_metadata` gave, if there is one."""
+    if metadata.get("hand") is None:
+        return None
+    return hand_from_plain(metadata["hand"], **facts_of(metadata))
 
 
 def make_network(metadata: Mapping[str, Any]) -> nn.Module:

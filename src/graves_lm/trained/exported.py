@@ -22,6 +22,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
+from graves_lm.data.alphabet import Alphabet
+from graves_lm.data.strokes import Normalisation, StrokeLine
 from graves_lm.runtime.errors import UserError
 from graves_lm.runtime.files import write
 from graves_lm.trained.format import METADATA, NETWORK
@@ -38,15 +40,25 @@ KINDS = {
 }
 
 
-def export(checkpoint: dict[str, Any], path: str | Path, sampler: Sequence[str] = (), **about: Any) -> None:
+def export(
+    checkpoint: dict[str, Any],
+    path: str | Path,
+    sampler: Sequence[str] = (),
+    *,
+    hand: StrokeLine | None = None,
+    **about: Any,
+) -> None:
     """Write the network of a checkpoint (see `loading.read_checkpoint`), without noise and optimiser, and
     what it is about into the .json beside it.
 
     Args:
         sampler: settings "key=value" in place of those of the sampler that the weights were trained with.
+        hand: of a network of model=synthesis: a line in data units with its text, which the file carries as
+            the style of what it writes (`trained.own_hand`). None: that of the checkpoint, if any.
         about: more of the .json, such as data, licence, metrics, command.
 
-    Raises UserError where a file cannot be written, and for a setting that the sampler does not take.
+    Raises UserError where a file cannot be written, for a setting that the sampler does not take, and for a
+    line that the network cannot be primed with.
     """
     from omegaconf import OmegaConf  # reading needs none
 
@@ -58,6 +70,8 @@ def export(checkpoint: dict[str, Any], path: str | Path, sampler: Sequence[str] 
     card = json.loads(json.dumps(checkpoint[METADATA]))
     if (found := card.pop("stages", None)) is not None:  # for people; the file is the network's alone
         about = {**about, "stages": summary(found)}
+    if hand is not None:
+        card["hand"] = _as_plain(hand, card)
     card["config"]["model"]["noise"] = None
     settings: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(sampler)))
     make_sampler(card["config"]["sampler"], settings)
@@ -67,22 +81,39 @@ def export(checkpoint: dict[str, Any], path: str | Path, sampler: Sequence[str] 
     write(path.with_suffix(".json"), describe(card, content, sum(v.numel() for v in half.values()), about))
 
 
-def mean(checkpoints: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The first checkpoint, with the mean of all their networks' weights: a "uniform soup" (M. Wortsman et
-    al., "Model soups", ICML 2022).
+def _as_plain(hand: StrokeLine, card: dict[str, Any]) -> dict[str, Any]:
+    from graves_lm.trained.own_hand import to_plain  # which has networks; reading weights needs none
+
+    if card["task"] != "synthesis":
+        raise UserError(f"a hand is of weights of model=synthesis, and these are of model={card['task']}")
+    facts = card["facts"]
+    units, alphabet = Normalisation.from_plain(facts["normalisation"]), Alphabet.from_plain(facts["alphabet"])
+    return to_plain(hand, units, alphabet)
+
+
+def mean(checkpoints: Sequence[dict[str, Any]], shares: Sequence[float] | None = None) -> dict[str, Any]:
+    """The first checkpoint, with the mean of all their networks' weights: a "soup" (M. Wortsman et al.,
+    "Model soups", ICML 2022). It has a hand only where it is of one checkpoint.
+
+    Args:
+        shares: how much of each, positive numbers; None: as much of each, a "uniform soup".
 
     Raises UserError for networks of different kinds, sizes, symbols or normalisations.
     """
     first, *others = checkpoints
+    share_N = torch.tensor([1.0] * len(checkpoints) if shares is None else shares, dtype=torch.float64)
+    share_N /= share_N.sum()
     names = [name for name in first["state_dict"] if name.startswith(NETWORK)]
     for other in others:
         for what, of in KINDS.items():
             if of(other[METADATA]) != of(first[METADATA]):
                 raise UserError(f"checkpoints that differ in their {what} have no mean")
     weights = {
-        name: torch.stack([c["state_dict"][name].double() for c in checkpoints]).mean(0) for name in names
+        name: torch.tensordot(share_N, torch.stack([c["state_dict"][name].double() for c in checkpoints]), 1)
+        for name in names
     }
-    return {"state_dict": weights, METADATA: first[METADATA]}
+    card = {key: value for key, value in first[METADATA].items() if key != "hand" or not others}
+    return {"state_dict": weights, METADATA: card}
 
 
 def describe(card: dict[str, Any], content: bytes, weights: int, about: dict[str, Any]) -> str:
@@ -90,6 +121,8 @@ def describe(card: dict[str, Any], content: bytes, weights: int, about: dict[str
     facts = dict(card["facts"])
     if "alphabet" in facts:
         facts["alphabet"] = "".join(facts["alphabet"]["characters"])
+    if "hand" in card:
+        facts["hand"] = card["hand"]["text"]
     sampler, checksum = card["config"]["sampler"], hashlib.sha256(content).hexdigest()
     described = {"task": card["task"], "weights": weights, **about, **facts, "sampler": sampler}
     return json.dumps(described | {"sha256": checksum}, indent=1, ensure_ascii=False) + "\n"

@@ -4,21 +4,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.strokes import Normalisation, StrokeLine
 from graves_lm.models.synthesis import SynthesisNetwork
-from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.events import Event, LineDone, PenPoint, Point, Report, WholeLine, whole_lines
-from graves_lm.sampling.passage import Judge, Passage, Prime, Verdict
+from graves_lm.sampling.passage import Judge, Passage, Verdict
 from graves_lm.sampling.protocols import DrawsHandwriting
+from graves_lm.trained.blend import Style, as_prime
 from graves_lm.trained.lines import to_line
 from graves_lm.trained.reader import TrainedReader
 from graves_lm.trained.size_kept import size_kept
 
-TextPassage = Passage[str, StrokeLine]
+TextPassage = Passage[str, Style]
 """A passage as people give it."""
 
 
@@ -30,6 +29,8 @@ class TrainedHandwriting:
         normalisation: between data units and the network's.
         alphabet: the characters that it knows.
         config: the settings of its training: model, data, optimizer, sampler.
+        hand: what came with its weights, in data units: the style of what they write unless another is
+            asked for (`trained.own_hand`). None: none came.
     """
 
     task_name: ClassVar = "synthesis"
@@ -42,9 +43,10 @@ class TrainedHandwriting:
         normalisation: Normalisation,
         alphabet: Alphabet,
         config: Mapping[str, Any],
+        hand: Style | None = None,
     ):
         self.network, self.normalisation, self.alphabet = network, normalisation, alphabet
-        self.config = config
+        self.config, self.hand = config, hand
 
     def events(self, sampler: DrawsHandwriting, passage: TextPassage) -> Iterator[Event]:
         """The passage's lines as `sampler` draws them, in data units.
@@ -56,7 +58,7 @@ class TrainedHandwriting:
         """
         symbols, prime = [self.alphabet.encode(text).tolist() for text in passage.texts], None
         if passage.prime is not None:
-            prime = prime_of(passage.prime, self.normalisation, self.alphabet)
+            prime = as_prime(passage.prime, self.normalisation, self.alphabet)
         judge = None if passage.reader is None else self._judge(passage.reader, passage.texts)
         still = self.normalisation.still
         encoded = Passage(
@@ -113,27 +115,3 @@ def stroke_line(line: WholeLine, passage: TextPassage) -> StrokeLine:
     """A sampled line of a passage, in data units, with its number and its text."""
     number = passage.first_line + line.line
     return StrokeLine(f"line-{number + 1}", np.array(line.points, np.float32), passage.texts[line.line])
-
-
-def prime_of(line: StrokeLine, normalisation: Normalisation, alphabet: Alphabet) -> Prime:
-    """A line as what a sample goes on from; a space is set between its text and the sample's.
-
-    One more than five times as large or small as the lines learned from is in other units (a tablet's counts,
-    hundredths of a millimetre, inches), and is scaled: its offsets then vary as theirs do.
-
-    Raises UserError for a line without a text, of fewer than twenty points, of characters not learned, or
-    without any extent.
-    """
-    if not line.text.strip():
-        raise UserError(f"the prime {line.id} has no text: give one with its strokes")
-    if len(line.strokes) < 20:
-        raise UserError(f"the prime {line.id} has {len(line.strokes)} points: too short to show a style")
-    point_T3 = torch.from_numpy(normalisation.apply(line.strokes))
-    # Of a tiny prime nothing but the mean is left here, which is why its own spread is asked as well.
-    spread = float(np.sqrt(np.mean(np.var(line.strokes[1:, :2] / np.array(normalisation.std), axis=0))))
-    if not 0 < spread < np.inf:
-        raise UserError(f"the prime {line.id} has no extent: all its points are one")
-    if spread < 0.1 or not 0.2 < float(point_T3[1:, :2].std()) < 5:
-        point_T3 = torch.from_numpy(normalisation.apply(line.strokes * (1 / spread, 1 / spread, 1)))
-    point_T3[0, :2], point_T3[-1, 2] = 0, 1
-    return Prime(point_T3, alphabet.encode(line.text.strip() + " ", where=f"prime {line.id}").tolist())

@@ -10,6 +10,7 @@ import torch
 from graves_lm.trained.checkpoint import (
     PRETRAINED,
     facts_of,
+    hand_of,
     make_network,
     read_checkpoint,
     read_metadata,
@@ -37,8 +38,9 @@ def make_trained(checkpoint: Mapping[str, Any]) -> Trained:
     else:  # a cell from outside may keep tensors that are no parameters
         network = make_network(metadata)
         network.load_state_dict(weights)
+    more = {} if (hand := hand_of(metadata)) is None else {"hand": hand}
     trained: Trained = KINDS[metadata["task"]](
-        network.eval(), **facts_of(metadata), config=metadata["config"]
+        network.eval(), **facts_of(metadata), config=metadata["config"], **more
     )
     return trained
 
@@ -59,6 +61,6 @@ def load_reader(path: str | Path = "reader") -> TrainedReader:
     return reader
 
 
-def load_trained(path: str | Path, task: str | None = None) -> Trained:
+def load_trained(path: str | Path, task: str | None = None, setting: str = "ckpt") -> Trained:
     """`make_trained` of the checkpoint at `path`, see `read_checkpoint`."""
-    return make_trained(read_checkpoint(path, task))
+    return make_trained(read_checkpoint(path, task, setting))

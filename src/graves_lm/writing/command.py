@@ -19,11 +19,13 @@ from graves_lm.sampling.protocols import DrawsHandwriting, DrawsStrokes, DrawsTe
 from graves_lm.settings.made import made
 from graves_lm.trained.checkpoint import PRETRAINED
 from graves_lm.trained.handwriting import TrainedHandwriting
+from graves_lm.trained.kinds import Trained
 from graves_lm.trained.loading import load_trained
 from graves_lm.trained.samplers import make_sampler
 from graves_lm.trained.strokes import TrainedStrokes
 from graves_lm.trained.text import TrainedText
 from graves_lm.trained.training_data import data_of
+from graves_lm.writing.named_hand import NamedHand, named_hand
 from graves_lm.writing.output import check_output
 from graves_lm.writing.prime import named_prime
 from graves_lm.writing.writer import Writer
@@ -37,7 +39,13 @@ def run(cfg: DictConfig) -> None:
         raise UserError('give text="…" to be written by hand, prompt="…" to be gone on from, or ckpt=PATH')
     if not isinstance(cfg.seed, int):
         raise UserError(f"seed={cfg.seed}: a whole number is needed")
-    trained = load_trained(cfg.ckpt or packaged("character" if cfg.prompt else "synthesis"))
+    named = None if cfg.hand is None or cfg.prompt else named_hand(cfg.hand, cfg.hands_dir)
+    if named is not None and named.of_weights:
+        if cfg.ckpt is not None:
+            raise UserError(f"{named.where}: weights, and so is ckpt={cfg.ckpt}; give one of them")
+        trained: Trained = named.trained()
+    else:
+        trained = load_trained(cfg.ckpt or packaged("character" if cfg.prompt else "synthesis"))
     for key, model in _ONLY.items():
         if cfg[key] not in (None, "") and trained.task_name != model:
             raise UserError(f"{key}= is for model={model}; this checkpoint is of model={trained.task_name}")
@@ -47,7 +55,7 @@ def run(cfg: DictConfig) -> None:
     elif isinstance(trained, TrainedStrokes):
         draw(trained, sampler, cfg)
     elif isinstance(trained, TrainedHandwriting):
-        write(trained, sampler, cfg)
+        write(trained, sampler, cfg, named)
 
 
 def packaged(task: str) -> str:
@@ -121,7 +129,9 @@ def draw(trained: TrainedStrokes, sampler: DrawsStrokes, cfg: DictConfig) -> Non
         print(visible(str(path)))
 
 
-def write(trained: TrainedHandwriting, sampler: DrawsHandwriting, cfg: DictConfig) -> None:
+def write(
+    trained: TrainedHandwriting, sampler: DrawsHandwriting, cfg: DictConfig, named: NamedHand | None = None
+) -> None:
     """The text on pages, to the outputs; what went wrong with a line, to standard error."""
     text, where = text_of(cfg)
     text = trained.alphabet.spell(text, cfg.on_unknown, where)
@@ -132,12 +142,14 @@ def write(trained: TrainedHandwriting, sampler: DrawsHandwriting, cfg: DictConfi
         lambda words: trained.alphabet.spell(words, cfg.on_unknown, "sampler.prime_text"),
         lambda: prepare(data_of(cfg, trained.config), trained),
     )
-    written = Writer(trained).write(
+    weights = named is not None and named.of_weights
+    written = Writer(trained, bank=not (weights and named is not None and named.has_hand)).write(
         text,
         seed=cfg.seed,
         width=cfg.width,
         prime=prime,
-        hand=cfg.hand,
+        hand=None if weights else cfg.hand,
+        hands_dir=cfg.hands_dir,
         one_hand=cfg.one_hand,
         on_unknown=cfg.on_unknown,
         page=page,

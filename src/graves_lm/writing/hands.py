@@ -24,6 +24,11 @@ def hands_of(normalisation: Normalisation, alphabet: Alphabet) -> tuple[StrokeLi
     return lines if known and units == normalisation else ()
 
 
+def bank_size() -> int:
+    """How many hands the package has."""
+    return len(_bank(BANK)[1]) if BANK.is_file() else 0
+
+
 def chosen(hands: tuple[StrokeLine, ...], hand: int | None, seed: int) -> StrokeLine:
     """Hand number `hand`, counted from 1; None: that of the seed, another one for the next seed.
 

@@ -16,13 +16,16 @@ from graves_lm.sampling.events import Event, PenPoint, Report, in_order, whole_l
 from graves_lm.sampling.protocols import DrawsHandwriting, require
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.settings import declared
-from graves_lm.settings.kinds import Hand, OnUnknown, Seed, Width
+from graves_lm.settings.kinds import Hand, OnUnknown, Place, Seed, Width
+from graves_lm.trained.blend import Blend, Style
 from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting, stroke_line
 from graves_lm.trained.loading import load_trained, packaged_reader
 from graves_lm.trained.reader import TrainedReader
 from graves_lm.trained.samplers import make_sampler
+from graves_lm.writing.hand_files import FOLDER
 from graves_lm.writing.hands import chosen, hands_of
 from graves_lm.writing.handwriting import Handwriting
+from graves_lm.writing.named_hand import NamedHand, named_hand
 from graves_lm.writing.page import PageSettings, WrittenLine
 from graves_lm.writing.prime import named_prime
 from graves_lm.writing.wrap import TextLine, wrap
@@ -31,6 +34,7 @@ TRIED_PEN = "the man and his house"
 """Letters that every network of English has seen often: what is written to find a hand of its own."""
 _TRIED_NUMBER = 2**40  # that line's, beyond all others', for its random numbers
 _HANDS = 16  # of them that a writer keeps
+_OTHERS = 4  # writers of other weights
 
 
 class Writer:
@@ -43,9 +47,12 @@ class Writer:
     [PosixPath('letter.svg')]
     """
 
-    def __init__(self, trained: TrainedHandwriting):
-        self.trained = trained
+    def __init__(self, trained: TrainedHandwriting, *, bank: bool = True):
+        """`bank`: the seed may choose one of the package's hands; false for weights that are a hand
+        themselves and shall not be given another."""
+        self.trained, self._bank = trained, bank
         self._tried: dict[Any, StrokeLine | None] = {}
+        self._others: dict[int, Writer] = {}
 
     @declared()
     def write(
@@ -54,8 +61,9 @@ class Writer:
         *,
         seed: Seed = 0,
         width: Width | None = None,
-        prime: StrokeLine | None = None,
+        prime: Style | None = None,
         hand: Hand | None = None,
+        hands_dir: Place = FOLDER,
         one_hand: bool = True,
         on_unknown: OnUnknown = "error",
         page: PageSettings | None = None,
@@ -68,9 +76,13 @@ class Writer:
         Args:
             seed: the same one gives the same handwriting.
             width: characters per line; None: as many as the page holds in a hand of common size.
-            prime: a line whose writer's style is taken on; None: the sampler's, where it names a file.
-            hand: the number of a hand of the package's, or, for a network that they do not serve, of one
-                that it draws itself; None: the seed chooses. See `hand`.
+            prime: a line whose writer's style is taken on, or a blend of some; None: the sampler's, where it
+                names a file.
+            hand: the number of a hand of the package's (for a network that they do not serve, of one that it
+                draws itself), an ink file, a file of weights, which then write in place of these, the name
+                of either in `hands_dir`, or a mixture such as "anna:0.7+ben:0.3"; None: that of these
+                weights, if they brought one, or else the seed chooses. See `hand` and `writing.named_hand`.
+            hands_dir: the folder of hands.
             one_hand: without a prime, let all lines follow that hand.
             on_unknown: "error", "skip" or "replace", see `Alphabet.spell`.
             page: paper, margins, pen; None: as the defaults say.
@@ -79,11 +91,26 @@ class Writer:
 
             progress: show a bar of lines written.
 
-        Raises UserError for an empty text, unknown characters, bad settings, an unusable prime.
+        Raises UserError for an empty text, unknown characters, bad settings, an unusable prime, a hand that
+        there is not.
         """
+        named = None if hand is None else named_hand(hand, hands_dir)
+        if named is not None and named.of_weights:
+            return self._other(named).write(
+                text,
+                seed=seed,
+                width=width,
+                prime=prime,
+                one_hand=one_hand,
+                on_unknown=on_unknown,
+                page=page,
+                sampler=sampler,
+                progress=progress,
+                **settings,
+            )
         page = page or PageSettings()
         sampler = self._sampler(sampler, settings)
-        prime = self._style_of(prime, sampler, hand, one_hand, seed, on_unknown)
+        prime = self._style_of(prime, sampler, named, one_hand, seed, on_unknown)
         wrapped = list(
             wrap(self.trained.alphabet.spell(text, on_unknown), page.characters if width is None else width)
         )
@@ -102,8 +129,9 @@ class Writer:
         *,
         seed: Seed = 0,
         width: Width | None = None,
-        prime: StrokeLine | None = None,
+        prime: Style | None = None,
         hand: Hand | None = None,
+        hands_dir: Place = FOLDER,
         one_hand: bool = True,
         on_unknown: OnUnknown = "error",
         sampler: DrawsHandwriting | None = None,
@@ -116,8 +144,20 @@ class Writer:
         batch_size=1 gives one line after the other. Of several candidates the first is sampled, once. Raises
         UserError as `write` does.
         """
+        named = None if hand is None else named_hand(hand, hands_dir)
+        if named is not None and named.of_weights:
+            return self._other(named).stream(
+                text,
+                seed=seed,
+                width=width,
+                prime=prime,
+                one_hand=one_hand,
+                on_unknown=on_unknown,
+                sampler=sampler,
+                **settings,
+            )
         sampler = self._sampler(sampler, settings)
-        prime = self._style_of(prime, sampler, hand, one_hand, seed, on_unknown)
+        prime = self._style_of(prime, sampler, named, one_hand, seed, on_unknown)
         wrapped = wrap(self.trained.alphabet.spell(text, on_unknown), width or PageSettings().characters)
         drawn = self.events(iter(list(wrapped)), sampler, seed, prime, one_hand, live=True)
         return (
@@ -129,7 +169,7 @@ class Writer:
         lines: Iterator[TextLine],
         sampler: DrawsHandwriting,
         seed: int = 0,
-        prime: StrokeLine | None = None,
+        prime: Style | None = None,
         one_hand: bool = True,
     ) -> Iterator[tuple[TextLine, Floats, Report]]:
         """Each line with its strokes (T, 3) and how well it went, in order: what `events` comes to."""
@@ -148,7 +188,7 @@ class Writer:
         lines: Iterator[TextLine],
         sampler: DrawsHandwriting,
         seed: int = 0,
-        prime: StrokeLine | None = None,
+        prime: Style | None = None,
         one_hand: bool = True,
         live: bool = False,
     ) -> Iterator[Event]:
@@ -176,11 +216,12 @@ class Writer:
         finally:  # also of who is no longer asked for points
             give_back_free_memory()
 
-    def hand(self, sampler: DrawsHandwriting, seed: int, number: int | None = None) -> StrokeLine | None:
+    def hand(self, sampler: DrawsHandwriting, seed: int, number: int | None = None) -> Style | None:
         """A line, (T, 3) in data units, whose style others are to take on.
 
-        Rare letters at the beginning of a text would make a poor prime, and all lines after it poor. So it is
-        one of the package's hands: hand `number`, or that of the seed. A network that they do not serve (see
+        Without a number it is the hand that the weights brought. If they brought none: rare letters at the
+        beginning of a text would make a poor prime, and all lines after it poor. So it is then one of the
+        package's hands: hand `number`, or that of the seed. A network that they do not serve (see
         `writing.hands`) draws a line of common letters, `number` or else `seed` being its seed: without a
         bias, where hands differ most, or, if that has faults, as the sampler draws. None where it has not
         learned these letters, or does not write them without fault. It is sampled once for a seed and the
@@ -189,7 +230,11 @@ class Writer:
         Raises UserError for a number that there is not.
         """
         trained = self.trained
-        if hands := hands_of(trained.normalisation, trained.alphabet):
+        if number is None and trained.hand is not None:
+            return trained.hand
+        if (self._bank or number is not None) and (
+            hands := hands_of(trained.normalisation, trained.alphabet)
+        ):
             return chosen(hands, number, seed)
         if not set(TRIED_PEN) <= set(trained.alphabet.characters):
             return None
@@ -205,6 +250,16 @@ class Writer:
                 del self._tried[next(iter(self._tried))]
             self._tried[key] = line
         return self._tried[key]
+
+    def _other(self, named: NamedHand) -> "Writer":
+        """The writer of a hand with weights of its own, kept with what it has drawn for itself."""
+        trained = named.trained()
+        writer = self._others.get(id(trained))
+        if writer is None:
+            if len(self._others) == _OTHERS:
+                del self._others[next(iter(self._others))]
+            writer = self._others[id(trained)] = Writer(trained, bank=not named.has_hand)
+        return writer
 
     def _try(self, sampler: DrawsHandwriting, seed: int) -> StrokeLine | None:
         """`TRIED_PEN` without faults, if that can be."""
@@ -234,24 +289,31 @@ class Writer:
 
     def _style_of(
         self,
-        prime: StrokeLine | None,
+        prime: Style | None,
         sampler: DrawsHandwriting,
-        hand: int | None,
+        named: NamedHand | None,
         one_hand: bool,
         seed: int,
         on_unknown: OnUnknown,
-    ) -> StrokeLine | None:
+    ) -> Style | None:
         """The line that `write` and `stream` take the style of: a prime, or a hand that is asked for."""
 
         def spelled(text: str) -> str:
             return self.trained.alphabet.spell(text, on_unknown, "sampler.prime_text")
 
+        def numbered(number: int) -> StrokeLine | None:
+            line = self.hand(sampler, seed, number)
+            assert not isinstance(line, Blend)
+            return line
+
         prime = prime or named_prime(sampler, spelled)
-        if hand is None:
+        if named is None:
             return prime
         if prime is not None or not one_hand:
-            raise UserError(f"hand={hand}: give either a hand, or a prime, or one_hand=false")
-        return self.hand(sampler, seed, hand)
+            raise UserError(f"{named.where}: give either a hand, or a prime, or one_hand=false")
+        return named.style(
+            lambda text: self.trained.alphabet.spell(text, on_unknown, "its text"), self.trained, numbered
+        )
 
 
 def reader_for(sampler: DrawsHandwriting) -> TrainedReader | None:

@@ -39,6 +39,8 @@ _READERS: dict[str, tuple[Callable[[bytes], InkFile], str]] = {
     ".dat": (read_unipen, "up"),
     ".json": (read_json, "down"),
 }
+ENDINGS = tuple(_READERS)
+"""Of ink files."""
 _ELSEWHERE = {
     ".isf": "Windows Ink's",
     ".one": "OneNote's",
