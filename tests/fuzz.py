@@ -112,7 +112,8 @@ class Material:
         }
         self.exported = {}
         for name, path in self.runs.items():
-            export(read_checkpoint(path), folder / f"{name}.safetensors")
+            hand = wave("hand", 40) if name == "synthesis" else None
+            export(read_checkpoint(path), folder / f"{name}.safetensors", hand=hand)
             self.exported[name] = (folder / f"{name}.safetensors").read_bytes()
         write_ink(folder / "good.json", [wave(f"w{i}", 40) for i in range(12)])
         self.ink = (folder / "good.json").read_bytes()
@@ -246,6 +247,21 @@ def inks(rng: random.Random, made: Material) -> Case:
     return Case("ink", what, "sample", ["ckpt=" + str(made.runs["synthesis"]), *arguments], {file: content})
 
 
+def hands(rng: random.Random, made: Material) -> Case:
+    """What hand= may be given, with a hand or two that are damaged."""
+    names = ("h", "good", "package", "3", "h.json", "none", "", "../h", "h.ckpt", "9" * 30, "é", "h.txt")
+    shares = ("", "", ":1", ":0.5", ":0", ":nan", ":-1", ":x", ":1e400", ":", "::")
+    hand = "+".join(rng.choice(names) + rng.choice(shares) for _ in range(rng.choice((1, 1, 2, 3, 20))))
+    damage = rng.random() < 0.7
+    files = {
+        "h.json": damaged(rng, made.ink) if damage else made.ink,
+        "h.ckpt": damaged(rng, made.exported["synthesis"]),
+        "good.json": made.ink,
+    }
+    arguments = ["text=a", "output=o.svg", "sampler.retries=0", f"hand={hand}", "hands_dir=."]
+    return Case("hand", hand, "sample", [f"ckpt={made.runs['synthesis']}", *arguments], files)
+
+
 def archives(rng: random.Random, made: Material) -> Case:
     text = ("a b c _ d\n" * rng.randrange(1, 200)).encode()
     names = [f"./simple-examples/data/ptb.char.{part}.txt" for part in ("train", "valid", "test")]
@@ -317,6 +333,7 @@ KINDS: dict[str, Callable[[random.Random, Material], Case]] = {
     "checkpoint": checkpoints,
     "safetensors": safetensors,
     "ink": inks,
+    "hand": hands,
     "archive": archives,
     "text": texts,
     "setting": settings,

@@ -61,6 +61,7 @@ RULES = [
     Rule(r"-m model=character,stroke|dir=logs/studies/", slow=True),
     Rule(r"init=(stroke|synthesis)|ckpt=logs/own/|pictures=true", slow=True),
     Rule(r"samples=true", settings=("sentences=2", "biases=[0]", "sampler.points_per_character=3")),
+    Rule(r"graves_lm\.hands", settings=("ckpt=logs/hand/checkpoints/best.ckpt", "text=a")),
     Rule(r"graves_lm\.doctor", statuses=(0, 1)),
 ]
 
@@ -158,6 +159,9 @@ def runs(tmp_path_factory) -> Path:
     (folder / "FOLDER").mkdir()
     write_ink(folder / "FOLDER" / "lines.json", [wave(f"wave-{i:02d}", 15 + i % 30) for i in range(30)])
     write_ink(folder / "me.json", [wave("me", 60)])
+    (folder / "hands").mkdir()
+    for name in ("anna", "ben"):
+        write_ink(folder / "hands" / f"{name}.json", [wave(name, 60)])
     points = ", ".join(f"{x * 9} {(x * 37) % 50}" for x in range(60))
     (folder / "me.inkml").write_text(
         f'<ink xmlns="http://www.w3.org/2003/InkML"><trace>{points}</trace></ink>', encoding="utf-8"

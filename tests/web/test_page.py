@@ -16,11 +16,14 @@ import numpy as np
 import pytest
 
 from graves_lm.data.alphabet import Alphabet
+from graves_lm.trained.exported import export
 from graves_lm.trained.loading import load_trained
 from graves_lm.web.html import HERE, page, plain_forms
 from graves_lm.web.weights import engine_weights
 from graves_lm.writing.hands import hands_of
+from tests.data.lines import make_line
 from tests.test_commands import Commands, call  # noqa: F401
+from tests.writing.hands import synthesis_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,16 @@ def test_the_data_are_those_of_the_network(html):
     assert [hand["text"] for hand in data["hands"]] == [hand.text for hand in hands]
     points = np.frombuffer(base64.b64decode(data["hands"][3]["points"]), "<i2").reshape(-1, 3)
     np.testing.assert_allclose(points, hands[3].strokes, atol=0.5)
+
+
+def test_the_hand_that_weights_carry_comes_first(tmp_path, html):
+    assert data_of(html)["carried"] is None
+    line = make_line("me", 60, "a bad cab")
+    line.strokes[5, 0] = 3.25  # no whole units: not rounded
+    export(synthesis_checkpoint(), tmp_path / "anna.safetensors", hand=line)
+    found = data_of(page(str(tmp_path / "anna.safetensors")))["carried"]
+    assert (found["name"], found["text"]) == ("anna", "a bad cab")
+    assert found["points"] == line.strokes.tolist()
 
 
 def test_what_replaces_characters_is_what_the_program_writes():

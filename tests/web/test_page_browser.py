@@ -13,6 +13,9 @@ import pytest
 import graves_lm
 from graves_lm.data.ink.reading import read_ink
 from graves_lm.data.strokes import to_pen_strokes
+from graves_lm.trained.checkpoint import PRETRAINED, read_checkpoint
+from graves_lm.trained.exported import export
+from graves_lm.web.html import page as page_with
 from graves_lm.writing.hands import hands_of
 
 pytestmark = pytest.mark.slow
@@ -483,3 +486,26 @@ def test_nothing_serious_is_found_by_axe(visit, scheme, size):
         ]
         assert not [(one["id"], one["nodes"][0]["html"]) for one in found]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_hand_that_weights_carry_is_the_first_choice(browser, writer, tmp_path):
+    """Its name stands first, the seed does not choose another, and what it writes is what Python writes."""
+    line = hands_of(writer.trained.normalisation, writer.trained.alphabet)[3]
+    line = line._replace(strokes=(line.strokes * (1.1, 1.1, 1)).astype(np.float32))
+    path = tmp_path / "anna.safetensors"
+    export(read_checkpoint("synthesis"), path, hand=line)
+    (tmp_path / "page.html").write_text(page_with(str(path)), encoding="utf-8")
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    first = page.evaluate(
+        "[...document.querySelectorAll('#hand-list label')].map((card) => card.innerText.trim())"
+    )
+    assert first[0] == "anna"
+    assert len(first) == 1 + len(hands_of(writer.trained.normalisation, writer.trained.alphabet))
+    assert page.evaluate("document.querySelector('#hand-list :checked').value") == "any"
+    for given in ({"seed": 1}, {"seed": 2, "hand": 3}):
+        (ours,) = write(page, "a house", **given)
+        (theirs,) = graves_lm.load(path).write("a house", weights="int8", retries=0, bias=0.75, **given).lines
+        assert_same(ours, theirs.strokes)
+    context.close()

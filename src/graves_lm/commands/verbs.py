@@ -14,6 +14,7 @@ VERBS = {
     "train": "train a network to predict text or pen strokes, or to write by hand",
     "evaluate": "metrics of a checkpoint, also while it goes on learning",
     "sample": "text, or pages of handwriting, from a trained network",
+    "hands": "the hands that there are to write in, as a table and a picture",
     "page": "a page that writes by hand, for any browser, in one file",
     "prompts": "lines to write by hand, from which your hand can be learned",
     "read": "the text of handwriting, from files of ink",

@@ -213,6 +213,7 @@ def prompts(
 def hands(
     text: str,
     hands_dir: Place,
+    ckpt: Place | None,
     output: Place | None,
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)],
 ) -> None: ...

@@ -16,10 +16,12 @@ import numpy as np
 
 from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.prompts.choice import prompt_data
+from graves_lm.data.strokes import StrokeLine
 from graves_lm.models.synthesis import SynthesisNetwork
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.end_of_line import EndSettings
 from graves_lm.sampling.packed import FULL_BIAS
+from graves_lm.trained.blend import Style
 from graves_lm.trained.checkpoint import PRETRAINED
 from graves_lm.trained.handwriting import TrainedHandwriting
 from graves_lm.trained.loading import load_trained
@@ -36,7 +38,7 @@ def page(ckpt: str, weights: str = "int8") -> str:
     """The page with the weights of a checkpoint of model=synthesis. Raises UserError for any other."""
     trained = load_trained(ckpt, task="synthesis")
     assert isinstance(trained, TrainedHandwriting)
-    data = {"ckpt": Path(ckpt).name, "licence": licence(ckpt)} | page_data(trained, weights)
+    data = {"ckpt": Path(ckpt).name, "licence": licence(ckpt)} | page_data(trained, weights, Path(ckpt).stem)
     plain = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     parts = {
         "STYLE": f"<style>\n{_source('page.css')}</style>",
@@ -52,8 +54,8 @@ def page(ckpt: str, weights: str = "int8") -> str:
     return html
 
 
-def page_data(trained: TrainedHandwriting, weights: str) -> dict[str, Any]:
-    """What the page knows of a network: `page/data.ts` says what each of it is."""
+def page_data(trained: TrainedHandwriting, weights: str, name: str = "") -> dict[str, Any]:
+    """What the page knows of a network of that name: `page/data.ts` says what each of it is."""
     of, network = trained.normalisation, trained.network
     assert isinstance(network, SynthesisNetwork)
     bias = trained.config["sampler"].get("bias", 0.0)
@@ -73,7 +75,14 @@ def page_data(trained: TrainedHandwriting, weights: str) -> dict[str, Any]:
             {"text": hand.text, "points": _base64(np.rint(hand.strokes).astype("<i2").tobytes())}
             for hand in hands_of(of, trained.alphabet)
         ],
+        "carried": None if trained.hand is None else carried(trained.hand, name),
     }
+
+
+def carried(hand: Style, name: str) -> dict[str, Any]:
+    """The hand that comes with the weights, under their name; of a blend, which no file has, the first."""
+    line = hand if isinstance(hand, StrokeLine) else hand.lines[0]
+    return {"name": name, "text": line.text, "points": line.strokes.tolist()}
 
 
 def plain_forms(alphabet: Alphabet) -> dict[str, str]:

@@ -18,6 +18,8 @@ export interface Data {
   size_kept: [number, number][];
   prompts: PromptData;
   hands: { text: string; points: string }[];
+  /** The hand that the weights carry: it is taken where no other is asked for. */
+  carried: { name: string; text: string; points: Point[] } | null;
 }
 
 /** (dx, dy, end of stroke): the offset from the point before, x right and y down; 1 where the pen is lifted after it. */

@@ -2,7 +2,7 @@
 
 import { centreLine } from "./curves";
 import { element } from "./element";
-import type { Hand } from "./hands";
+import { ANY, Hand } from "./hands";
 import { svg } from "./svg";
 
 const ABOVE = 3.1,
@@ -15,10 +15,12 @@ export class HandList {
   }
 
   show(hands: readonly Hand[], current: string): void {
-    const own = hands.filter((hand) => hand.own),
-      others = hands.filter((hand) => !hand.own);
+    const carried = hands.find((hand) => hand.id === ANY),
+      own = hands.filter((hand) => hand.own),
+      others = hands.filter((hand) => !hand.own && hand !== carried);
     const cards = [...own, ...others].map((hand) => this.card(hand.id, hand.name, hand));
-    element("hand-list").replaceChildren(this.card("any", "Any", null), ...cards);
+    const first = carried ? this.card(ANY, carried.name, carried) : this.card(ANY, "Any", null);
+    element("hand-list").replaceChildren(first, ...cards);
     this.choose(current);
   }
 
@@ -36,13 +38,13 @@ export class HandList {
   private card(id: string, name: string, hand: Hand | null): HTMLLabelElement {
     const card = document.createElement("label"),
       radio = document.createElement("input");
-    card.className = `hand${hand ? (hand.own ? " own" : "") : " any"}`;
+    card.className = `hand${hand ? (hand.own ? " own" : id === ANY ? " carried" : "") : " any"}`;
     Object.assign(radio, { type: "radio", name: "hand", value: id, id: `hand-${id}` });
     radio.setAttribute("aria-label", hand ? name : "Any hand: the seed chooses");
     card.title = hand ? name : "The seed chooses";
     card.append(radio);
     if (hand) card.append(this.preview(hand));
-    if (!hand || hand.own)
+    if (!hand || hand.own || id === ANY)
       card.append(Object.assign(document.createElement("span"), { className: "name", textContent: name }));
     return card;
   }

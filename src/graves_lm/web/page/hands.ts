@@ -9,6 +9,9 @@ import type { Prime } from "./protocol";
 import { keep, load } from "./storage";
 import { Units } from "./units";
 
+/** The choice of no hand in particular, and the id of the hand that the weights carry, which then is the one. */
+export const ANY = "any";
+
 export class Hand {
   private measured: Measure | null = null;
 
@@ -40,14 +43,15 @@ export class Hands {
     private readonly alphabet: Alphabet,
     private readonly units: Units,
   ) {
-    this.all = data.hands.flatMap(({ text, points }, i) => {
-      const hand = this.made(String(i + 1), `Hand ${i + 1}`, false, {
-        text,
-        points: unpacked(points),
-        pressure: null,
-      });
+    const brought = (id: string, name: string, text: string, points: Point[]): Hand[] => {
+      const hand = this.made(id, name, false, { text, points, pressure: null });
       return typeof hand === "string" ? [] : [hand];
-    });
+    };
+    const carried = data.carried ? brought(ANY, data.carried.name, data.carried.text, data.carried.points) : [];
+    const numbered = data.hands.flatMap(({ text, points }, i) =>
+      brought(String(i + 1), `Hand ${i + 1}`, text, unpacked(points)),
+    );
+    this.all = [...carried, ...numbered];
     this.brought = this.all.length;
     for (const { id, line } of stored()) {
       const hand = this.made(id, line.name ?? "My hand", true, line);
@@ -61,7 +65,7 @@ export class Hands {
     return this.all.slice(this.brought);
   }
 
-  /** The hand of that id; of none, that of the seed. Null where there are no hands at all. */
+  /** The hand of that id; of none, that of the weights or else of the seed. Null where there are no hands at all. */
   chosen(id: string, seed: number): Hand | null {
     const hand = this.all.find((one) => one.id === id);
     return hand ?? (this.brought ? this.all[seed % this.brought] : null);

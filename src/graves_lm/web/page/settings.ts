@@ -6,7 +6,7 @@ import { keep, load } from "./storage";
 export interface Settings {
   text: string;
   seed: number;
-  hand: string; // a hand's id; "any": the seed chooses
+  hand: string; // a hand's id; "any": that of the weights, or else the seed chooses
   bias: number;
   width: number; // characters of a line
   speed: number; // index into SPEEDS
