@@ -35,6 +35,7 @@ from graves_lm.trained.exported import export
 from tests.data.lines import wave, write_ink
 from tests.runs import train, write_text, write_waves
 from tests.strangers import payloads
+from tests.writing.hands import synthesis_checkpoint
 
 SECONDS, MEGABYTES = 20, 1000
 VALUES = (
@@ -111,9 +112,12 @@ class Material:
             name: (folder / name / "checkpoints" / "last.ckpt") for name in ("character", "synthesis")
         }
         self.exported = {}
-        for name, path in self.runs.items():
-            hand = wave("hand", 40) if name == "synthesis" else None
-            export(read_checkpoint(path), folder / f"{name}.safetensors", hand=hand)
+        whole = {
+            "character": (read_checkpoint(self.runs["character"]), None),
+            "synthesis": (synthesis_checkpoint(characters=" aevw"), wave("hand", 40)),
+        }
+        for name, (checkpoint, hand) in whole.items():
+            export(checkpoint, folder / f"{name}.safetensors", hand=hand)
             self.exported[name] = (folder / f"{name}.safetensors").read_bytes()
         write_ink(folder / "good.json", [wave(f"w{i}", 40) for i in range(12)])
         self.ink = (folder / "good.json").read_bytes()
@@ -249,17 +253,34 @@ def inks(rng: random.Random, made: Material) -> Case:
 
 def hands(rng: random.Random, made: Material) -> Case:
     """What hand= may be given, with a hand or two that are damaged."""
-    names = ("h", "good", "package", "3", "h.json", "none", "", "../h", "h.ckpt", "9" * 30, "é", "h.txt")
+    names = (
+        "h",
+        "g",
+        "w",
+        "good",
+        "package",
+        "3",
+        "h.json",
+        "none",
+        "",
+        "../h",
+        "h.ckpt",
+        "9" * 30,
+        "é",
+        "h.txt",
+    )
     shares = ("", "", ":1", ":0.5", ":0", ":nan", ":-1", ":x", ":1e400", ":", "::")
     hand = "+".join(rng.choice(names) + rng.choice(shares) for _ in range(rng.choice((1, 1, 2, 3, 20))))
     damage = rng.random() < 0.7
     files = {
+        "w.safetensors": made.exported["synthesis"],
         "h.json": damaged(rng, made.ink) if damage else made.ink,
-        "h.ckpt": damaged(rng, made.exported["synthesis"]),
+        "h.ckpt": damaged(rng, made.runs["synthesis"].read_bytes()),
+        "g.safetensors": made.exported["synthesis"],
         "good.json": made.ink,
     }
     arguments = ["text=a", "output=o.svg", "sampler.retries=0", f"hand={hand}", "hands_dir=."]
-    return Case("hand", hand, "sample", [f"ckpt={made.runs['synthesis']}", *arguments], files)
+    return Case("hand", hand, "sample", [*rng.choice(([], ["ckpt=w.safetensors"])), *arguments], files)
 
 
 def archives(rng: random.Random, made: Material) -> Case:
