@@ -161,7 +161,7 @@ def runs(tmp_path_factory) -> Path:
     write_ink(folder / "me.json", [wave("me", 60)])
     (folder / "hands").mkdir()
     for name in ("anna", "ben"):
-        write_ink(folder / "hands" / f"{name}.json", [wave(name, 60)])
+        write_ink(folder / "hands" / f"{name}.json", [wave(name, 60)._replace(text="on the")])
     points = ", ".join(f"{x * 9} {(x * 37) % 50}" for x in range(60))
     (folder / "me.inkml").write_text(
         f'<ink xmlns="http://www.w3.org/2003/InkML"><trace>{points}</trace></ink>', encoding="utf-8"
