@@ -124,7 +124,7 @@ def _accent(letter: str, accent: str, glyph: Glyph, small: float) -> list[Path]:
         accent = "\u0326"
     if accent in _BELOW:
         # An ogonek hangs from where the letter ends, others from its middle.
-        x = right - 1.5 if accent == "\u0328" else middle
+        x = max(right - 1.5, middle) if accent == "\u0328" else middle
         return [m * scale + (x, 0.0) for m in _BELOW[accent]]
     return [m * scale + (middle, top - _GAP * max(small, 0.75)) for m in _ABOVE[accent]]
 
