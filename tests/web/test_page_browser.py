@@ -13,7 +13,7 @@ import pytest
 import graves_lm
 from graves_lm.data.ink.reading import read_ink
 from graves_lm.data.strokes import to_pen_strokes
-from graves_lm.trained.checkpoint import PRETRAINED, read_checkpoint
+from graves_lm.trained.checkpoint import read_checkpoint
 from graves_lm.trained.exported import export
 from graves_lm.web.html import page as page_with
 from graves_lm.writing.hands import hands_of
