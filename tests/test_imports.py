@@ -37,7 +37,7 @@ def test_the_help_of_export_needs_no_torch(tmp_path):
     assert imported(command("export"), tmp_path, "--help") == set()
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "sample", "prepare", "compare", "dashboard"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "sample", "hands", "prepare", "compare", "dashboard"])
 @pytest.mark.parametrize("asked", ["--help", "--cfg"])
 def test_help_and_settings_are_shown_without_them(tmp_path, name, asked):
     assert imported(command(name), tmp_path, asked, *(["job"] if asked == "--cfg" else [])) == set()

@@ -9,7 +9,9 @@ import torch
 
 from graves_lm.data.strokes import Normalisation
 from graves_lm.runtime.errors import UserError
+from graves_lm.settings.stored import build
 from graves_lm.trained.blend import Blend
+from graves_lm.trained.checkpoint import PRETRAINED
 from graves_lm.trained.exported import export
 from graves_lm.trained.loading import load_trained, make_trained
 from graves_lm.writing import named_hand as named
@@ -153,6 +155,24 @@ def test_a_mixture_of_weights_is_the_mean_of_their_weights(folder, writer):
     assert not same(writer.write("add", hand="carla:9+dora:1"), writer.write("add", hand="dora"))
 
 
+def test_checkpoints_of_trainings_with_noise_mix(folder, writer):
+    for seed, name in ((1, "a"), (2, "b")):
+        checkpoint = synthesis_checkpoint(seed)
+        noise = {"_target_": "graves_lm.nn.noise.AdaptiveWeightNoise", "std": 0.01}
+        checkpoint["graves_lm"]["config"]["model"]["noise"] = noise
+        its = build(noise)(make_trained(synthesis_checkpoint(seed)).network).state_dict()
+        checkpoint["state_dict"] |= {f"noise.{key}": value for key, value in its.items()}
+        torch.save(checkpoint, folder / "hands" / f"{name}.ckpt")
+    trained = named_hand("a:1+b:3", "hands").trained()
+    one, two = (load_trained(f"hands/{name}.ckpt").network.state_dict() for name in "ab")
+    for name, weight in trained.network.state_dict().items():
+        assert torch.allclose(weight, 0.25 * one[name] + 0.75 * two[name], atol=1e-6)
+    assert same(
+        writer.write("add", hand="a", one_hand=False),
+        Writer(load_trained("hands/a.ckpt")).write("add", one_hand=False),
+    )
+
+
 def test_a_mixture_of_lines_is_the_blend_of_their_states(folder, writer):
     expected = writer.write("add a bed", width=5, prime=Blend([ANNA, BEN], [7, 3]))
     assert same(writer.write("add a bed", width=5, hand="anna:0.7+ben:0.3"), expected)
@@ -180,6 +200,7 @@ def test_a_mixture_of_lines_is_the_blend_of_their_states(folder, writer):
         ("anna+package", "hand=anna+package: package is weights and anna a line"),
         ("broken", "hand=broken: no line of handwriting could be read; hands/broken.json: "),
         ("torn", "hand=hands/torn.safetensors: damaged: its header"),
+        (PRETRAINED / "stroke.safetensors", ": a checkpoint of model=stroke, and this needs model=synthesis"),
         ("reader.ckpt", "hand=reader.ckpt: not a readable checkpoint"),
         ("foreign", "hand=foreign: the prime me has 10 points: too short"),
         (

@@ -5,6 +5,7 @@ A hand is a number of the package's, an ink file or a file of weights (`hand_fil
 (docs/adr/0031-hands-as-files.md).
 """
 
+import copy
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -197,7 +198,9 @@ def _trained(
             checkpoint = mean(read, shares)
         except UserError as reason:
             raise UserError(f"{where}: {reason}") from reason
+        checkpoint = copy.deepcopy(checkpoint)
         checkpoint["state_dict"] = {key: w.float() for key, w in checkpoint["state_dict"].items()}
+        checkpoint[METADATA]["config"]["model"]["noise"] = None  # of the training, and not in the mean
     trained = make_trained(checkpoint)
     assert isinstance(trained, TrainedHandwriting)
     own = [
