@@ -74,6 +74,12 @@ def plain_forms(letter: str) -> Iterator[str]:
     yield "".join(c for c in plain if not unicodedata.combining(c))
 
 
+def plain_letter(letter: str) -> str:
+    """The character that a letter is a form of: itself without accents, or the first of those that are
+    written for it (ß as s); the letter where it has no other."""
+    return next((plain[0] for plain in plain_forms(letter) if plain and plain != letter), letter)
+
+
 def is_fraction(letter: str) -> bool:
     """Whether it is one of ½, ¼, …, which a whole number may stand right before."""
     return _FRACTION_SLASH in unicodedata.normalize("NFKD", letter)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from graves_lm.data.base import Corpus
-from graves_lm.data.characters import plain_forms
+from graves_lm.data.characters import plain_letter
 from graves_lm.runtime.errors import UserError
 from graves_lm.trained.checkpoint import facts_of, read_checkpoint
 from graves_lm.trained.format import METADATA
@@ -100,11 +100,7 @@ def characters_of(fact: Any) -> list[Any]:
 
 def plain_form(symbol: Any) -> Any:
     """The character that a new one begins as: its own without accents; itself where it has no other."""
-    if isinstance(symbol, str) and len(symbol) == 1:
-        for plain in plain_forms(symbol):
-            if plain and plain != symbol:
-                return plain[0]
-    return symbol
+    return plain_letter(symbol) if isinstance(symbol, str) and len(symbol) == 1 else symbol
 
 
 def shown(symbol: Any) -> str:

@@ -94,29 +94,16 @@ class Writer:
         Raises UserError for an empty text, unknown characters, bad settings, an unusable prime, a hand that
         there is not.
         """
-        named = None if hand is None else named_hand(hand, hands_dir)
-        if named is not None and named.of_weights:
-            return self._other(named).write(
-                text,
-                seed=seed,
-                width=width,
-                prime=prime,
-                one_hand=one_hand,
-                on_unknown=on_unknown,
-                page=page,
-                sampler=sampler,
-                progress=progress,
-                **settings,
-            )
+        writer, named = self._in_hand(hand, hands_dir)
         page = page or PageSettings()
-        sampler = self._sampler(sampler, settings)
-        prime = self._style_of(prime, sampler, named, one_hand, seed, on_unknown)
+        sampler = writer._sampler(sampler, settings)
+        prime = writer._style_of(prime, sampler, named, one_hand, seed, on_unknown)
         wrapped = list(
-            wrap(self.trained.alphabet.spell(text, on_unknown), page.characters if width is None else width)
+            wrap(writer.trained.alphabet.spell(text, on_unknown), page.characters if width is None else width)
         )
         lines: list[WrittenLine] = []
         trouble: list[str] = []
-        drawn = self.lines(iter(wrapped), sampler, seed, prime, one_hand)
+        drawn = writer.lines(iter(wrapped), sampler, seed, prime, one_hand)
         for line, strokes, report in tqdm(drawn, "writing", len(wrapped), unit="line", disable=not progress):
             lines.append(WrittenLine(line.text, strokes, line.blank))
             trouble += warnings(len(lines), line.text, report)
@@ -144,22 +131,11 @@ class Writer:
         batch_size=1 gives one line after the other. Of several candidates the first is sampled, once. Raises
         UserError as `write` does.
         """
-        named = None if hand is None else named_hand(hand, hands_dir)
-        if named is not None and named.of_weights:
-            return self._other(named).stream(
-                text,
-                seed=seed,
-                width=width,
-                prime=prime,
-                one_hand=one_hand,
-                on_unknown=on_unknown,
-                sampler=sampler,
-                **settings,
-            )
-        sampler = self._sampler(sampler, settings)
-        prime = self._style_of(prime, sampler, named, one_hand, seed, on_unknown)
-        wrapped = wrap(self.trained.alphabet.spell(text, on_unknown), width or PageSettings().characters)
-        drawn = self.events(iter(list(wrapped)), sampler, seed, prime, one_hand, live=True)
+        writer, named = self._in_hand(hand, hands_dir)
+        sampler = writer._sampler(sampler, settings)
+        prime = writer._style_of(prime, sampler, named, one_hand, seed, on_unknown)
+        wrapped = wrap(writer.trained.alphabet.spell(text, on_unknown), width or PageSettings().characters)
+        drawn = writer.events(iter(list(wrapped)), sampler, seed, prime, one_hand, live=True)
         return (
             (event.line, np.array(event.point, np.float32)) for event in drawn if isinstance(event, PenPoint)
         )
@@ -250,6 +226,14 @@ class Writer:
                 del self._tried[next(iter(self._tried))]
             self._tried[key] = line
         return self._tried[key]
+
+    def _in_hand(
+        self, hand: int | str | Path | None, hands_dir: str | Path
+    ) -> tuple["Writer", NamedHand | None]:
+        """The writer that writes in this hand, and what is left for it to follow: nothing, where the hand
+        is weights."""
+        named = None if hand is None else named_hand(hand, hands_dir)
+        return (self._other(named), None) if named is not None and named.of_weights else (self, named)
 
     def _other(self, named: NamedHand) -> "Writer":
         """The writer of a hand with weights of its own, kept with what it has drawn for itself."""

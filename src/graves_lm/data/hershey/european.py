@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from graves_lm.data.characters import plain_letter
 from graves_lm.data.hershey.forms import Glyph, Path, path, shifted
 
 LETTERS = (
@@ -42,7 +43,6 @@ _GAP = 3.5  # between a letter and its accent
 _BESIDE = "ďľťĽ"  # whose caron is a tick behind the letter, for they are tall
 _COMMAS = "ģĢķĶļĻņŅ"  # whose cedilla, in Unicode's words, is written as a comma, on ģ above
 _TICK = path((1, 0), (0.5, 3), (-1, 5))
-_BARRED = {"ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "Ð": "D", "ø": "o", "Ø": "O", "ı": "i", "ð": "d"}
 _PAIRS = {"æ": "ae", "œ": "oe", "Æ": "AE", "Œ": "OE"}
 _SHARP_S = path(
     *((2, 0), (2, -16), (3, -19), (6, -21), (9, -21), (12, -19), (12, -16), (11, -14), (8, -12), (8, -11)),
@@ -72,13 +72,6 @@ _PARAGRAPH = path(
 )
 
 
-def plain(character: str) -> str:
-    """The letter that a composed one is first: that which a hand that knows it writes in the same form."""
-    if character in _BARRED:
-        return _BARRED[character]
-    return unicodedata.normalize("NFD", character)[0]
-
-
 def composed(fonts: Mapping[str, Glyph], x_height: float) -> dict[str, Glyph]:
     """Character → glyph for `LETTERS` and `SIGNS`, from those of a font that has ASCII."""
     made = {letter: _letter(letter, fonts, x_height) for letter in LETTERS}
@@ -103,7 +96,7 @@ def _letter(letter: str, fonts: Mapping[str, Glyph], x_height: float) -> Glyph:
     if letter == "ð":
         eth = drawn(17.0, _ETH)
         return eth._replace(marks=(_lowered(path((5, -16), (12, -19)), x_height),))
-    base, *accents = list(unicodedata.normalize("NFD", _BARRED.get(letter, letter)))
+    base, accents = plain_letter(letter), list(unicodedata.normalize("NFD", letter)[1:])
     glyph = fonts[base]
     if letter == "ı" or (base in "ij" and set(accents) & set(_ABOVE)):
         glyph = glyph._replace(marks=())  # an accent takes the place of the dot

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from graves_lm.data.hershey.european import LETTERS, SIGNS, plain
+from graves_lm.data.characters import plain_letter
+from graves_lm.data.hershey.european import LETTERS, SIGNS
 
 SENTENCES = """
 Grüß Gott! Über die Brücke führt ein schöner Weg.
@@ -80,10 +81,7 @@ _SHIPPED, _ACCENTED = 0.35, 0.25
 # In a line that is given accents: shares of the small letters and of the capitals that get one where there
 # is one, and of the words that get a capital.
 _SMALL, _CAPITAL, _TITLES = 0.15, 0.8, 0.4
-_FORMS = {
-    letter: [c for c in LETTERS if plain(c) == letter and c not in "ıðÐ"] for letter in map(plain, LETTERS)
-}
-_ALIKE = {"s": "ß", "a": "æ", "o": "œ", "p": "þ", "d": "ð", "i": "ı", "A": "Æ", "O": "Œ", "P": "Þ", "D": "Ð"}
+_FORMS = {plain: [c for c in LETTERS if plain_letter(c) == plain] for plain in map(plain_letter, LETTERS)}
 
 
 def paragraph(rng: np.random.Generator, others: Sequence[str]) -> str:
@@ -113,8 +111,6 @@ def accented(text: str, rng: np.random.Generator) -> str:
 
 
 def _given_accent(character: str, rng: np.random.Generator) -> str:
-    """Perhaps one of the forms of a letter, or a letter that is none with a mark and looks alike."""
-    if character in _ALIKE and rng.random() < 0.04:
-        return _ALIKE[character]
+    """Perhaps one of the forms of a letter."""
     changed = rng.random() < (_SMALL if character.islower() else _CAPITAL)
     return str(rng.choice(_FORMS[character])) if changed and character in _FORMS else character

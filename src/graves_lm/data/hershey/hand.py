@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from graves_lm.data.hershey.european import plain
+from graves_lm.data.characters import plain_letter
 from graves_lm.data.hershey.forms import Glyph, Path
 from graves_lm.data.hershey.glyphs import CAP_HEIGHT, CURSIVE_FONT, PRINT_FONTS, X_HEIGHT, glyphs
 from graves_lm.data.hershey.motion import Motor
@@ -74,7 +74,7 @@ class Hand:
         if character not in self._letters:
             # A generator of its own for each letter: its form does not depend on what was written before, and
             # ä has the form of this person's a.
-            rng = np.random.default_rng(np.random.SeedSequence((*self.entropy, ord(plain(character)))))
+            rng = np.random.default_rng(np.random.SeedSequence((*self.entropy, ord(plain_letter(character)))))
             self._letters[character] = self._make(character, rng)
         return self._letters[character]
 

@@ -5,8 +5,8 @@ Training data that is there on every machine. Lines are made when asked for, eac
 those of IAM-OnDB: whole tablet units, a line about 400 high, 75 readings per second unless told otherwise.
 (The rounding to whole units also hides the last bit of a sine, in which machines differ.)
 
-The steps from text to pen: `hershey_text` (what), `hershey_glyphs` (letters), `hershey_hand` (a person's
-letters), here (a line of them), `hershey_motion` (the movement).
+The steps from text to pen: `words` (what), `glyphs` and `european` (letters), `hand` (a person's letters),
+here (a line of them), `motion` (the movement).
 """
 
 from collections.abc import Sequence
