@@ -19,7 +19,7 @@ from PIL import Image
 
 from graves_lm.commands.launch import quote_literal
 from graves_lm.data.ink.reading import read_ink
-from graves_lm.rendering.handwriting import FORMATS
+from graves_lm.rendering.handwriting import USUAL
 from graves_lm.trained.strokes import TrainedStrokes
 from graves_lm.trained.text import TrainedText
 from tests.data.test_iam import write_tree
@@ -530,7 +530,7 @@ def check_picture(path: Path) -> None:
     """Asserts that the file is a whole picture, or whole strokes, of the kind that its name says."""
     if path.name.endswith(".svg"):
         assert ElementTree.fromstring(path.read_text()).tag.endswith("svg")
-    elif path.suffix == ".json":
+    elif path.suffix in (".json", ".inkml"):
         assert all(len(line.strokes) > 1 for line in read_ink(path)[0])
     else:
         with Image.open(path) as picture:
@@ -556,9 +556,9 @@ def test_train_writes_figures_and_pictures_of_strokes(drawn, stroke_ckpt):
 def test_sample_draws_in_every_format(call, stroke_ckpt):
     outcome = call("sample", f"ckpt={stroke_ckpt}", "sampler.lines=3", "sampler.length=12", "run_dir=out")
     assert (outcome.status, outcome.err) == (0, "")
-    files = [call.folder / "out" / f"handwriting{ending}" for ending in FORMATS]
+    files = [call.folder / "out" / f"handwriting{ending}" for ending in USUAL]
     assert outcome.out.splitlines() == [str(path.relative_to(call.folder)) for path in files]
-    assert {".svg", ".png", ".gif", ".json"} <= FORMATS.keys()
+    assert {".svg", ".png", ".gif", ".json"} <= set(USUAL)
     for path in files:
         check_picture(path)
     lines, _ = read_ink(call.folder / "out" / "handwriting.json")
@@ -566,7 +566,7 @@ def test_sample_draws_in_every_format(call, stroke_ckpt):
     assert sorted((call.folder / "out").iterdir()) == sorted(files)
 
 
-@pytest.mark.parametrize("ending", ["svg", "png", "gif", "json"])
+@pytest.mark.parametrize("ending", ["svg", "png", "gif", "json", "inkml"])
 def test_sample_draws_into_the_given_file(call, stroke_ckpt, ending):
     arguments = (f"ckpt={stroke_ckpt}", "sampler.length=12", f"output=it.{ending}")
     outcome = call("sample", *arguments, "seed=3")

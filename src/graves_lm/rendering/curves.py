@@ -47,6 +47,25 @@ def smooth(xy_N2: Floats, tolerance: float) -> Floats:
     return np.stack(segments)
 
 
+def flat(xy_N2: Floats, tolerance: float) -> Floats:
+    """Places (P, 2) of a polygon along the stroke's curves, for what draws straight lines only.
+
+    It leaves no point by more than twice the tolerance: once for `smooth`, once for the chords. A stroke of
+    one point, and one that rests where it is, is that point.
+    """
+    segments_S42 = smooth(xy_N2, tolerance)
+    if len(segments_S42) == 0:
+        return xy_N2[:1]
+    # A chord over a part 1/n of a cubic is at most |B''| / 8 n² from it, and |B''| is 6 times the larger of
+    # the second differences of its control points, or less.
+    bends_S = np.hypot(*np.moveaxis(6 * np.diff(segments_S42, 2, axis=1), -1, 0)).max(1)
+    chords_S = np.maximum(1, np.ceil(np.sqrt(bends_S / (8 * tolerance)))).astype(int)
+    parts = [
+        _bezier(segment, np.arange(1, n + 1) / n) for segment, n in zip(segments_S42, chords_S, strict=True)
+    ]
+    return np.concatenate([xy_N2[:1], *parts])
+
+
 def _unit(way: Floats, otherwise: Floats) -> Floats:
     """The direction of the way, or the other one where it has none."""
     way = way if way.any() else otherwise

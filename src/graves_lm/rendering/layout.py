@@ -45,6 +45,9 @@ def colour_rgb(colour: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
+RGB = tuple[int, int, int]
+
+
 class Page(NamedTuple):
     """Strokes in place, in one unit (the data's, or millimetres), the page's top left corner at (0, 0)."""
 
@@ -53,7 +56,20 @@ class Page(NamedTuple):
     height: float
     line_height: float  # the median
     pen: float  # the width of a stroke
-    rgb: tuple[int, int, int] = (0, 0, 0)
+    rgb: RGB = (0, 0, 0)
+    colours: Sequence[RGB] = ()  # of each stroke; (): all have `rgb`
+
+    def colour(self, stroke: int) -> RGB:
+        """The colour of a stroke, by its number."""
+        return self.colours[stroke] if self.colours else self.rgb
+
+
+def by_colour(page: Page) -> list[list[int]]:
+    """The numbers of the strokes of each colour, in the order of its first one."""
+    found: dict[RGB, list[int]] = {}
+    for number in range(len(page.strokes)):
+        found.setdefault(page.colour(number), []).append(number)
+    return list(found.values())
 
 
 def positions(line: ArrayLike) -> NDArray[np.float64]:

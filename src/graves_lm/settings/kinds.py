@@ -28,9 +28,11 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 ShareBelowOne = Annotated[float, Meta(ge=0, lt=1)]
 ProperShare = Annotated[float, Meta(gt=0, lt=1)]
 Millimetres = Annotated[float, Meta(ge=1e-3, le=1e5)]
+Speed = Annotated[float, Meta(ge=1, le=1e6)]
 Margin = Annotated[float, Meta(ge=0, le=1e5)]
 
 Name = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\0]*\Z")]
+Command = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[ -~]*\Z")]
 Place = Name | Path
 Hand = Annotated[int, Meta(ge=1, le=2**31)] | Place
 Width = Annotated[int, Meta(ge=1, le=10_000)]

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.data.opening import prepare
 from graves_lm.data.text_file import read_text_file
-from graves_lm.rendering.handwriting import FORMATS, write_handwriting
+from graves_lm.rendering.handwriting import USUAL, write_handwriting
 from graves_lm.runtime.errors import UserError, visible
 from graves_lm.runtime.files import write as write_file
 from graves_lm.runtime.terminal import escaped, say
@@ -173,11 +173,11 @@ def text_of(cfg: DictConfig) -> tuple[str, str]:
 
 
 def outputs_of(cfg: DictConfig) -> list[Path]:
-    """Where handwriting goes: `output`, or every format in the run directory. Found to be writable before
-    any work."""
+    """Where handwriting goes: `output`, or the usual formats in the run directory. Found to be writable
+    before any work."""
     if cfg.output is None:
         Path(cfg.run_dir).mkdir(parents=True, exist_ok=True)
-    outputs = [Path(cfg.run_dir) / f"handwriting{ending}" for ending in FORMATS]
+    outputs = [Path(cfg.run_dir) / f"handwriting{ending}" for ending in USUAL]
     if cfg.output is not None:
         outputs = [Path(cfg.output)]
     for path in outputs:

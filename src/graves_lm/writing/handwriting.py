@@ -1,7 +1,7 @@
 """The handwriting of a text: what a person holds, looks at and saves."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from graves_lm.rendering.handwriting import format_of
+from graves_lm.rendering.inkml import strokes_to_inkml
 from graves_lm.rendering.layout import positions
 from graves_lm.rendering.points import strokes_to_json
 from graves_lm.runtime.errors import UserError
@@ -95,18 +96,32 @@ class Handwriting:
         """The points and texts of all lines, in data units, as `rendering.points` describes."""
         return strokes_to_json(self.strokes, [line.text for line in self.lines])
 
+    def inkml(self) -> str:
+        """The points and texts of all lines, in data units, as `rendering.inkml` describes."""
+        return strokes_to_inkml(self.strokes, [line.text for line in self.lines])
+
+    def pdf(self, **options: Any) -> bytes:
+        """All pages as PDF; `options` as `output.pdf`. Raises UserError where ReportLab is not installed."""
+        return output.pdf(self.pages, **{"title": self.lines[0].text, **options})
+
     def save(self, path: str | os.PathLike[str], **options: Any) -> list[Path]:
         """Write files in the format of the path's ending, and return the paths written.
 
-        .svg, .anim.svg, .png and .gif hold a page each: of several pages, name.svg becomes name-1.svg,
-        name-2.svg and so on. .json holds the points of all lines. `options` are those of the format's
-        method. Raises UserError as `check_output` does.
+        .svg, .anim.svg, .png, .gif, .hpgl, .gcode and .dxf hold a page each: of several pages, name.svg
+        becomes name-1.svg, name-2.svg and so on. .pdf holds all pages, .json and .inkml the points of all
+        lines. `options` are those of the format's method or function in `output`. Raises UserError as
+        `check_output` does.
         """
         check_output(path)
-        if format_of(path) == ".json":
-            write(path, self.json())
+        whole: dict[str, Callable[..., str | bytes]] = {
+            ".json": self.json,
+            ".inkml": self.inkml,
+            ".pdf": self.pdf,
+        }
+        if (ending := format_of(path)) in whole:
+            write(path, whole[ending](**options))
             return [Path(path)]
-        return list(output.save_pages(self.pages, path, **options))
+        return list(output.save_pages(self.pages, path, self.settings, **options))
 
     def _repr_svg_(self) -> str:
         """For notebooks: the first page, cut below the writing where it is the only one."""

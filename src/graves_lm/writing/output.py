@@ -5,15 +5,21 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from graves_lm.rendering.dxf import page_to_dxf
+from graves_lm.rendering.gcode import page_to_gcode
 from graves_lm.rendering.gif import page_to_gif
 from graves_lm.rendering.handwriting import format_of
+from graves_lm.rendering.hpgl import page_to_hpgl
 from graves_lm.rendering.layout import POINT_MS
 from graves_lm.rendering.layout import Page as Drawing
+from graves_lm.rendering.order import ordered
+from graves_lm.rendering.pdf import pages_to_pdf
+from graves_lm.rendering.plotter import TOLERANCE, Plotter
 from graves_lm.rendering.png import page_to_png
 from graves_lm.rendering.svg import page_to_svg
 from graves_lm.runtime.errors import UserError
 from graves_lm.runtime.files import check, write
-from graves_lm.writing.page import WrittenPage
+from graves_lm.writing.page import PageSettings, WrittenPage
 
 CURVES = 0.05  # mm that a curve may leave a point by: less than a hand trembles
 
@@ -42,12 +48,37 @@ def gif(drawing: Drawing, dpi: float = 72.0, point_ms: float = POINT_MS) -> byte
     return page_to_gif(drawing, dpi / 25.4, point_ms=point_ms)
 
 
+def hpgl(drawing: Drawing, plotter: Plotter | None = None, tolerance: float = TOLERANCE) -> str:
+    """A page as HP-GL; see `rendering.hpgl`."""
+    return page_to_hpgl(drawing, plotter, tolerance)
+
+
+def gcode(drawing: Drawing, plotter: Plotter | None = None, tolerance: float = TOLERANCE) -> str:
+    """A page as G-code; see `rendering.gcode`."""
+    return page_to_gcode(drawing, plotter, tolerance)
+
+
+def dxf(drawing: Drawing, tolerance: float = TOLERANCE) -> str:
+    """A page as DXF; see `rendering.dxf`."""
+    return page_to_dxf(drawing, tolerance)
+
+
+def pdf(pages: Iterable[WrittenPage], tolerance: float = CURVES, title: str = "") -> bytes:
+    """All pages as one PDF; see `rendering.pdf`."""
+    return pages_to_pdf((page.drawing for page in pages), tolerance, title)
+
+
 PAGE_FORMATS: dict[str, Callable[..., str | bytes]] = {
     ".svg": svg,
     ".anim.svg": animated_svg,
     ".png": png,
     ".gif": gif,
+    ".hpgl": hpgl,
+    ".gcode": gcode,
+    ".dxf": dxf,
 }
+_TOLD = (".hpgl", ".gcode")  # what the settings of a plotter are for
+_FOLLOWED = (".svg", ".dxf", *_TOLD)  # by a pen, so that the order of the strokes matters
 
 
 def check_output(path: str | os.PathLike[str]) -> None:
@@ -64,15 +95,23 @@ def check_output(path: str | os.PathLike[str]) -> None:
     check(path)
 
 
-def save_pages(pages: Iterable[WrittenPage], path: str | os.PathLike[str], **options: Any) -> Iterator[Path]:
+def save_pages(
+    pages: Iterable[WrittenPage],
+    path: str | os.PathLike[str],
+    settings: PageSettings | None = None,
+    **options: Any,
+) -> Iterator[Path]:
     """Write each page, as it comes, to a file of the format of the path's ending; yields the paths written.
 
     One page has the path's own name; of several, name.svg becomes name-1.svg, name-2.svg and so on.
-    `options` are those of the format's function above.
+    `settings` say what a plotter is told; `options` are those of the format's function above.
     """
+    settings = settings or PageSettings()
     path, ending = Path(path), format_of(path)
     stem, ending = path.name[: -len(ending)], path.name[-len(ending) :]
-    render = PAGE_FORMATS[ending.lower()]
+    kind = ending.lower()
+    if kind in _TOLD:
+        options = {"plotter": settings.plotter, **options}
     coming = iter(pages)
     page = next(coming, None)
     number = 1
@@ -80,6 +119,9 @@ def save_pages(pages: Iterable[WrittenPage], path: str | os.PathLike[str], **opt
         after = next(coming, None)
         several = number > 1 or after is not None
         target = path.with_name(f"{stem}-{number}{ending}") if several else path
-        write(target, render(page.drawing, **options))
+        drawing = page.drawing
+        if settings.order == "shortest" and kind in _FOLLOWED:
+            drawing = ordered(drawing, settings.plotter.start(drawing))
+        write(target, PAGE_FORMATS[kind](drawing, **options))
         yield target
         page, number = after, number + 1

@@ -4,19 +4,20 @@ Lengths are millimetres from a page's top left corner, y down, where nothing els
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
 from graves_lm.rendering.layout import Page, colour_rgb, positions, split_strokes
+from graves_lm.rendering.plotter import Plotter
 from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
-from graves_lm.settings.kinds import Margin, Millimetres, Name, Share
+from graves_lm.settings.kinds import Command, Margin, Millimetres, Name, Share, Speed
 from graves_lm.writing.baseline import Measure, measure
 
 ABOVE, BELOW = 0.7, 0.3  # of a line's height, over and under its baseline, on the first and last line
@@ -42,6 +43,8 @@ class PageSettings:
         straighten: the share of a baseline's slope and bends that is taken out.
         stroke_width: of the pen.
         colour: a CSS colour: a name, "#rrggbb", "rgb(…)" or "hsl(…)".
+        order: of the strokes in files that a plotter follows: as written, or with a short way in the air.
+        feed, pen_up, pen_down, origin: what a plotter is told, see `Plotter`.
 
     >>> PageSettings().characters, PageSettings(width=148, line_height=8).characters
     (38, 37)
@@ -58,6 +61,11 @@ class PageSettings:
     straighten: Share = 0.8
     stroke_width: Millimetres = 0.4
     colour: Name = "black"
+    order: Literal["written", "shortest"] = "written"
+    feed: Speed = 3000.0
+    pen_up: Sequence[Command] = ("G0 Z5",)
+    pen_down: Sequence[Command] = ("G1 Z0 F600",)
+    origin: Literal["bottom_left", "top_left"] = "bottom_left"
 
     def __post_init__(self) -> None:
         colour_rgb(self.colour)
@@ -71,6 +79,11 @@ class PageSettings:
                 f"page of height {self.height:g} mm: its margins leave no room for a line of "
                 f"{self.line_height:g} mm"
             )
+
+    @property
+    def plotter(self) -> Plotter:
+        """What a plotter is told."""
+        return Plotter(self.feed, tuple(self.pen_up), tuple(self.pen_down), self.origin)
 
     @property
     def text_width(self) -> float:

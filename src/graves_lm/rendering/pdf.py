@@ -1,0 +1,57 @@
+"""Pages as PDF, their strokes as curves, by ReportLab."""
+
+from collections.abc import Iterable
+from io import BytesIO
+
+import numpy as np
+
+from graves_lm.rendering.curves import smooth
+from graves_lm.rendering.layout import Page
+from graves_lm.runtime.extras import require_package
+
+POINT = 72 / 25.4  # PDF's unit, in a millimetre
+
+
+def pages_to_pdf(pages: Iterable[Page], tolerance: float = 0.0, title: str = "") -> bytes:
+    """One PDF of pages in millimetres, each in its own size. The same pages give the same bytes.
+
+    The strokes are curves that leave no point by more than `tolerance` mm; 0: straight lines. Raises
+    UserError where ReportLab is not installed.
+    """
+    require_package("reportlab", "desk", "a .pdf file")
+    from reportlab.pdfgen.canvas import Canvas
+
+    file = BytesIO()
+    canvas = Canvas(file, pageCompression=1, invariant=1)
+    canvas.setTitle(title)
+    canvas.setCreator("graves_lm")
+    for page in pages:
+        canvas.setPageSize((page.width * POINT, page.height * POINT))
+        # Millimetres from the top left corner, as the page has them.
+        canvas.transform(POINT, 0, 0, -POINT, 0, page.height * POINT)
+        canvas.setLineCap(1)
+        canvas.setLineJoin(1)
+        canvas.setLineWidth(page.pen)
+        before = None
+        for number, xy_N2 in enumerate(page.strokes):
+            if (colour := page.colour(number)) != before:
+                canvas.setStrokeColorRGB(*(value / 255 for value in colour))
+                before = colour
+            canvas.drawPath(_path(canvas.beginPath(), xy_N2, tolerance))
+        canvas.showPage()
+    canvas.save()
+    return file.getvalue()
+
+
+def _path(path, xy_N2: np.ndarray, tolerance: float):  # type: ignore[no-untyped-def]
+    """ReportLab's path of a stroke."""
+    path.moveTo(*xy_N2[0].tolist())
+    curves = smooth(xy_N2, tolerance) if tolerance else np.zeros((0, 4, 2))
+    for segment in curves[:, 1:].reshape(-1, 6).tolist():
+        path.curveTo(*segment)
+    if len(curves) == 0:
+        for place in (
+            xy_N2[1:] if len(xy_N2) > 1 else xy_N2
+        ).tolist():  # no way at all: round caps make a dot
+            path.lineTo(*place)
+    return path
