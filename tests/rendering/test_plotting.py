@@ -7,18 +7,22 @@ from itertools import pairwise, permutations, product
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from graves_lm.data.ink.reading import read_ink
 from graves_lm.data.strokes import from_pen_strokes
 from graves_lm.rendering.curves import flat
 from graves_lm.rendering.dxf import page_to_dxf
 from graves_lm.rendering.gcode import page_to_gcode
+from graves_lm.rendering.gif import page_to_gif
 from graves_lm.rendering.hpgl import page_to_hpgl
 from graves_lm.rendering.inkml import strokes_to_inkml
 from graves_lm.rendering.layout import Page
 from graves_lm.rendering.order import ordered, shortest, travel
 from graves_lm.rendering.pdf import pages_to_pdf
 from graves_lm.rendering.plotter import Plotter
+from graves_lm.rendering.png import page_to_png
+from graves_lm.rendering.svg import page_to_svg
 from graves_lm.writing.handwriting import Handwriting
 from graves_lm.writing.page import PageSettings
 from tests.writing.letters import letter
@@ -233,3 +237,16 @@ def test_a_page_of_its_settings(tmp_path):
     assert (tmp_path / "b.svg").read_text() != (tmp_path / "c.svg").read_text() == plain.svg()
     (short.save(tmp_path / "b.anim.svg"), plain.save(tmp_path / "c.anim.svg"))
     assert (tmp_path / "b.anim.svg").read_text() == (tmp_path / "c.anim.svg").read_text()
+
+
+def test_pictures_have_the_colours_of_the_strokes():
+    boxes = [np.array([[x, 5.0], [x + 4, 5.0]]) for x in (5, 15)]
+    page = Page(boxes, 24.0, 10.0, 8.0, 3.0, NAVY, colours=[NAVY, RED])
+    svg = ET.fromstring(page_to_svg(page))
+    assert svg[0].attrib["stroke"] == "#000080"
+    assert [path.attrib.get("stroke") for path in svg[0]] == [None, "#c80000"]
+    for picture in (Image.open(BytesIO(page_to_png(page, 127))), Image.open(BytesIO(page_to_gif(page, 5)))):
+        picture.seek(getattr(picture, "n_frames", 1) - 1)
+        shown = picture.convert("RGB")
+        assert [shown.getpixel((x * 5, 25)) for x in (7, 17)] == [NAVY, RED]
+        assert shown.getpixel((2, 2)) == (255, 255, 255)

@@ -196,3 +196,70 @@ def test_strokes_that_are_not_finite():
     line.strokes[3, 0] = np.nan
     with pytest.raises(UserError, match="not finite"):
         list(paginate([line], SMALL))
+
+
+def test_paper_by_name():
+    a5 = PageSettings(paper="a5")
+    assert (a5.width, a5.height) == (148, 210)
+    assert replace(a5, height=None).height is None
+    assert (replace(a5, line_height=9).width, PageSettings(paper="letter").height) == (148, 279.4)
+    with pytest.raises(UserError, match=r"page\.paper=a5: give either a paper or"):
+        PageSettings(paper="a5", width=100)
+    with pytest.raises(UserError, match=r"page\.paper=a55: one of .*did you mean 'a5'"):
+        PageSettings(paper="a55")
+
+
+@pytest.mark.parametrize(("align", "share"), [("left", 0), ("centre", 0.5), ("right", 1)])
+def test_lines_stand_where_they_are_told(align, share):
+    settings = replace(SMALL, height=None, align=align)
+    for line in letter(width=12):
+        (page,) = paginate([line], settings)
+        x = np.concatenate(page.drawing.strokes)[:, 0]
+        assert x.min() - 12 == pytest.approx(share * (80 - np.ptp(x)))
+
+
+def test_slant_leans_each_place_by_its_height():
+    line = next(letter())
+    ((plain,), (leant,)) = (list(paginate([line], replace(SMALL, slant=slant))) for slant in (0, 20))
+    before, after = np.concatenate(plain.drawing.strokes), np.concatenate(leant.drawing.strokes)
+    assert after[:, 1] == pytest.approx(before[:, 1])
+    lean = np.polyfit(before[:, 1], after[:, 0] - before[:, 0], 1)
+    assert lean[0] == pytest.approx(-np.tan(np.radians(20)))
+    assert after[:, 0].min() == pytest.approx(12)
+
+
+def test_disorder_is_within_what_is_asked_for_and_none_by_default():
+    lines = list(letter(width=20))
+    (plain,), (loose,), (again,) = (
+        list(paginate(lines, replace(SMALL, height=None, ragged=ragged, drift=drift)))
+        for ragged, drift in ((0, 0), (4, 1.5), (4, 1.5))
+    )
+    assert all(
+        np.array_equal(a, b) for a, b in zip(loose.drawing.strokes, again.drawing.strokes, strict=True)
+    )
+    left, down = [], []
+    at = 0
+    for line in lines:
+        count = int(line.strokes[:, 2].sum())
+        before, after = (np.concatenate(p.drawing.strokes[at : at + count]) for p in (plain, loose))
+        at += count
+        left.append(after[:, 0].min() - before[:, 0].min())
+        # Where the place was, in the plain line's size: the room is narrower by what is ragged.
+        down.append(np.median(after[:, 1]) - np.median(before[:, 1]))
+        assert after[:, 0].max() <= 92 + 1e-6
+    assert min(left) >= -1e-9
+    assert max(left) <= 4
+    assert np.ptp(left) > 1
+    assert np.abs(down).max() <= 1.5 + 0.3
+    assert np.ptp(down) > 0.3
+
+
+def test_lines_take_turns_with_colours():
+    settings = replace(SMALL, height=None, colours=["navy", "#ff0000"])
+    lines = list(letter(width=30))
+    (page,) = paginate(lines, settings)
+    counts = [int(line.strokes[:, 2].sum()) for line in lines]
+    wanted = [((0, 0, 128), (255, 0, 0))[i % 2] for i, count in enumerate(counts) for _ in range(count)]
+    assert list(page.drawing.colours) == wanted
+    with pytest.raises(UserError, match="17 colours; 16"):
+        PageSettings(colours=["red"] * 17)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw
 
-from graves_lm.rendering.layout import Page, Style, place
+from graves_lm.rendering.layout import Page, Style, by_colour, place
 from graves_lm.runtime.errors import UserError
 
 SUPERSAMPLING = 4  # Pillow draws without smoothing: draw larger, then average
@@ -73,12 +73,15 @@ def page_to_png(page: Page, dpi: float | None = None) -> bytes:
 
 def draw(page: Page, scale: float, max_pixels: int) -> Image.Image:
     """A picture of the page on white; `scale` in pixels per unit of the page, as `Ink` has it."""
-    ink = Ink(page, scale, max_pixels)
-    for xy_N2 in page.strokes:
-        ink.stroke(xy_N2)
-    coverage = ink.coverage()
-    picture = Image.new("RGB", coverage.size, "white")
-    picture.paste(page.rgb, mask=coverage)
+    picture: Image.Image | None = None
+    for numbers in by_colour(page) or [[]]:
+        ink = Ink(page, scale, max_pixels)
+        for number in numbers:
+            ink.stroke(page.strokes[number])
+        coverage = ink.coverage()
+        picture = picture or Image.new("RGB", coverage.size, "white")
+        picture.paste(page.colour(numbers[0]) if numbers else page.rgb, mask=coverage)
+    assert picture is not None
     return picture
 
 

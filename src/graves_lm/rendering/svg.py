@@ -58,9 +58,11 @@ def page_to_svg(
     if width_mm is not None:
         size = f' width="{width_mm:g}mm" height="{width_mm * page.height / page.width:.6g}mm"'
     paths, drawn = [], 0
-    for xy_N2 in page.strokes:
+    for number, xy_N2 in enumerate(page.strokes):
+        colour = page.colour(number)
+        own = "" if colour == page.rgb else f' stroke="#{bytes(colour).hex()}"'
         timing = "" if point_ms is None else _timing(drawn, len(xy_N2), point_ms)
-        paths.append(f'<path d="{_outline(xy_N2, tolerance, decimals)}"{timing}/>')
+        paths.append(f'<path d="{_outline(xy_N2, tolerance, decimals)}"{own}{timing}/>')
         drawn += len(xy_N2)
     frame = _numbers([page.width, page.height], decimals)
     return "\n".join(

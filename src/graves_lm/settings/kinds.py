@@ -28,6 +28,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 ShareBelowOne = Annotated[float, Meta(ge=0, lt=1)]
 ProperShare = Annotated[float, Meta(gt=0, lt=1)]
 Millimetres = Annotated[float, Meta(ge=1e-3, le=1e5)]
+Slant = Annotated[float, Meta(ge=-60, le=60)]
 Speed = Annotated[float, Meta(ge=1, le=1e6)]
 Margin = Annotated[float, Meta(ge=0, le=1e5)]
 

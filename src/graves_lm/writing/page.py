@@ -13,13 +13,16 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from graves_lm.rendering.layout import Page, colour_rgb, positions, split_strokes
+from graves_lm.rendering.layout import RGB, Page, colour_rgb, positions, split_strokes
 from graves_lm.rendering.plotter import Plotter
 from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
-from graves_lm.settings.kinds import Command, Margin, Millimetres, Name, Share, Speed
+from graves_lm.settings.kinds import Command, Margin, Millimetres, Name, Share, Slant, Speed
 from graves_lm.writing.baseline import Measure, measure
+from graves_lm.writing.paper import SIZES, PaperName
 
+WIDTH, HEIGHT = SIZES["a4"]
+COLOURS = 16  # that the palette of a GIF has room for
 ABOVE, BELOW = 0.7, 0.3  # of a line's height, over and under its baseline, on the first and last line
 TALL, DEEP = 0.9, 0.55  # what stands higher or hangs lower, in line heights, would run into other lines
 FIRST = 20  # lines whose size and width decide on the scale of all: about a page
@@ -36,13 +39,19 @@ class PageSettings:
     Args:
         width: of the paper.
         height: of the paper; None for one page as long as the writing.
+        paper: a paper by its name, in place of width and height (a height of None stays).
         margin_left, margin_right, margin_top, margin_bottom: without writing.
         line_height: from baseline to baseline. The size of the letters follows it.
         x_height: the height of an x, as a share of the line height. The letters are smaller where the lines
             would be too wide.
         straighten: the share of a baseline's slope and bends that is taken out.
+        align: where lines stand between the margins.
+        slant: degrees that the letters lean to the right, beyond the hand's own.
+        drift: millimetres that a line leaves its place by, up or down, at most; another way each line.
+        ragged: millimetres that a line begins inside its margin, at most.
         stroke_width: of the pen.
         colour: a CSS colour: a name, "#rrggbb", "rgb(…)" or "hsl(…)".
+        colours: those of the lines, in turn; none: all are in `colour`.
         order: of the strokes in files that a plotter follows: as written, or with a short way in the air.
         feed, pen_up, pen_down, origin: what a plotter is told, see `Plotter`.
 
@@ -50,8 +59,8 @@ class PageSettings:
     (38, 37)
     """
 
-    width: Millimetres = 210.0
-    height: Millimetres | None = 297.0
+    width: Millimetres = WIDTH
+    height: Millimetres | None = HEIGHT
     margin_left: Margin = 20.0
     margin_right: Margin = 20.0
     margin_top: Margin = 20.0
@@ -61,6 +70,12 @@ class PageSettings:
     straighten: Share = 0.8
     stroke_width: Millimetres = 0.4
     colour: Name = "black"
+    paper: PaperName | None = None
+    align: Literal["left", "right", "centre"] = "left"
+    slant: Slant = 0.0
+    drift: Margin = 0.0
+    ragged: Margin = 0.0
+    colours: Sequence[Name] = ()
     order: Literal["written", "shortest"] = "written"
     feed: Speed = 3000.0
     pen_up: Sequence[Command] = ("G0 Z5",)
@@ -68,7 +83,12 @@ class PageSettings:
     origin: Literal["bottom_left", "top_left"] = "bottom_left"
 
     def __post_init__(self) -> None:
-        colour_rgb(self.colour)
+        for colour in (self.colour, *self.colours):
+            colour_rgb(colour)
+        if len(self.colours) > COLOURS:
+            raise UserError(f"page.colours: {len(self.colours)} colours; {COLOURS} are the most")
+        if self.paper is not None:
+            self._take_paper(self.paper)
         if self.text_width < self.line_height:
             raise UserError(
                 f"page of width {self.width:g} mm: its margins leave {self.text_width:g} mm for writing, "
@@ -80,6 +100,14 @@ class PageSettings:
                 f"{self.line_height:g} mm"
             )
 
+    def _take_paper(self, paper: str) -> None:
+        """The sizes of the paper in place of the usual ones. Raises UserError where others are given."""
+        width, height = SIZES[paper]
+        if self.width not in (WIDTH, width) or self.height not in (HEIGHT, height, None):
+            raise UserError(f"page.paper={paper}: give either a paper or page.width and page.height")
+        object.__setattr__(self, "width", width)
+        object.__setattr__(self, "height", None if self.height is None else height)
+
     @property
     def plotter(self) -> Plotter:
         """What a plotter is told."""
@@ -87,8 +115,8 @@ class PageSettings:
 
     @property
     def text_width(self) -> float:
-        """The room of a line."""
-        return self.width - self.margin_left - self.margin_right
+        """The room of a line, wherever it begins."""
+        return self.width - self.margin_left - self.margin_right - self.ragged
 
     @property
     def characters(self) -> int:
@@ -131,17 +159,21 @@ def paginate(lines: Iterable[WrittenLine], settings: PageSettings) -> Iterator[W
     scale = common_scale([m for _, m in first], settings)
     top = settings.margin_top + ABOVE * settings.line_height
     strokes: list[NDArray[np.float64]] = []
+    colours: list[RGB] = []
     placed: list[PlacedLine] = []
     for number, (line, size) in enumerate(chain(first, measured), 1):
         y = placed[-1].baseline + (1 + line.blank) * settings.line_height if placed else top
         if y > _lowest(settings):
-            yield _page(strokes, placed, settings)
-            strokes, placed, y = [], [], top
+            yield _page(strokes, colours, placed, settings)
+            strokes, colours, placed, y = [], [], [], top
         drawn, shrink = place_line(line, size, scale, settings)
-        strokes += [s + np.array([settings.margin_left, y]) for s in drawn]
+        strokes += [s + np.array([settings.margin_left, y]) for s in _set_down(drawn, number, settings)]
+        if settings.colours:
+            rgb = colour_rgb(settings.colours[(number - 1) % len(settings.colours)])
+            colours += [rgb] * len(drawn)
         placed.append(PlacedLine(number, line.text, y, shrink))
     if placed:
-        yield _page(strokes, placed, settings)
+        yield _page(strokes, colours, placed, settings)
 
 
 def _lowest(settings: PageSettings) -> float:
@@ -152,14 +184,39 @@ def _lowest(settings: PageSettings) -> float:
     return settings.height - settings.margin_bottom - BELOW * settings.line_height + rounding
 
 
+def _set_down(
+    drawn: list[NDArray[np.float64]], number: int, settings: PageSettings
+) -> list[NDArray[np.float64]]:
+    """A line's strokes, which begin at x = 0, where its page wants them, with its own share of disorder."""
+    if not drawn or (settings.align, settings.drift, settings.ragged) == ("left", 0, 0):
+        return drawn
+    rng = np.random.default_rng(number)  # the same each time, another for each line
+    level, rise, inwards = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(0, 1)
+    width = max(float(xy_N2[:, 0].max()) for xy_N2 in drawn)
+    free = settings.text_width - width
+    right = {"left": 0.0, "centre": free / 2, "right": free}[settings.align]
+    right += settings.ragged * (1 - inwards if settings.align == "right" else inwards)
+    half = settings.drift / 2  # each of its two parts
+    return [
+        xy_N2
+        + np.stack([np.full(len(xy_N2), right), half * (level + rise * (2 * xy_N2[:, 0] / width - 1))], 1)
+        if width
+        else xy_N2 + np.array([right, half * level])
+        for xy_N2 in drawn
+    ]
+
+
 def _page(
-    strokes: list[NDArray[np.float64]], placed: list[PlacedLine], settings: PageSettings
+    strokes: list[NDArray[np.float64]],
+    colours: list[RGB],
+    placed: list[PlacedLine],
+    settings: PageSettings,
 ) -> WrittenPage:
     height = settings.height
     if height is None:
         height = placed[-1].baseline + BELOW * settings.line_height + settings.margin_bottom
     rgb = colour_rgb(settings.colour)
-    drawing = Page(strokes, settings.width, height, settings.line_height, settings.stroke_width, rgb)
+    drawing = Page(strokes, settings.width, height, settings.line_height, settings.stroke_width, rgb, colours)
     return WrittenPage(drawing, tuple(placed))
 
 
@@ -187,6 +244,9 @@ def place_line(
     middle = (base_T.min() + base_T.max()) / 2
     xy_T2[:, 1] -= middle + settings.straighten * (base_T - middle)
     xy_T2 *= scale
+    if settings.slant:
+        xy_T2[:, 0] -= math.tan(math.radians(settings.slant)) * xy_T2[:, 1]
+        xy_T2[:, 0] -= xy_T2[:, 0].min()
     room = np.array([settings.text_width, TALL * settings.line_height, DEEP * settings.line_height])
     taken = np.array([xy_T2[:, 0].max(), -xy_T2[:, 1].min(), xy_T2[:, 1].max()])
     shrink = float(1 / np.maximum(taken / room, 1).max())
