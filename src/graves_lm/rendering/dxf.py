@@ -18,9 +18,8 @@ def page_to_dxf(page: Page, tolerance: float = TOLERANCE) -> str:
     from ezdxf import options, units
 
     before = options.write_fixed_meta_data_for_testing
-    options.write_fixed_meta_data_for_testing = (
-        True  # no date and no random number: the same page, the same file
-    )
+    # No date and no random number: the same page, the same file.
+    options.write_fixed_meta_data_for_testing = True
     try:
         document = ezdxf.new("R2010", units=units.MM)
         document.header["$LIMMIN"], document.header["$LIMMAX"] = (0, 0), (page.width, page.height)

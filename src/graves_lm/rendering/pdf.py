@@ -50,8 +50,7 @@ def _path(path, xy_N2: np.ndarray, tolerance: float):  # type: ignore[no-untyped
     for segment in curves[:, 1:].reshape(-1, 6).tolist():
         path.curveTo(*segment)
     if len(curves) == 0:
-        for place in (
-            xy_N2[1:] if len(xy_N2) > 1 else xy_N2
-        ).tolist():  # no way at all: round caps make a dot
+        # No way at all: round caps make a dot.
+        for place in (xy_N2[1:] if len(xy_N2) > 1 else xy_N2).tolist():
             path.lineTo(*place)
     return path
