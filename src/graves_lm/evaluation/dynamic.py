@@ -3,15 +3,18 @@
 A segment is predicted first, with the weights as they are; only then are its symbols learned from. No
 symbol is ever used before it has been scored, and each is learned from once.
 
-Two rules move the weights:
+Three rules move the weights:
 - `DynamicSGD`: the paper's, plain stochastic gradient descent with momentum.
 - `DynamicRMS`: B. Krause et al., "Dynamic Evaluation of Neural Sequence Models" (ICML 2018): steps divided
   by the root mean square of the gradients over the training text, and a pull back to the trained weights that
   is stronger where gradients vary more.
+- `DynamicAdam`: D. Kingma and J. Ba, "Adam" (ICLR 2015), for networks that have learned little
+  or nothing before.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -39,6 +42,8 @@ class DynamicSGD:
     lr: NonNegative = 1e-4
     momentum: ShareBelowOne = 0.99
     clip_norm: Positive | None = None
+    needs_text: ClassVar = False
+    mean: ClassVar = False
 
     def begin(self, task: CharacterTask, training: Iterable[StreamBatch]) -> None:
         self._delta = [torch.zeros_like(w) for w in task.network.parameters()]
@@ -69,11 +74,14 @@ class DynamicRMS:
     eps: Positive = 1e-5
     segments: Count = 200
     clip_norm: Positive | None = None
+    needs_text: ClassVar = True
+    mean: ClassVar = True
 
     def begin(self, task: CharacterTask, training: Iterable[StreamBatch]) -> None:
         weights: list[Tensor] = list(task.network.parameters())
         squares = [torch.zeros_like(w) for w in weights]
         count, state = 0, None
+        self._squares = squares
         for batch in training:
             if count == self.segments:
                 break
@@ -81,17 +89,84 @@ class DynamicRMS:
             torch._foreach_div_(grads, float(batch.scored_TB.sum()))
             torch._foreach_addcmul_(squares, grads, grads)
             count += 1
-        root = torch._foreach_sqrt(torch._foreach_div(squares, max(1, count)))
-        mean = torch.cat([r.flatten() for r in root]).mean()
-        self._step_over = torch._foreach_add(root, self.eps)
-        self._pull = [(self.decay * r / mean).clamp_(max=1.0) for r in root]
+        self._count = count
+        self._scale()
         self._trained = [w.detach().clone() for w in weights]
+
+    def _scale(self) -> None:
+        """The steps' divisors and the pull, of the mean squares so far."""
+        root = torch._foreach_div(self._squares, max(1, self._count))
+        torch._foreach_sqrt_(root)
+        numbers = sum(r.numel() for r in root)
+        mean = torch.stack([r.sum(dtype=torch.float64) for r in root]).sum() / numbers
+        self._pull = torch._foreach_mul(root, self.decay / float(mean) if mean > 0 else 0.0)
+        torch._foreach_clamp_max_(self._pull, 1.0)
+        torch._foreach_add_(root, self.eps)
+        self._step_over = root
+
+    @torch.no_grad()
+    def take(self, grads: list[Tensor]) -> None:
+        """Count a segment's mean gradients in MS, where there is no training text to tell it."""
+        torch._foreach_addcmul_(self._squares, grads, grads)
+        self._count += 1
+        self._scale()
 
     @torch.no_grad()
     def learn(self, weights: list[Tensor], grads: list[Tensor]) -> None:
         back = torch._foreach_sub(self._trained, weights)
         torch._foreach_addcdiv_(weights, grads, self._step_over, -self.lr)
         torch._foreach_addcmul_(weights, back, self._pull)
+
+
+@declared("dynamic.rule")
+@dataclass
+class DynamicAdam:
+    """Adam on the mean nats of each segment, its rate falling as rate/√(1 + segments/`fall`).
+
+    Attributes:
+        lr: the first rate, per segment.
+        beta1, beta2, eps: of the article.
+        fall: segments after which the rate is 1/√2 of the first.
+        clip_norm: bound on the joint norm of the segment's gradients; None: no bound.
+    """
+
+    lr: NonNegative = 3e-3
+    beta1: ShareBelowOne = 0.9
+    beta2: ShareBelowOne = 0.999
+    eps: Positive = 1e-8
+    fall: Positive = 2000.0
+    clip_norm: Positive | None = 1.0
+    needs_text: ClassVar = False
+    mean: ClassVar = True
+
+    def begin(self, task: CharacterTask, training: Iterable[StreamBatch]) -> None:
+        self._first = [torch.zeros_like(w) for w in task.network.parameters()]
+        self._second = [torch.zeros_like(w) for w in self._first]
+        self._steps = 0
+
+    @torch.no_grad()
+    def learn(self, weights: list[Tensor], grads: list[Tensor]) -> None:
+        self._steps += 1
+        torch._foreach_lerp_(self._first, grads, 1 - self.beta1)
+        torch._foreach_mul_(self._second, self.beta2)
+        torch._foreach_addcmul_(self._second, grads, grads, 1 - self.beta2)
+        root = torch._foreach_sqrt(torch._foreach_div(self._second, 1 - self.beta2**self._steps))
+        torch._foreach_add_(root, self.eps)
+        rate = self.lr / (1 + self._steps / self.fall) ** 0.5
+        torch._foreach_addcdiv_(weights, self._first, root, -rate / (1 - self.beta1**self._steps))
+
+
+def learn(rule: Any, weights: list[Tensor], grads: list[Tensor], count: int) -> None:
+    """Move the weights by a rule, from the gradients of a segment's summed nats over `count` symbols.
+
+    `grads` are overwritten.
+    """
+    if rule.mean:
+        torch._foreach_div_(grads, float(max(1, count)))
+    if rule.clip_norm is not None:
+        total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+        torch._foreach_mul_(grads, float(min(1.0, rule.clip_norm / (float(total) + 1e-12))))
+    rule.learn(weights, grads)
 
 
 def segment_gradients(
@@ -113,7 +188,7 @@ def segment_gradients(
 def evaluate_dynamically(
     task: CharacterTask,
     batches: Iterable[StreamBatch],
-    rule: "DynamicSGD | DynamicRMS",
+    rule: "DynamicSGD | DynamicRMS | DynamicAdam",
     training: Iterable[StreamBatch],
 ) -> dict[str, float]:
     """Metrics of `task` over `batches` in one pass, learning from each segment after predicting it.
@@ -128,10 +203,5 @@ def evaluate_dynamically(
         grads, (nats, errors), state = segment_gradients(task, batch, state)
         count = batch.scored_TB.sum()
         metrics.update(nats, errors, count)
-        if isinstance(rule, DynamicRMS):
-            torch._foreach_div_(grads, float(max(1, count)))
-        if rule.clip_norm is not None:
-            total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
-            torch._foreach_mul_(grads, float(min(1.0, rule.clip_norm / (float(total) + 1e-12))))
-        rule.learn(weights, grads)
+        learn(rule, weights, grads, int(count))
     return {name: float(figure) for name, figure in metrics.compute().items()}
