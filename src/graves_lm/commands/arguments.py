@@ -30,7 +30,7 @@ from graves_lm.runtime.errors import UserError
 TEXTS = frozenset({"prompt", "text", "characters", "sampler.prime_text"})
 PATHS = frozenset(
     {
-        *("run_dir", "ckpt", "resume", "init", "text_file", "output", "dir", "hand", "hands_dir"),
+        *("run_dir", "ckpt", "resume", "init", "text_file", "output", "dir", "file", "hand", "hands_dir"),
         *("data.source", "data.cache_dir", "data.val_source", "data.test_source", "sampler.prime"),
         *("callbacks.checkpoints.folder", "callbacks.samples.folder"),
         *("logger.csv.save_dir", "logger.tensorboard.save_dir", "logger.wandb.save_dir"),
@@ -59,6 +59,34 @@ def for_hydra(arguments: Iterable[str]) -> list[str]:
     arguments = list(arguments)
     multirun = any(a in ("-m", "--multirun") or a.lower() == "hydra.mode=multirun" for a in arguments)
     return [quote_name(quote_literal(argument, TEXTS), multirun) for argument in arguments]
+
+
+def with_file(arguments: list[str]) -> list[str]:
+    """The command line of a verb of one FILE, which may stand alone: as file=FILE.
+
+    A name with = in it is given so.
+
+
+    >>> with_file(["book.txt", "streams=8"])
+    ['file=book.txt', 'streams=8']
+    """
+    bare = [n for n, a in enumerate(arguments) if a and "=" not in a and not a.startswith(("-", "~"))]
+    takes_value = (
+        "--config-name",
+        "-cn",
+        "--config-path",
+        "-cp",
+        "--config-dir",
+        "-cd",
+        "--cfg",
+        "-c",
+        "--package",
+        "-p",
+    )
+    bare = [n for n in bare if n == 0 or arguments[n - 1] not in takes_value]
+    if len(bare) != 1:
+        return arguments  # what is one too many is named by the parser
+    return [f"file={a}" if n == bare[0] else a for n, a in enumerate(arguments)]
 
 
 def quote_literal(argument: str, keys: Iterable[str]) -> str:

@@ -11,18 +11,20 @@ from graves_lm.runtime import terminal
 from graves_lm.runtime.errors import brief, near_misses, visible
 
 VERBS = {
-    "train": "train a network to predict text or pen strokes, or to write by hand",
+    "train": "train a network to predict text or strokes, or to write by hand",
     "evaluate": "metrics of a checkpoint, also while it goes on learning",
     "sample": "text, or pages of handwriting, from a trained network",
     "hands": "the hands that there are to write in, as a table and a picture",
     "page": "a page that writes by hand, for any browser, in one file",
     "prompts": "lines to write by hand, from which your hand can be learned",
     "read": "the text of handwriting, from files of ink",
+    "compress": "a file as few bytes, by what a text model predicts of it",
+    "decompress": "the file back, from what compress wrote",
     "prepare": "build a data set's cache, and see what is in it",
     "compare": "a folder of runs as a table, best first, and as a picture",
     "export": "a checkpoint's weights as a small file to pass on",
     "dashboard": "the team's dashboard in Weights & Biases",
-    "doctor": "what this machine has for all that, and how to mend what is missing",
+    "doctor": "what this machine has for all that, and how to mend what is not",
 }
 
 

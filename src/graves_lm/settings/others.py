@@ -219,6 +219,20 @@ def hands(
 ) -> None: ...
 
 
+def compress(
+    file: Place | None,
+    output: Place | None,
+    ckpt: Place,
+    streams: Annotated[int, Meta(ge=1, le=1024)],
+    counts: Annotated[int, Meta(ge=0, le=8)],
+    layers: Annotated[int, Meta(ge=1, le=8)],
+    hidden_size: Annotated[int, Meta(ge=1, le=2048)],
+) -> None: ...
+
+
+def decompress(file: Place | None, output: Place | None, ckpt: Place) -> None: ...
+
+
 def dashboard(entity: Name | None, project: Name, name: Name, dry_run: bool) -> None: ...
 
 
@@ -227,7 +241,19 @@ def prepare() -> None: ...
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     command.__name__: command
-    for command in (train, evaluate, sample, hands, page, prompts, prepare, compare, dashboard)
+    for command in (
+        train,
+        evaluate,
+        sample,
+        hands,
+        page,
+        prompts,
+        compress,
+        decompress,
+        prepare,
+        compare,
+        dashboard,
+    )
 }
 """The settings of each command that stand in no group."""
 

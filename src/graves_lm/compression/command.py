@@ -1,0 +1,238 @@
+"""The verbs compress and decompress: a file in, a file out, whole or not at all."""
+
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any, BinaryIO, cast
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+from tqdm import tqdm
+
+from graves_lm.compression.coding import Decoder, Encoder, whole
+from graves_lm.compression.file_format import read_frames, read_header, write_end, write_frame, write_header
+from graves_lm.compression.method import RULES, Fresh, Method, Rule
+from graves_lm.compression.model import NOTHING, Model, byte_model, checksum, fresh_model
+from graves_lm.compression.parts import PartWriter, active, columns, length_and_crc
+from graves_lm.learning.tasks.character import CharacterTask
+from graves_lm.nn.native import kernel
+from graves_lm.runtime.errors import UserError, visible
+from graves_lm.runtime.files import check, replacing
+from graves_lm.runtime.memory import keep_large_blocks
+from graves_lm.sampling.packed_weights import can_be_packed
+
+ENDING = ".glm"
+
+
+def compress(cfg: DictConfig) -> None:
+    """Compress `file` to `output` as `cfg` (conf/compress.yaml) says; prints what came of it."""
+    keep_large_blocks()
+    source = given(cfg.file)
+    target = Path(cfg.output if cfg.output is not None else f"{source}{ENDING}")
+    refuse_output(source, target)
+    with source.open("rb") as file:
+        length, crc = length_and_crc(file)
+        method, task = method_of(cfg, length, crc)
+        with unnamed_beside(target) as made:
+            bits = encode(file, made, task, method, source.name)
+            size = made.tell()
+            deliver(made, target)
+    rate = f", {8 * size / length:.4f} bits per byte" if length else ""
+    print(f"{visible(str(target))}: {size:,} bytes of {length:,}{rate} ({bits / 8:,.0f} predicted)")
+
+
+def decompress(cfg: DictConfig) -> None:
+    """Bring back what `file` was made of, as `cfg` (conf/decompress.yaml) says."""
+    keep_large_blocks()
+    source = given(cfg.file)
+    if cfg.output is None and source.suffix != ENDING:
+        raise UserError(f"{source}: its name does not end in {ENDING}; give output=FILE")
+    target = Path(cfg.output if cfg.output is not None else source.with_suffix(""))
+    refuse_output(source, target)
+    with source.open("rb") as file:
+        method = read_header(file, str(source))
+        begin = file.tell()
+        for _ in read_frames(file, str(source), method.length):  # damage is found before any work
+            pass
+        file.seek(begin)
+        task = task_of(cfg, method, str(source))
+        with unnamed_beside(target) as made:
+            decode(file, made, task, method, str(source))
+            deliver(made, target)
+    print(f"{visible(str(target))}: {method.length:,} bytes")
+
+
+# --- files ----------------------------------------------------------------------------------------------
+
+
+def given(file: Any) -> Path:
+    """The file that a verb was given. Raises UserError where it is none that can be read twice."""
+    if file is None:
+        raise UserError("give a FILE")
+    path = Path(file)
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
+    if not path.is_file():
+        raise UserError(f"{path}: not a file, which is read twice; a folder is first made one, as with tar")
+    return path
+
+
+def refuse_output(source: Path, target: Path) -> None:
+    """Raises UserError where the output cannot be written, before any work."""
+    if not target.parent.is_dir():
+        raise UserError(f"output={target}: its folder does not exist; make it first")
+    if target.exists() and os.path.samefile(source, target):
+        raise UserError(f"output={target}: that is the file itself; give another name")
+    check(target)
+
+
+@contextmanager
+def unnamed_beside(target: Path) -> Iterator[BinaryIO]:
+    """A file without a name on the disk of the target, which a killed process leaves nothing of."""
+    ordinary = target.is_file() or not target.exists()
+    with TemporaryFile(dir=target.parent if ordinary else None) as file:
+        yield cast(BinaryIO, file)
+
+
+def deliver(made: IO[bytes], target: Path) -> None:
+    """All of it in the place of the target."""
+    made.seek(0)
+    with replacing(target) as file:
+        shutil.copyfileobj(made, file, 1 << 20)
+
+
+# --- methods --------------------------------------------------------------------------------------------
+
+
+def method_of(cfg: DictConfig, length: int, crc: int) -> tuple[Method, CharacterTask]:
+    """How a file is to be made, and the network. A network that has learned nothing learns, by Adam unless
+    another rule is given."""
+    settings: Any = OmegaConf.to_container(cfg.dynamic, resolve=True) if cfg.dynamic is not None else None
+    rule, fresh = rule_of(settings), None
+    if cfg.ckpt == NOTHING:
+        fresh = Fresh(cfg.layers, cfg.hidden_size)
+        task, rule = fresh_model(fresh), rule or Rule("adam")
+    else:
+        task = byte_model(cfg.ckpt)
+    if settings is not None and settings["streams"] != 1:
+        raise UserError("dynamic.streams: here it is streams=, for all that is read side by side")
+    model = b"" if fresh else checksum(task)
+    compiled = is_compiled(task)
+    return Method(length, crc, model, compiled, cfg.streams, cfg.counts, rule, fresh), task
+
+
+def rule_of(settings: Any) -> Rule | None:
+    """As a file has it: the settings that are not the defaults."""
+    if settings is None:
+        return None
+    own = {key: value for key, value in settings["rule"].items() if key != "_target_"}
+    target = settings["rule"]["_target_"].rpartition(".")[2]
+    names = [name for name, kind in RULES.items() if kind.__name__ == target]
+    if not names:
+        raise UserError(f"dynamic.rule._target_={target}: compress knows {', '.join(RULES)}")
+    usual = RULES[names[0]]()
+    return Rule(names[0], {k: v for k, v in own.items() if getattr(usual, k) != v}, settings["segment"])
+
+
+def task_of(cfg: DictConfig, method: Method, name: str) -> CharacterTask:
+    """The network that a file was made with. Raises UserError where `ckpt` is another, or this machine
+    computes otherwise."""
+    if method.fresh is not None:
+        task = fresh_model(method.fresh)
+    else:
+        task = byte_model(cfg.ckpt)
+        if checksum(task) != method.model:
+            raise UserError(
+                f"{name}: made with other weights than ckpt={cfg.ckpt}; give those that it was made with"
+            )
+    if is_compiled(task) != method.kernel:
+        has = "without" if method.kernel else "with"
+        raise UserError(
+            f"{name}: made {'with' if method.kernel else 'without'} compiled kernels, and this is {has}"
+        )
+    return task
+
+
+def is_compiled(task: CharacterTask) -> bool:
+    """Whether its steps are the compiled kernel's."""
+    return (
+        can_be_packed(task.network)
+        and kernel("network_step") is not None
+        and kernel("write_point") is not None
+    )
+
+
+# --- the work -------------------------------------------------------------------------------------------
+
+
+def encode(source: BinaryIO, made: BinaryIO, task: CharacterTask, method: Method, name: str) -> float:
+    """Write the compressed file. Returns the bits that the model predicts: −Σ log₂ of its chances."""
+    write_header(made, method)
+    encoder, bits = Encoder(), 0.0
+    if method.length:
+        model = Model(task, method)
+        try:
+            with progress(method.length, f"compress {name}") as bar:
+                for step, byte_S in enumerate(columns(source, method.length, method.streams)):
+                    chance_S256 = model.chances()[: len(byte_S)]
+                    bits -= float(np.log2(chance_S256[np.arange(len(byte_S)), byte_S]).sum())
+                    if frame := encoder.step(byte_S, whole(chance_S256)):
+                        write_frame(made, frame)
+                    model.update(byte_S)
+                    bar.update(len(byte_S))
+                    if step % 1024 == 0:
+                        bar.set_postfix_str(
+                            f"{8 * encoder.bytes_so_far / max(1, bar.n):.3f} bits/B", refresh=False
+                        )
+        except EOFError:
+            raise UserError(f"{name}: it became shorter while it was read; try again") from None
+        if frame := encoder.frame():
+            write_frame(made, frame)
+    write_end(made)
+    if length_and_crc(source) != (method.length, method.content_crc):
+        raise UserError(f"{name}: it changed while it was read; try again")
+    if not math.isfinite(bits):
+        raise UserError(
+            f"{name}: the model holds a byte for impossible: its weights are damaged, or it learned too fast"
+        )
+    return bits
+
+
+def decode(source: BinaryIO, made: BinaryIO, task: CharacterTask, method: Method, name: str) -> None:
+    """Write the content. Raises UserError where it is not what was compressed."""
+    other = (
+        f"{name}: another machine, or another version of torch or numpy, than made it; decompress it there"
+    )
+    frames = read_frames(source, name, method.length)
+    if method.length:
+        model, writer = Model(task, method), PartWriter(made, method.length, method.streams)
+        decoder = None
+        with progress(method.length, f"decompress {name}") as bar:
+            for step in range(-(-method.length // method.streams)):
+                count = active(method.length, method.streams, step)
+                decoder = decoder or Decoder(next(frames))
+                try:
+                    byte_S = decoder.step(whole(model.chances()[:count]))
+                except ValueError:
+                    raise UserError(other) from None
+                model.update(byte_S)
+                writer.step(byte_S)
+                bar.update(count)
+                if not decoder.left:
+                    if not decoder.came_out_right():
+                        raise UserError(other)
+                    decoder = None
+        writer.flush()
+    for _ in frames:
+        raise UserError(f"{name}: damaged; fetch it again")
+    if length_and_crc(made) != (method.length, method.content_crc):
+        raise UserError(f"{name}: damaged, or {other.partition(': ')[2]}")
+
+
+def progress(length: int, what: str) -> Any:
+    """A bar of bytes, with their rate and the time that is left."""
+    return tqdm(total=length, desc=visible(what), unit="B", unit_scale=True, mininterval=0.5)

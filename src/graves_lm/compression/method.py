@@ -1,0 +1,104 @@
+"""What a compressed file says of how it was made: all that a decoder needs besides the model.
+
+It is a file of a stranger: plain data of declared kinds within bounds, and no name in it is imported.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from graves_lm.evaluation.dynamic import DynamicAdam, DynamicRMS, DynamicSGD
+from graves_lm.runtime.errors import UserError
+
+RULES: dict[str, type[Any]] = {"sgd": DynamicSGD, "rms": DynamicRMS, "adam": DynamicAdam}
+"""By the names that files know them by."""
+
+MOST_STREAMS = 1024
+
+
+class Fresh(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    rename={"layers": "l", "hidden_size": "h"},
+):
+    """A network from nothing, of bytes."""
+
+    layers: Annotated[int, Meta(ge=1, le=8)] = 2
+    hidden_size: Annotated[int, Meta(ge=1, le=2048)] = 128
+
+
+class Rule(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    rename={"name": "n", "settings": "s", "segment": "t"},
+):
+    """How the network goes on learning. `settings` are those that are not the defaults."""
+
+    name: str
+    settings: dict[str, int | float | None] = {}
+    segment: Annotated[int, Meta(ge=1, le=10_000)] = 20
+
+    def made(self) -> Any:
+        """The rule. Raises UserError for one that there is not, or settings that it refuses."""
+        if self.name not in RULES:
+            raise UserError(
+                f"it was made with a rule of learning that this version does not know: {self.name}"
+            )
+        try:
+            return RULES[self.name](**self.settings)
+        except TypeError as error:
+            raise UserError(f"it was made with settings that this version does not know: {error}") from error
+
+
+class Method(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    rename={
+        "length": "l",
+        "content_crc": "c",
+        "model": "m",
+        "kernel": "k",
+        "streams": "s",
+        "counts": "o",
+        "rule": "r",
+        "fresh": "f",
+    },
+):
+    """How a file was made. The defaults are part of the format: a file leaves them out.
+
+    length, content_crc: bytes of the content and their CRC-32.
+    model: checksum of the network and its symbols; none where `fresh` is given.
+    kernel: whether the network was read by the compiled kernel.
+    streams: how many parts of the content were read side by side.
+    counts: the highest order of the counts that are mixed in; 0: none.
+    rule: how the network went on learning; None: not at all.
+    fresh: the network that began with nothing.
+    """
+
+    length: Annotated[int, Meta(ge=0, le=2**62)]
+    content_crc: Annotated[int, Meta(ge=0, lt=2**32)]
+    model: Annotated[bytes, Meta(max_length=6)] = b""
+    kernel: bool = True
+    streams: Annotated[int, Meta(ge=1, le=MOST_STREAMS)] = 1
+    counts: Annotated[int, Meta(ge=0, le=8)] = 0
+    rule: Rule | None = None
+    fresh: Fresh | None = None
+
+    def packed(self) -> bytes:
+        """For the header of a file."""
+        return msgspec.msgpack.encode(self)
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> "Method":
+        """The inverse. Raises UserError for anything else."""
+        try:
+            return msgspec.msgpack.decode(data, type=cls)
+        except msgspec.MsgspecError as error:
+            raise UserError(f"made by another version, or damaged ({error})") from error
