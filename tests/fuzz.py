@@ -18,13 +18,16 @@ import tempfile
 import time
 import warnings
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -122,10 +125,28 @@ class Material:
         write_ink(folder / "good.json", [wave(f"w{i}", 40) for i in range(12)])
         self.ink = (folder / "good.json").read_bytes()
         self.pen = folder / "ink.json"
+        self.compressed = compressed_text(folder)
         self.settings = {
             "character": keys_of("data=textfile", "data.source=x", "logger=csv"),
             "synthesis": keys_of("model=synthesis", "data=ink", "data.source=x", "logger=csv"),
         }
+
+
+def compressed_text(folder: Path) -> bytes:
+    """A text as a network from nothing compresses it."""
+    from graves_lm.compression.codec import encode
+    from graves_lm.compression.method import Fresh, Method, Rule
+    from graves_lm.compression.network import fresh_model, is_compiled
+    from graves_lm.compression.parts import length_and_crc
+
+    fresh, made = Fresh(1, 8), io.BytesIO()
+    task = fresh_model(fresh)
+    with io.BytesIO(b"a wave, and a wave") as text:
+        length, crc = length_and_crc(text)
+        rule = Rule("rms", {"segments": 2}, 5)
+        method = Method(length, crc, kernel=is_compiled(task), streams=2, counts=2, rule=rule, fresh=fresh)
+        encode(text, made, task, method, "a text")
+    return made.getvalue()
 
 
 def keys_of(*overrides: str) -> list[str]:
@@ -283,6 +304,29 @@ def hands(rng: random.Random, made: Material) -> Case:
     return Case("hand", hand, "sample", [*rng.choice(([], ["ckpt=w.safetensors"])), *arguments], files)
 
 
+def compressed(rng: random.Random, made: Material) -> Case:
+    """What decompress may be given: damage, and headers and frames whose checksums are right."""
+    real = made.compressed
+    size = real[4]
+    method, behind = msgspec.msgpack.decode(real[5 : 5 + size]), real[9 + size :]
+    match rng.randrange(3):
+        case 0:
+            what, content = "bytes", damaged(rng, real)
+        case 1:
+            what = "its header"
+            other = changed(rng, method)
+            with suppress(OverflowError):  # of 10**30, which no header can say
+                method = other if msgspec.msgpack.encode(other, enc_hook=str) else method
+            packed = msgspec.msgpack.encode(method, enc_hook=str)[:255]
+            head = real[:4] + bytes([len(packed)]) + packed
+            content = head + zlib.crc32(head).to_bytes(4, "little") + behind
+        case _:
+            what, words = "its words", rng.randbytes(4 * rng.randrange(20))
+            head = behind[:1] + bytes([len(words) // 4]) + rng.randbytes(2)
+            content = real[: 9 + size] + head + zlib.crc32(words).to_bytes(4, "little") + words + b"\0"
+    return Case("compressed", what, "decompress", ["f.glm"], {"f.glm": content})
+
+
 def archives(rng: random.Random, made: Material) -> Case:
     text = ("a b c _ d\n" * rng.randrange(1, 200)).encode()
     names = [f"./simple-examples/data/ptb.char.{part}.txt" for part in ("train", "valid", "test")]
@@ -355,6 +399,7 @@ KINDS: dict[str, Callable[[random.Random, Material], Case]] = {
     "safetensors": safetensors,
     "ink": inks,
     "hand": hands,
+    "compressed": compressed,
     "archive": archives,
     "text": texts,
     "setting": settings,
@@ -414,7 +459,7 @@ def fuzz(cases: int, seed: int, folder: Path) -> list[tuple[Case, Ending]]:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # of zipfile, about the archives that are made here
     made = Material(folder)
-    for command in ("train", "evaluate", "sample", "prepare"):
+    for command in ("train", "evaluate", "sample", "prepare", "decompress"):
         import_module(f"graves_lm.{command}")
     rng, faulty = random.Random(seed), []
     table = {kind: Counter[str]() for kind in KINDS}

@@ -102,6 +102,40 @@ def test_damaged_cut_and_of_other_weights(call: Commands, text, tmp_path_factory
     assert sorted(p.name for p in call.folder.iterdir()) == ["book.txt", "book.txt.glm", "out", "own.glm"]
 
 
+def test_to_a_stream_nothing_else_is_written(call: Commands, text):  # noqa: F811
+    assert call("compress", "book.txt", "output=x.glm", *SMALL).status == 0
+    out, into = os.pipe()
+    assert call("decompress", "x.glm", f"output=/dev/fd/{into}").out == ""
+    os.close(into)
+    with os.fdopen(out, "rb") as pipe:
+        assert pipe.read() == text
+
+
+@pytest.mark.slow
+def test_four_megabytes_in_flat_memory(tmp_path, real_data):
+    """The beginning of enwik8, where it is, else as much text that repeats."""
+    prefix = real_data / "enwik8" / "enwik8.prefix"
+    long = prefix.read_bytes() if prefix.is_file() else (TEXT * 60_000).encode()[:4_000_000]
+    assert len(long) >= 4_000_000
+    memory = {}
+    for size in (40_000, len(long)):
+        (tmp_path / "book").write_bytes(long[:size])
+        arguments = ["ckpt=none", "hidden_size=8", "layers=1", "streams=512", "counts=0"]
+        for verb, file in (("compress", "book"), ("decompress", "book.glm")):
+            program = (
+                "import resource, sys; from graves_lm.__main__ import main\ntry: main()\nfinally: "
+                "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+            )
+            command = [sys.executable, "-c", program, verb, file, *(arguments if verb == "compress" else ())]
+            done = run_process([*command, *(["output=back"] if verb == "decompress" else ())], tmp_path)
+            assert done.returncode == 0, done.stderr
+            memory[size, verb] = int(done.stderr.split()[-1]) / 1024
+        assert (tmp_path / "back").read_bytes() == long[:size]
+    assert (tmp_path / "book.glm").stat().st_size < 0.8 * len(long)
+    for verb in ("compress", "decompress"):
+        assert memory[len(long), verb] < memory[40_000, verb] + 30, memory
+
+
 def test_killed_in_mid_way_it_leaves_nothing(tmp_path):
     (tmp_path / "book.txt").write_text(TEXT * 5000)
     for end in (signal.SIGTERM, signal.SIGKILL):

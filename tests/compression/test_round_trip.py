@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from graves_lm.compression.command import decode, encode, is_compiled
+from graves_lm.compression.codec import decode, encode
+from graves_lm.compression.coding import CHECKED, Decoder
 from graves_lm.compression.file_format import FRAME_WORDS, read_frames, read_header
 from graves_lm.compression.method import Method, Rule
-from graves_lm.compression.model import checksum
+from graves_lm.compression.network import checksum, is_compiled
 from graves_lm.compression.parts import length_and_crc
 from graves_lm.data.streams import StreamLoader
 from graves_lm.evaluation.dynamic import DynamicSGD, evaluate_dynamically
@@ -155,14 +156,18 @@ def test_more_behind_the_end_is_found():
         brought_back(task, compressed(task, b"abc")[0] + b"x")
 
 
-def test_another_machine_is_told_at_the_first_frame():
-    """As if it computed otherwise: a weight of the last bit, but the same checksum in the header."""
+@pytest.mark.parametrize("streams", [1, 30])
+def test_another_machine_is_told_soon(streams, monkeypatch):
+    """As if it computed otherwise: weights a little off, but the same checksum in the header."""
     task = byte_task()
-    data, _ = compressed(task, CONTENTS["text"])
+    data, _ = compressed(task, CONTENTS["text"] * 4, streams=streams)
     with torch.no_grad():
         task.network.stack.to_output.weight.mul_(1.001)
+    read, step = [], Decoder.step
+    monkeypatch.setattr(Decoder, "step", lambda self, chances: read.append(0) or step(self, chances))
     with pytest.raises(UserError, match="another machine"):
         brought_back(task, data)
+    assert len(read) * streams <= CHECKED + streams < len(CONTENTS["text"] * 4)
 
 
 def test_a_model_that_has_lost_its_numbers_is_refused():

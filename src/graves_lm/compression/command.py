@@ -1,29 +1,25 @@
 """The verbs compress and decompress: a file in, a file out, whole or not at all."""
 
-import math
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, BinaryIO, cast
 
-import numpy as np
 from omegaconf import DictConfig, OmegaConf
-from tqdm import tqdm
 
-from graves_lm.compression.coding import Decoder, Encoder, whole
-from graves_lm.compression.file_format import read_frames, read_header, write_end, write_frame, write_header
+from graves_lm.compression.codec import decode, encode
+from graves_lm.compression.file_format import read_frames, read_header
 from graves_lm.compression.method import RULES, Fresh, Method, Rule
-from graves_lm.compression.model import NOTHING, Model, byte_model, checksum, fresh_model
-from graves_lm.compression.parts import PartWriter, active, columns, length_and_crc
+from graves_lm.compression.network import NOTHING, byte_model, checksum, fresh_model, is_compiled
+from graves_lm.compression.parts import length_and_crc
 from graves_lm.learning.tasks.character import CharacterTask
-from graves_lm.nn.native import kernel
 from graves_lm.runtime.errors import UserError, visible
 from graves_lm.runtime.files import check, replacing
 from graves_lm.runtime.memory import keep_large_blocks
-from graves_lm.sampling.packed_weights import can_be_packed
 
 ENDING = ".glm"
 
@@ -42,7 +38,7 @@ def compress(cfg: DictConfig) -> None:
             size = made.tell()
             deliver(made, target)
     rate = f", {8 * size / length:.4f} bits per byte" if length else ""
-    print(f"{visible(str(target))}: {size:,} bytes of {length:,}{rate} ({bits / 8:,.0f} predicted)")
+    report(target, f"{size:,} bytes of {length:,}{rate} ({bits / 8:,.0f} predicted)")
 
 
 def decompress(cfg: DictConfig) -> None:
@@ -63,7 +59,12 @@ def decompress(cfg: DictConfig) -> None:
         with unnamed_beside(target) as made:
             decode(file, made, task, method, str(source))
             deliver(made, target)
-    print(f"{visible(str(target))}: {method.length:,} bytes")
+    report(target, f"{method.length:,} bytes")
+
+
+def report(target: Path, what: str) -> None:
+    """What came of it; not among the bytes of a target such as /dev/stdout."""
+    print(f"{visible(str(target))}: {what}", file=sys.stdout if target.is_file() else sys.stderr)
 
 
 # --- files ----------------------------------------------------------------------------------------------
@@ -121,8 +122,7 @@ def method_of(cfg: DictConfig, length: int, crc: int) -> tuple[Method, Character
     if settings is not None and settings["streams"] != 1:
         raise UserError("dynamic.streams: here it is streams=, for all that is read side by side")
     model = b"" if fresh else checksum(task)
-    compiled = is_compiled(task)
-    return Method(length, crc, model, compiled, cfg.streams, cfg.counts, rule, fresh), task
+    return Method(length, crc, model, is_compiled(task), cfg.streams, cfg.counts, rule, fresh), task
 
 
 def rule_of(settings: Any) -> Rule | None:
@@ -150,89 +150,10 @@ def task_of(cfg: DictConfig, method: Method, name: str) -> CharacterTask:
                 f"{name}: made with other weights than ckpt={cfg.ckpt}; give those that it was made with"
             )
     if is_compiled(task) != method.kernel:
-        has = "without" if method.kernel else "with"
-        raise UserError(
-            f"{name}: made {'with' if method.kernel else 'without'} compiled kernels, and this is {has}"
+        how = (
+            "with compiled kernels; install a C compiler"
+            if method.kernel
+            else "without compiled kernels; set GRAVES_LM_NATIVE=0"
         )
+        raise UserError(f"{name}: made {how}")
     return task
-
-
-def is_compiled(task: CharacterTask) -> bool:
-    """Whether its steps are the compiled kernel's."""
-    return (
-        can_be_packed(task.network)
-        and kernel("network_step") is not None
-        and kernel("write_point") is not None
-    )
-
-
-# --- the work -------------------------------------------------------------------------------------------
-
-
-def encode(source: BinaryIO, made: BinaryIO, task: CharacterTask, method: Method, name: str) -> float:
-    """Write the compressed file. Returns the bits that the model predicts: −Σ log₂ of its chances."""
-    write_header(made, method)
-    encoder, bits = Encoder(), 0.0
-    if method.length:
-        model = Model(task, method)
-        try:
-            with progress(method.length, f"compress {name}") as bar:
-                for step, byte_S in enumerate(columns(source, method.length, method.streams)):
-                    chance_S256 = model.chances()[: len(byte_S)]
-                    bits -= float(np.log2(chance_S256[np.arange(len(byte_S)), byte_S]).sum())
-                    if frame := encoder.step(byte_S, whole(chance_S256)):
-                        write_frame(made, frame)
-                    model.update(byte_S)
-                    bar.update(len(byte_S))
-                    if step % 1024 == 0:
-                        bar.set_postfix_str(
-                            f"{8 * encoder.bytes_so_far / max(1, bar.n):.3f} bits/B", refresh=False
-                        )
-        except EOFError:
-            raise UserError(f"{name}: it became shorter while it was read; try again") from None
-        if frame := encoder.frame():
-            write_frame(made, frame)
-    write_end(made)
-    if length_and_crc(source) != (method.length, method.content_crc):
-        raise UserError(f"{name}: it changed while it was read; try again")
-    if not math.isfinite(bits):
-        raise UserError(
-            f"{name}: the model holds a byte for impossible: its weights are damaged, or it learned too fast"
-        )
-    return bits
-
-
-def decode(source: BinaryIO, made: BinaryIO, task: CharacterTask, method: Method, name: str) -> None:
-    """Write the content. Raises UserError where it is not what was compressed."""
-    other = (
-        f"{name}: another machine, or another version of torch or numpy, than made it; decompress it there"
-    )
-    frames = read_frames(source, name, method.length)
-    if method.length:
-        model, writer = Model(task, method), PartWriter(made, method.length, method.streams)
-        decoder = None
-        with progress(method.length, f"decompress {name}") as bar:
-            for step in range(-(-method.length // method.streams)):
-                count = active(method.length, method.streams, step)
-                decoder = decoder or Decoder(next(frames))
-                try:
-                    byte_S = decoder.step(whole(model.chances()[:count]))
-                except ValueError:
-                    raise UserError(other) from None
-                model.update(byte_S)
-                writer.step(byte_S)
-                bar.update(count)
-                if not decoder.left:
-                    if not decoder.came_out_right():
-                        raise UserError(other)
-                    decoder = None
-        writer.flush()
-    for _ in frames:
-        raise UserError(f"{name}: damaged; fetch it again")
-    if length_and_crc(made) != (method.length, method.content_crc):
-        raise UserError(f"{name}: damaged, or {other.partition(': ')[2]}")
-
-
-def progress(length: int, what: str) -> Any:
-    """A bar of bytes, with their rate and the time that is left."""
-    return tqdm(total=length, desc=visible(what), unit="B", unit_scale=True, mininterval=0.5)

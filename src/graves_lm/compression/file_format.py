@@ -1,7 +1,8 @@
 """The file: a header, then frames, each of one range coder's words, then an empty frame.
 
     magic "GLM1", length of the method (1 byte), the method (msgpack), CRC-32 of all that
-    frame: symbols, words (variable length each), 16 bits of its content's CRC-32, CRC-32 of its words;
+    frame: symbols, words (variable length each), 16 bits of the CRC-32 of its content's beginning, CRC-32 of
+           its words;
            the words
     end: 0
 
@@ -21,15 +22,16 @@ MAGIC = b"GLM1"
 FRAME_WORDS = 1 << 14
 """Of 32 bits: a frame is closed when it has so many."""
 _MOST_WORDS = FRAME_WORDS + (1 << 14)  # of one step of many streams more
+_MOST_OF_A_WORD = 1 << 21  # symbols: a sure one takes 255/2²⁴ nats, 32 bits are 1.5 million of these
 _LONGEST = 10  # bytes of a whole number
 
 
 class Frame(NamedTuple):
-    """symbols: how many it is of, all streams together. content_crc: the lower 16 bits of the CRC-32 of
-    them in the order of coding, by which a machine that computes otherwise is told early."""
+    """symbols: how many it is of, all streams together. beginning_crc: the lower 16 bits of the CRC-32 of
+    the first of them in the order of coding, by which a machine that computes otherwise is told early."""
 
     symbols: int
-    content_crc: int
+    beginning_crc: int
     words: bytes
 
 
@@ -63,7 +65,7 @@ def read_header(file: BinaryIO, name: str) -> Method:
 def write_frame(file: BinaryIO, frame: Frame) -> None:
     """One frame; it has symbols."""
     head = number(frame.symbols) + number(len(frame.words) // 4)
-    file.write(head + struct.pack("<HI", frame.content_crc, zlib.crc32(frame.words)) + frame.words)
+    file.write(head + struct.pack("<HI", frame.beginning_crc, zlib.crc32(frame.words)) + frame.words)
 
 
 def write_end(file: BinaryIO) -> None:
@@ -80,18 +82,18 @@ def read_frames(file: BinaryIO, name: str, length: int) -> Iterator[Frame]:
     while count := _read_number(file, name):
         words = _read_number(file, name)
         crcs = file.read(6)
-        if words > _MOST_WORDS:
+        if words > _MOST_WORDS or count > (words + 1) * _MOST_OF_A_WORD:
             raise UserError(f"{name}: damaged; fetch it again")
         data = file.read(4 * words)
         if len(crcs) < 6 or len(data) < 4 * words:
             raise UserError(f"{name}: cut off; fetch it again")
-        content_crc, crc = struct.unpack("<HI", crcs)
+        beginning_crc, crc = struct.unpack("<HI", crcs)
         if crc != zlib.crc32(data):
             raise UserError(f"{name}: damaged; fetch it again")
         symbols += count
         if symbols > length:
             raise UserError(f"{name}: damaged; fetch it again")
-        yield Frame(count, content_crc, data)
+        yield Frame(count, beginning_crc, data)
     if symbols != length or file.read(1):
         raise UserError(f"{name}: damaged; fetch it again")
 

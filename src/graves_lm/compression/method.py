@@ -9,12 +9,18 @@ import msgspec
 from msgspec import Meta
 
 from graves_lm.evaluation.dynamic import DynamicAdam, DynamicRMS, DynamicSGD
-from graves_lm.runtime.errors import UserError
+from graves_lm.runtime.errors import UserError, visible
 
 RULES: dict[str, type[Any]] = {"sgd": DynamicSGD, "rms": DynamicRMS, "adam": DynamicAdam}
 """By the names that files know them by."""
 
 MOST_STREAMS = 1024
+MOST_UNITS = 2048
+"""Layers times hidden units of a network from nothing."""
+MOST_AT_ONCE = 1 << 14
+"""Symbols of a segment, of all streams, whose gradients are made together: 1.5 GB with as many units."""
+MOST_DRAWN = 10**6
+"""Symbols that a rule has drawn before the first is read."""
 
 
 class Fresh(
@@ -27,7 +33,11 @@ class Fresh(
     """A network from nothing, of bytes."""
 
     layers: Annotated[int, Meta(ge=1, le=8)] = 2
-    hidden_size: Annotated[int, Meta(ge=1, le=2048)] = 128
+    hidden_size: Annotated[int, Meta(ge=1, le=MOST_UNITS)] = 128
+
+    def __post_init__(self) -> None:
+        if self.layers * self.hidden_size > MOST_UNITS:
+            raise UserError(f"layers × hidden_size are more than {MOST_UNITS:,}; take less")
 
 
 class Rule(
@@ -47,12 +57,17 @@ class Rule(
         """The rule. Raises UserError for one that there is not, or settings that it refuses."""
         if self.name not in RULES:
             raise UserError(
-                f"it was made with a rule of learning that this version does not know: {self.name}"
+                f"it was made with a rule of learning that this version does not know: {visible(self.name)}"
             )
         try:
-            return RULES[self.name](**self.settings)
+            rule = RULES[self.name](**self.settings)
         except TypeError as error:
             raise UserError(f"it was made with settings that this version does not know: {error}") from error
+        if rule.needs_text and rule.segments * self.segment > MOST_DRAWN:
+            raise UserError(
+                f"dynamic.rule.segments × dynamic.segment are more than {MOST_DRAWN:,}; take less"
+            )
+        return rule
 
 
 class Method(
@@ -91,6 +106,10 @@ class Method(
     rule: Rule | None = None
     fresh: Fresh | None = None
 
+    def __post_init__(self) -> None:
+        if self.rule is not None and self.streams * self.rule.segment > MOST_AT_ONCE:
+            raise UserError(f"streams × dynamic.segment are more than {MOST_AT_ONCE:,}; take less")
+
     def packed(self) -> bytes:
         """For the header of a file."""
         return msgspec.msgpack.encode(self)
@@ -99,6 +118,9 @@ class Method(
     def unpacked(cls, data: bytes) -> "Method":
         """The inverse. Raises UserError for anything else."""
         try:
-            return msgspec.msgpack.decode(data, type=cls)
+            method = msgspec.msgpack.decode(data, type=cls)
         except msgspec.MsgspecError as error:
             raise UserError(f"made by another version, or damaged ({error})") from error
+        if method.rule is not None:
+            method.rule.made()
+        return method

@@ -1,25 +1,13 @@
-"""The whole model of a compressed file: network, alphabet and counts, from a method and a checkpoint."""
-
-import hashlib
-from functools import partial
+"""The whole model of a compressed file: network, alphabet and counts side by side."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from graves_lm.compression.alphabet import AllBytes
 from graves_lm.compression.counts import CountsMixed
-from graves_lm.compression.method import Fresh, Method
-from graves_lm.compression.network import Predictor, one_thread
-from graves_lm.data.symbols import Symbols
-from graves_lm.learning.loading import load_task
+from graves_lm.compression.method import Method
+from graves_lm.compression.predictor import Predictor
 from graves_lm.learning.tasks.character import CharacterTask
-from graves_lm.models.character import CharacterNetwork
-from graves_lm.runtime.errors import UserError
-from graves_lm.trained.checkpoint import read_checkpoint
-
-NOTHING = "none"
-"""In place of a checkpoint: a network that has learned nothing."""
 
 
 class Model:
@@ -45,29 +33,3 @@ class Model:
         self._network.update(symbol_S)
         if self._counts is not None:
             self._counts.update(byte_S)
-
-
-def byte_model(ckpt: str) -> CharacterTask:
-    """The task of a checkpoint of bytes. Raises UserError for any other."""
-    task = load_task(read_checkpoint(ckpt, "character"))
-    assert isinstance(task, CharacterTask)
-    if task.symbols.unit != "byte":
-        raise UserError(f"ckpt={ckpt}: a model of {task.symbols.unit}s; files are bytes (data.unit=byte)")
-    return task
-
-
-def fresh_model(fresh: Fresh) -> CharacterTask:
-    """A network that has learned nothing, the same every time."""
-    network = partial(CharacterNetwork, layers=fresh.layers, hidden_size=fresh.hidden_size, clip=1.0)
-    with one_thread(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return CharacterTask(network, Symbols("byte", range(256))).eval()
-
-
-def checksum(task: CharacterTask) -> bytes:
-    """Of the weights and what they stand for: the first 6 bytes of a SHA-256."""
-    found = hashlib.sha256(repr(task.symbols.to_plain()).encode())
-    for name, weight in sorted(task.network.state_dict().items()):
-        found.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
-        found.update(weight.detach().cpu().contiguous().numpy().tobytes())
-    return found.digest()[:6]
