@@ -7,7 +7,7 @@ import numpy as np
 
 from graves_lm.data.hershey.lines import Hand, write_line
 from graves_lm.data.strokes import from_pen_strokes
-from graves_lm.writing.page import WrittenLine
+from graves_lm.writing.placing import WrittenLine
 from graves_lm.writing.wrap import wrap
 
 LETTER = """Dear Ursula,

@@ -14,7 +14,8 @@ from graves_lm.rendering.handwriting import FORMATS, NEEDED
 from graves_lm.runtime.errors import UserError
 from graves_lm.writing.handwriting import Handwriting, check_output
 from graves_lm.writing.output import PAGE_FORMATS
-from graves_lm.writing.page import PageSettings, WrittenLine
+from graves_lm.writing.page import PageSettings
+from graves_lm.writing.placing import WrittenLine
 from tests.writing.letters import LETTER, letter
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 from graves_lm.runtime.errors import UserError
-from graves_lm.writing.page import PageSettings, WrittenLine, paginate
-from graves_lm.writing.wrap import wrap
+from graves_lm.writing.block import Look, Underline
+from graves_lm.writing.numbers import numbered
+from graves_lm.writing.page import PageSettings
+from graves_lm.writing.placing import WrittenLine, paginate
+from graves_lm.writing.words import extents
+from graves_lm.writing.wrap import TextLine, wrap
 from tests.writing.letters import letter, person, written
 
 SMALL = PageSettings(100, 60, 12, 8, 10, 6, line_height=8)
@@ -261,5 +265,102 @@ def test_lines_take_turns_with_colours():
     counts = [int(line.strokes[:, 2].sum()) for line in lines]
     wanted = [((0, 0, 128), (255, 0, 0))[i % 2] for i, count in enumerate(counts) for _ in range(count)]
     assert list(page.drawing.colours) == wanted
-    with pytest.raises(UserError, match="17 colours; 16"):
-        PageSettings(colours=["red"] * 17)
+    with pytest.raises(UserError, match="13 colours; 12"):
+        PageSettings(colours=["red"] * 13)
+
+
+def test_justified_lines_fill_their_room_but_the_last():
+    lines = list(letter(width=26))
+    looks = [Look(ends=number % 3 == 2) for number in range(len(lines))]
+    written = [line._replace(look=look) for line, look in zip(lines, looks, strict=True)]
+    settings = replace(SMALL, height=None, align="justified")
+    (left,), (page,) = (paginate(written, replace(settings, align=align)) for align in ("left", "justified"))
+    for before, ink, line in zip(inks(left), inks(page), written, strict=True):
+        free = 80 - np.ptp(before[:, 0])
+        if line.look.ends or free > 0.35 * 80 or " " not in line.text:
+            assert ink == pytest.approx(before)
+        else:
+            assert (ink[:, 0].min(), ink[:, 0].max()) == pytest.approx((12, 92))
+            assert ink[:, 1] == pytest.approx(before[:, 1])
+    assert any(
+        np.ptp(ink[:, 0]) > np.ptp(before[:, 0]) + 1
+        for before, ink in zip(inks(left), inks(page), strict=True)
+    )
+
+
+def test_larger_lines_take_whole_rows_and_stand_further_in():
+    line = written("a line of words", person(3))
+    looks = [Look(), Look(size=1.5), Look(indent=5.0), Look(left=40.0, align="right"), Look(top=50.0)]
+    settings = replace(SMALL, height=None)
+    (page,) = paginate([line._replace(look=look) for look in looks], settings)
+    first = 10 + 0.7 * 8
+    assert [placed.baseline for placed in page.lines] == [
+        first,
+        first + 16,
+        first + 24,
+        first + 32,
+        50 + 0.7 * 8,
+    ]
+    plain, larger, inwards, right, _ = (ink[:, 0] for ink in inks(page))
+    assert np.ptp(larger) == pytest.approx(1.5 * np.ptp(plain))
+    assert inwards.min() == pytest.approx(12 + 5 * settings.advance)
+    assert right.max() == pytest.approx(92)
+    assert page.drawing.height == pytest.approx(50 + 8 + 6)
+
+
+def test_numbers_stand_at_the_feet_of_the_pages_where_there_are_several():
+    text = [TextLine("words on a line", number % 2) for number in range(12)]
+    settings = replace(SMALL, numbers=True, height=66, margin_bottom=12)
+    lines = list(numbered(text, settings))
+    pages = list(
+        paginate([written(t.text, person(3))._replace(blank=t.blank, look=t.look) for t in lines], settings)
+    )
+    plain = list(paginate([written(t.text, person(3))._replace(blank=t.blank) for t in text], settings))
+    assert [[line.text for line in page.lines] for page in pages] == [
+        [*(line.text for line in page.lines), f"- {number} -"] for number, page in enumerate(plain, 1)
+    ]
+    for page in pages:
+        foot = inks(page)[-1]
+        assert 66 - 12 < foot[:, 1].min() < foot[:, 1].max() < 66
+        assert foot[:, 0].min() + foot[:, 0].max() == pytest.approx(100)
+    assert list(numbered(text[:3], settings)) == text[:3]
+
+
+def test_underlines_lie_under_their_words():
+    line = written("one two three", person(3))
+    look = Look(underlines=(Underline(4, 7, 2),))
+    settings = replace(SMALL, height=None, colours=["navy"], swell=0.5)
+    (plain,), (marked,) = (paginate([line._replace(look=its)], settings) for its in (Look(), look))
+    drawn = marked.drawing
+    count = len(plain.drawing.strokes)
+    assert len(drawn.strokes) == len(drawn.colours) == len(drawn.widths) == count + 2
+    _, two, _ = extents(plain.drawing.strokes, line.text)
+    for number, under in enumerate(drawn.strokes[count:]):
+        assert under[[0, -1], 0] == pytest.approx(two)
+        assert under[:, 1] - marked.lines[0].baseline == pytest.approx(
+            (0.14 + 0.09 * number) * 8, abs=0.02 * 8
+        )
+
+
+def test_what_is_printed_on_the_paper():
+    line = written("words", person(3))
+    pages = {
+        ruling: next(paginate([line], replace(SMALL, ruling=ruling, margin_line=ruling == "dots")))
+        for ruling in ("none", "lines", "squares", "dots")
+    }
+    prints = {name: page.drawing.prints for name, page in pages.items()}
+    assert prints["none"] == []
+    (rules,), (squares,), (dots, margin) = prints["lines"], prints["squares"], prints["dots"]
+    # A line is just under each baseline that the page has room for.
+    heights = [float(rule[0, 1]) for rule in rules.strokes]
+    assert np.diff(heights) == pytest.approx(8)
+    assert 0 < heights[0] - pages["lines"].lines[0].baseline < 1
+    assert heights[-1] <= 60 - 6
+    assert all(rule[:, 0].tolist() == [0, 100] for rule in rules.strokes)
+    across = [s for s in squares.strokes if s[0, 0] == 0 and s[1, 0] == 100]
+    down = [s for s in squares.strokes if s[0, 1] == 0 and s[1, 1] == 60]
+    assert len(across) + len(down) == len(squares.strokes)
+    assert np.diff([s[0, 1] for s in across]) == pytest.approx(4)
+    assert np.diff([s[0, 0] for s in down]) == pytest.approx(4)
+    assert len(dots.strokes) == len(across) * len(down)
+    assert margin.strokes[0][:, 0].tolist() == [12 - 0.3 * 8] * 2

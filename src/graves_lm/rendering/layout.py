@@ -48,6 +48,14 @@ def colour_rgb(colour: str) -> tuple[int, int, int]:
 RGB = tuple[int, int, int]
 
 
+class Print(NamedTuple):
+    """Lines and dots that are on the paper before it is written on: no pen follows them."""
+
+    strokes: list[NDArray[np.float64]]  # (N, 2) each; one place is a dot
+    pen: float
+    rgb: RGB
+
+
 class Page(NamedTuple):
     """Strokes in place, in one unit (the data's, or millimetres), the page's top left corner at (0, 0)."""
 
@@ -58,10 +66,37 @@ class Page(NamedTuple):
     pen: float  # the width of a stroke
     rgb: RGB = (0, 0, 0)
     colours: Sequence[RGB] = ()  # of each stroke; (): all have `rgb`
+    widths: Sequence[NDArray[np.float64]] = ()  # of each stroke at each point, (N,); (): all have `pen`
+    prints: Sequence[Print] = ()  # under the strokes
 
     def colour(self, stroke: int) -> RGB:
         """The colour of a stroke, by its number."""
         return self.colours[stroke] if self.colours else self.rgb
+
+
+class Layer(NamedTuple):
+    """What is drawn in one go, in one colour."""
+
+    rgb: RGB
+    pen: float
+    strokes: Sequence[NDArray[np.float64]]
+    widths: Sequence[NDArray[np.float64] | None]  # of each stroke; None: as wide as the pen
+    printed: bool = False
+
+
+def layers(page: Page) -> list[Layer]:
+    """What is on the paper, then the strokes of each colour; one layer at least."""
+    prints = [Layer(p.rgb, p.pen, p.strokes, [None] * len(p.strokes), printed=True) for p in page.prints]
+    drawn = [
+        Layer(
+            page.colour(numbers[0]),
+            page.pen,
+            [page.strokes[n] for n in numbers],
+            [page.widths[n] if page.widths else None for n in numbers],
+        )
+        for numbers in by_colour(page)
+    ]
+    return [*prints, *drawn] or [Layer(page.rgb, page.pen, [], [])]
 
 
 def by_colour(page: Page) -> list[list[int]]:

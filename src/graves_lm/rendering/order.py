@@ -37,6 +37,7 @@ def ordered(page: Page, start: tuple[float, float] = (0.0, 0.0)) -> Page:
     return page._replace(
         strokes=[page.strokes[n][:: -1 if turned else 1] for n, turned in order],
         colours=[page.colours[n] for n, _ in order] if page.colours else [],
+        widths=[page.widths[n][:: -1 if turned else 1] for n, turned in order] if page.widths else [],
     )
 
 

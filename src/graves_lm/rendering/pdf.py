@@ -5,8 +5,9 @@ from io import BytesIO
 
 import numpy as np
 
+from graves_lm.rendering.brush import outline
 from graves_lm.rendering.curves import smooth
-from graves_lm.rendering.layout import Page
+from graves_lm.rendering.layout import RGB, Page
 from graves_lm.runtime.extras import require_package
 
 POINT = 72 / 25.4  # PDF's unit, in a millimetre
@@ -19,7 +20,7 @@ def pages_to_pdf(pages: Iterable[Page], tolerance: float = 0.0, title: str = "")
     UserError where ReportLab is not installed.
     """
     require_package("reportlab", "desk", "a .pdf file")
-    from reportlab.pdfgen.canvas import Canvas
+    from reportlab.pdfgen.canvas import FILL_NON_ZERO, Canvas
 
     file = BytesIO()
     canvas = Canvas(file, pageCompression=1, invariant=1)
@@ -31,16 +32,32 @@ def pages_to_pdf(pages: Iterable[Page], tolerance: float = 0.0, title: str = "")
         canvas.transform(POINT, 0, 0, -POINT, 0, page.height * POINT)
         canvas.setLineCap(1)
         canvas.setLineJoin(1)
+        for printed in page.prints:
+            canvas.setLineWidth(printed.pen)
+            canvas.setStrokeColorRGB(*_shares(printed.rgb))
+            path = canvas.beginPath()
+            for xy_N2 in printed.strokes:
+                _path(path, xy_N2, 0)
+            canvas.drawPath(path)
         canvas.setLineWidth(page.pen)
         before = None
         for number, xy_N2 in enumerate(page.strokes):
             if (colour := page.colour(number)) != before:
-                canvas.setStrokeColorRGB(*(value / 255 for value in colour))
+                canvas.setStrokeColorRGB(*_shares(colour))
+                canvas.setFillColorRGB(*_shares(colour))
                 before = colour
-            canvas.drawPath(_path(canvas.beginPath(), xy_N2, tolerance))
+            if page.widths:
+                border = _path(canvas.beginPath(), outline(xy_N2, page.widths[number]), 0)
+                canvas.drawPath(border, stroke=0, fill=1, fillMode=FILL_NON_ZERO)
+            else:
+                canvas.drawPath(_path(canvas.beginPath(), xy_N2, tolerance))
         canvas.showPage()
     canvas.save()
     return file.getvalue()
+
+
+def _shares(rgb: RGB) -> tuple[float, ...]:
+    return tuple(value / 255 for value in rgb)
 
 
 def _path(path, xy_N2: np.ndarray, tolerance: float):  # type: ignore[no-untyped-def]

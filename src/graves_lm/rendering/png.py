@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw
 
-from graves_lm.rendering.layout import Page, Style, by_colour, place
+from graves_lm.rendering.brush import finer
+from graves_lm.rendering.layout import Page, Style, layers, place
 from graves_lm.runtime.errors import UserError
 
 SUPERSAMPLING = 4  # Pillow draws without smoothing: draw larger, then average
@@ -17,13 +18,13 @@ MAX_SIDE = 16_384  # pixels; a GIF ends at 65,535, and many viewers well before
 
 
 class Ink:
-    """A page drawn in pixels: how much of each is inked.
+    """A page drawn in pixels: how much of each is inked by a pen, in the page's unit (None: the page's).
 
     `scale` is in pixels per unit of the page; a page that would have more than `max_pixels` or a side above
     `MAX_SIDE` (a sampler may run away) is drawn smaller.
     """
 
-    def __init__(self, page: Page, scale: float, max_pixels: int):
+    def __init__(self, page: Page, scale: float, max_pixels: int, pen: float | None = None):
         scale = min(
             scale,
             (max_pixels / (page.width * page.height)) ** 0.5,
@@ -31,16 +32,31 @@ class Ink:
         )
         width, height = (max(1, round(v * scale)) for v in (page.width, page.height))
         self._scale = scale * SUPERSAMPLING
-        self._pen = max(page.pen * self._scale, SUPERSAMPLING)  # a pixel or more, or it would fade
+        self._pen = max(
+            (page.pen if pen is None else pen) * self._scale, SUPERSAMPLING
+        )  # a pixel or more, or it would fade
         self._canvas = Image.new("L", (width * SUPERSAMPLING, height * SUPERSAMPLING))
         self._draw = ImageDraw.Draw(self._canvas)
 
-    def stroke(self, xy_N2: NDArray[np.float64]) -> None:
-        """Draw a stroke with round joints and ends; one point makes a dot."""
+    def stroke(self, xy_N2: NDArray[np.float64], width_N: NDArray[np.float64] | None = None) -> None:
+        """Draw a stroke with round joints and ends, as wide as the pen or, at its points, as it is told; one
+        point makes a dot."""
+        if width_N is not None:
+            self._swelling(*finer(xy_N2, width_N))
+            return
         points = [(float(x), float(y)) for x, y in xy_N2 * self._scale]
         self._draw.line(points, fill=255, width=round(self._pen))
         for x, y in points:
             self._draw.circle((x, y), self._pen / 2, fill=255)
+
+    def _swelling(self, xy_P2: NDArray[np.float64], width_P: NDArray[np.float64]) -> None:
+        """A stroke of places that are near each other."""
+        width_P = np.maximum(width_P * self._scale, SUPERSAMPLING)
+        points = [(float(x), float(y)) for x, y in xy_P2 * self._scale]
+        for first, last, width in zip(points, points[1:], (width_P[1:] + width_P[:-1]) / 2, strict=False):
+            self._draw.line([first, last], fill=255, width=round(width))
+        for xy, width in zip(points, width_P, strict=True):
+            self._draw.circle(xy, width / 2, fill=255)
 
     def coverage(self) -> Image.Image:
         """The ink so far, mode L: 0 for paper to 255 for ink."""
@@ -74,13 +90,13 @@ def page_to_png(page: Page, dpi: float | None = None) -> bytes:
 def draw(page: Page, scale: float, max_pixels: int) -> Image.Image:
     """A picture of the page on white; `scale` in pixels per unit of the page, as `Ink` has it."""
     picture: Image.Image | None = None
-    for numbers in by_colour(page) or [[]]:
-        ink = Ink(page, scale, max_pixels)
-        for number in numbers:
-            ink.stroke(page.strokes[number])
+    for layer in layers(page):
+        ink = Ink(page, scale, max_pixels, layer.pen)
+        for xy_N2, width_N in zip(layer.strokes, layer.widths, strict=True):
+            ink.stroke(xy_N2, width_N)
         coverage = ink.coverage()
         picture = picture or Image.new("RGB", coverage.size, "white")
-        picture.paste(page.colour(numbers[0]) if numbers else page.rgb, mask=coverage)
+        picture.paste(layer.rgb, mask=coverage)
     assert picture is not None
     return picture
 

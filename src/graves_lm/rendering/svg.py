@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from graves_lm.rendering.brush import outline
 from graves_lm.rendering.curves import smooth
-from graves_lm.rendering.layout import POINT_MS, Page, Style, place
+from graves_lm.rendering.layout import POINT_MS, Page, Print, Style, place
 
 # While it is written, a stroke is one long dash that slides in from its start: the path counts as 1 long,
 # and the dash is a little longer, lest round ends show where the pen has not been. Before and after, there
@@ -49,8 +50,8 @@ def page_to_svg(
         width_mm: the page's physical width; `page.width` for a page in millimetres.
         tolerance: draw curves that pass every point at this distance or less (and rounding), in the page's
             unit; 0 draws straight lines through the points.
-        point_ms: animate the page: strokes appear one after another, each at an even pace for as long as
-            the pen took at a point every `point_ms`. None gives a still picture.
+        point_ms: animate the page: strokes, all as wide as the pen, appear one after another, each at an
+            even pace for as long as the pen took at a point every `point_ms`. None gives a still picture.
     """
     # A thousandth of a line's height is finer than any screen shows.
     decimals = max(0, 3 - math.floor(math.log10(page.line_height)))
@@ -61,6 +62,10 @@ def page_to_svg(
     for number, xy_N2 in enumerate(page.strokes):
         colour = page.colour(number)
         own = "" if colour == page.rgb else f' stroke="#{bytes(colour).hex()}"'
+        if page.widths and point_ms is None:
+            border = _numbers(outline(xy_N2, page.widths[number]), decimals)
+            paths.append(f'<path d="M{border}z" fill="#{bytes(colour).hex()}" stroke="none"/>')
+            continue
         timing = "" if point_ms is None else _timing(drawn, len(xy_N2), point_ms)
         paths.append(f'<path d="{_outline(xy_N2, tolerance, decimals)}"{own}{timing}/>')
         drawn += len(xy_N2)
@@ -69,6 +74,7 @@ def page_to_svg(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg"{size} viewBox="0 0 {frame}">',
             *([] if point_ms is None else [ANIMATION]),
+            *(_printed(printed, decimals) for printed in page.prints),
             f'<g class="pen" fill="none" stroke="#{bytes(page.rgb).hex()}" '
             f'stroke-width="{_numbers(page.pen, decimals)}" '
             'stroke-linecap="round" stroke-linejoin="round">',
@@ -76,6 +82,15 @@ def page_to_svg(
             "</g>",
             "</svg>\n",
         ]
+    )
+
+
+def _printed(printed: Print, decimals: int) -> str:
+    """What is on the paper already, as one path."""
+    data = "".join(_outline(xy_N2, 0, decimals) for xy_N2 in printed.strokes)
+    return (
+        f'<path fill="none" stroke="#{bytes(printed.rgb).hex()}" '
+        f'stroke-width="{_numbers(printed.pen, decimals)}" stroke-linecap="round" d="{data}"/>'
     )
 
 

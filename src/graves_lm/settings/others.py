@@ -183,6 +183,8 @@ def sample(
     text: str,
     text_file: Place | None,
     on_unknown: OnUnknown,
+    markdown: bool | None,
+    hyphenate: Name | None,
     width: Width | None,
     hand: Hand | None,
     hands_dir: Place,

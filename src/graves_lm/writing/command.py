@@ -28,6 +28,7 @@ from graves_lm.trained.training_data import data_of
 from graves_lm.writing.named_hand import NamedHand, named_hand
 from graves_lm.writing.output import check_output
 from graves_lm.writing.prime import named_prime
+from graves_lm.writing.text_lines import text_lines
 from graves_lm.writing.writer import Writer
 
 _ONLY = {"prompt": "character", "text": "synthesis", "text_file": "synthesis", "hand": "synthesis"}
@@ -134,28 +135,27 @@ def write(
 ) -> None:
     """The text on pages, to the outputs; what went wrong with a line, to standard error."""
     text, where = text_of(cfg)
-    text = trained.alphabet.spell(text, cfg.on_unknown, where)
     settings: Any = OmegaConf.to_container(cfg.page, resolve=True)
     outputs, page = outputs_of(cfg), made(settings, "page")
+    markdown = is_markdown(cfg) if cfg.markdown is None else cfg.markdown
+    alphabet = trained.alphabet
+    lines = text_lines(text, alphabet, page, cfg.width, cfg.on_unknown, markdown, cfg.hyphenate, where)
     prime = named_prime(
         sampler,
         lambda words: trained.alphabet.spell(words, cfg.on_unknown, "sampler.prime_text"),
         lambda: prepare(data_of(cfg, trained.config), trained),
     )
     weights = named is not None and named.of_weights
-    written = Writer(trained, bank=not (weights and named is not None and named.has_hand)).write(
-        text,
+    pen = Writer(trained, bank=not (weights and named is not None and named.has_hand)).pen(
         seed=cfg.seed,
-        width=cfg.width,
         prime=prime,
         hand=None if weights else cfg.hand,
         hands_dir=cfg.hands_dir,
         one_hand=cfg.one_hand,
         on_unknown=cfg.on_unknown,
-        page=page,
         sampler=sampler,
-        progress=True,
     )
+    written = pen.write(lines, page, progress=True)
     for warning in written.warnings:
         say("sample", warning)
     for path in outputs:
@@ -170,6 +170,11 @@ def text_of(cfg: DictConfig) -> tuple[str, str]:
     if cfg.text:
         return str(cfg.text), "text"
     return read_text_file(cfg.text_file), f"text_file={cfg.text_file}"
+
+
+def is_markdown(cfg: DictConfig) -> bool:
+    """Whether the text's file says that it is Markdown."""
+    return cfg.text_file is not None and Path(cfg.text_file).suffix.lower() in (".md", ".markdown")
 
 
 def outputs_of(cfg: DictConfig) -> list[Path]:

@@ -21,7 +21,8 @@ from graves_lm.writing.hand_files import in_folder, is_weights
 from graves_lm.writing.hands import hands_of
 from graves_lm.writing.named_hand import named_hand
 from graves_lm.writing.output import CURVES
-from graves_lm.writing.page import PageSettings, WrittenLine, paginate
+from graves_lm.writing.page import PageSettings
+from graves_lm.writing.placing import WrittenLine, paginate
 from graves_lm.writing.writer import Writer
 
 LONGEST = 60

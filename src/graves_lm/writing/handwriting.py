@@ -19,7 +19,8 @@ from graves_lm.runtime.errors import UserError
 from graves_lm.runtime.files import write
 from graves_lm.writing import output
 from graves_lm.writing.output import check_output
-from graves_lm.writing.page import PageSettings, WrittenLine, WrittenPage, paginate
+from graves_lm.writing.page import PageSettings
+from graves_lm.writing.placing import WrittenLine, WrittenPage, paginate
 
 
 class Handwriting:

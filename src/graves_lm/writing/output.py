@@ -19,7 +19,8 @@ from graves_lm.rendering.png import page_to_png
 from graves_lm.rendering.svg import page_to_svg
 from graves_lm.runtime.errors import UserError
 from graves_lm.runtime.files import check, write
-from graves_lm.writing.page import PageSettings, WrittenPage
+from graves_lm.writing.page import PageSettings
+from graves_lm.writing.placing import WrittenPage
 
 CURVES = 0.05  # mm that a curve may leave a point by: less than a hand trembles
 

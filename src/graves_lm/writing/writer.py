@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from graves_lm.data.strokes import Floats, StrokeLine
 from graves_lm.runtime.errors import UserError
@@ -16,7 +15,7 @@ from graves_lm.sampling.events import Event, PenPoint, Report, in_order, whole_l
 from graves_lm.sampling.protocols import DrawsHandwriting, require
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.settings import declared
-from graves_lm.settings.kinds import Hand, OnUnknown, Place, Seed, Width
+from graves_lm.settings.kinds import Hand, Name, OnUnknown, Place, Seed, Width
 from graves_lm.trained.blend import Blend, Style
 from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting, stroke_line
 from graves_lm.trained.loading import load_trained, packaged_reader
@@ -26,8 +25,10 @@ from graves_lm.writing.hand_files import FOLDER
 from graves_lm.writing.hands import chosen, hands_of
 from graves_lm.writing.handwriting import Handwriting
 from graves_lm.writing.named_hand import NamedHand, named_hand
-from graves_lm.writing.page import PageSettings, WrittenLine
+from graves_lm.writing.page import PageSettings
+from graves_lm.writing.pen import Pen
 from graves_lm.writing.prime import named_prime
+from graves_lm.writing.text_lines import text_lines
 from graves_lm.writing.wrap import TextLine, wrap
 
 TRIED_PEN = "the man and his house"
@@ -66,6 +67,8 @@ class Writer:
         hands_dir: Place = FOLDER,
         one_hand: bool = True,
         on_unknown: OnUnknown = "error",
+        markdown: bool = False,
+        hyphenate: Name | None = None,
         page: PageSettings | None = None,
         sampler: DrawsHandwriting | None = None,
         progress: bool = False,
@@ -85,29 +88,53 @@ class Writer:
             hands_dir: the folder of hands.
             one_hand: without a prime, let all lines follow that hand.
             on_unknown: "error", "skip" or "replace", see `Alphabet.spell`.
+            markdown: the text is Markdown: headings are larger, lists and quotations stand further in,
+                emphasis is underlined.
+            hyphenate: words are divided as this language does ("en_GB", "de"); None: they are not.
             page: paper, margins, pen; None: as the defaults say.
             sampler: what samples; None: the one the network was trained with, and `settings` (bias=0.5,
                 candidates=3, …) in place of its own.
-
             progress: show a bar of lines written.
 
         Raises UserError for an empty text, unknown characters, bad settings, an unusable prime, a hand that
         there is not.
         """
-        writer, named = self._in_hand(hand, hands_dir)
         page = page or PageSettings()
+        pen = self.pen(
+            seed=seed,
+            prime=prime,
+            hand=hand,
+            hands_dir=hands_dir,
+            one_hand=one_hand,
+            on_unknown=on_unknown,
+            sampler=sampler,
+            **settings,
+        )
+        lines = text_lines(text, pen.alphabet, page, width, on_unknown, markdown, hyphenate)
+        return pen.write(lines, page, progress)
+
+    @declared()
+    def pen(
+        self,
+        *,
+        seed: Seed = 0,
+        prime: Style | None = None,
+        hand: Hand | None = None,
+        hands_dir: Place = FOLDER,
+        one_hand: bool = True,
+        on_unknown: OnUnknown = "error",
+        sampler: DrawsHandwriting | None = None,
+        **settings: Any,
+    ) -> Pen:
+        """What writes any lines in one hand; arguments are those of `write`."""
+        writer, named = self._in_hand(hand, hands_dir)
         sampler = writer._sampler(sampler, settings)
         prime = writer._style_of(prime, sampler, named, one_hand, seed, on_unknown)
-        wrapped = list(
-            wrap(writer.trained.alphabet.spell(text, on_unknown), page.characters if width is None else width)
-        )
-        lines: list[WrittenLine] = []
-        trouble: list[str] = []
-        drawn = writer.lines(iter(wrapped), sampler, seed, prime, one_hand)
-        for line, strokes, report in tqdm(drawn, "writing", len(wrapped), unit="line", disable=not progress):
-            lines.append(WrittenLine(line.text, strokes, line.blank))
-            trouble += warnings(len(lines), line.text, report)
-        return Handwriting(lines, page, trouble)
+
+        def draw(lines: Iterator[TextLine], first: int) -> Iterator[tuple[TextLine, Floats, Report]]:
+            return writer.lines(lines, sampler, seed, prime, one_hand, first)
+
+        return Pen(writer.trained.alphabet, draw)
 
     @declared()
     def stream(
@@ -147,6 +174,7 @@ class Writer:
         seed: int = 0,
         prime: Style | None = None,
         one_hand: bool = True,
+        first: int = 0,
     ) -> Iterator[tuple[TextLine, Floats, Report]]:
         """Each line with its strokes (T, 3) and how well it went, in order: what `events` comes to."""
         begun: deque[TextLine] = deque()
@@ -156,7 +184,8 @@ class Writer:
                 begun.append(line)
                 yield line
 
-        for whole in in_order(whole_lines(self.events(noted(), sampler, seed, prime, one_hand))):
+        drawn = self.events(noted(), sampler, seed, prime, one_hand, first=first)
+        for whole in in_order(whole_lines(drawn)):
             yield begun.popleft(), np.array(whole.points, np.float32), whole.report
 
     def events(
@@ -167,8 +196,10 @@ class Writer:
         prime: Style | None = None,
         one_hand: bool = True,
         live: bool = False,
+        first: int = 0,
     ) -> Iterator[Event]:
-        """The lines as they are sampled, in data units, `sampler.batch_size` at a time, numbered from 0.
+        """The lines as they are sampled, in data units, `sampler.batch_size` at a time, numbered from 0; for
+        their random numbers from `first`.
 
         All are in the hand of the prime; without one, in that of `hand`, or else of the first line. `live` as
         in `sampling.passage`.
@@ -179,7 +210,7 @@ class Writer:
         try:
             while some := list(islice(lines, 1 if one_hand and prime is None else sampler.batch_size)):
                 texts = [line.text for line in some]
-                passage = TextPassage(texts, seed, prime, number, live, reader_for(sampler))
+                passage = TextPassage(texts, seed, prime, first + number, live, reader_for(sampler))
                 seen: list[Event] = []
                 for event in self.trained.events(sampler, passage):
                     if one_hand and prime is None:
@@ -303,26 +334,6 @@ class Writer:
 def reader_for(sampler: DrawsHandwriting) -> TrainedReader | None:
     """The package's reader, where the sampler chooses among candidates."""
     return packaged_reader() if getattr(sampler, "chooses", False) else None
-
-
-def warnings(number: int, text: str, report: Report) -> list[str]:
-    """What went wrong with a line, for people."""
-    found = []
-    if report.stuck is not None:
-        found.append(
-            f"line {number}: stood still at {text[report.stuck]!r}, character {report.stuck + 1}, and ends "
-            "there; another seed or more sampler.retries help"
-        )
-    elif not report.stopped:
-        found.append(f"line {number}: reached the cap of {report.points} points before its end")
-    elif report.misread is not None:
-        found.append(
-            f"line {number}: is read as {report.misread!r}; another seed or more sampler.retries help"
-        )
-    read = text if report.stuck is None else text[: report.stuck]
-    if skipped := [text[u] for u in report.skipped if u < len(read) and text[u] != " "]:
-        found.append(f"line {number}: perhaps left out {' '.join(map(repr, skipped))}")
-    return found
 
 
 def load(path: str | Path = "synthesis") -> Writer:
