@@ -403,6 +403,9 @@ def test_training_with_each_experiment(option, tmp_path):
         first = f"experiment={option.removesuffix('_adaptive')}"
         record = train(tmp_path, first, *source, model=model, run_name="first")
         before = [f"init={record['checkpoint']}"]
+    elif cfg.init is not None:  # weights of the package, in place of which are tiny ones
+        record = train(tmp_path, *data_source("ink", tmp_path), "data=ink", model=model, run_name="first")
+        before = [f"init={record['checkpoint']}"]
     assert train(tmp_path, f"experiment={option}", *source, *before, model=model)["steps"] == steps
 
 

@@ -55,7 +55,13 @@ RULES = [
     Rule(r"\bexperiment=wikipedia", composed="downloads enwik8"),
     Rule(r"OPTION=|SETTINGS|SPLIT|logs/recipe/NAME", why_not="a pattern, with words to be replaced"),
     Rule(r"DATE_TIME", why_not="the folder's name is a time; the same command is run with other folders"),
-    Rule(r"_(best|free)\b", composed="stages need more than two steps; tests/test_configs.py trains them"),
+    Rule(
+        r"_(best|free|hand)\b", composed="stages need more than two steps; tests/test_configs.py trains them"
+    ),
+    Rule(
+        r"hand=logs/me/own_hand",
+        composed="needs the training before it; tests/writing/test_named_hand.py writes so",
+    ),
     Rule(r"benchmarks/noise\.py", why_not="takes ten minutes of 16 cores"),
     Rule(r"-m sweep=", slow=True, settings=("hydra.sweeper.n_trials=2",)),
     Rule(r"-m model=character,stroke|dir=logs/studies/", slow=True),

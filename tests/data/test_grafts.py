@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from graves_lm.data.features import features
+from graves_lm.data.grafts import draw_word, grafted, grafts, ruled
 from graves_lm.data.hershey.hand import Hand
 from graves_lm.data.hershey.lines import HersheyLines
 from graves_lm.data.hershey.words import ALPHABET
-from graves_lm.data.iam.grafts import draw_word, grafted, grafts, ruled
 from graves_lm.data.strokes import StrokeLine, from_pen_strokes, to_pen_strokes
 
 
@@ -93,3 +93,27 @@ def test_words_have_every_digit_capital_and_sign_that_prose_lacks():
     rare = set('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ.,;:?!&/+-#()[]"')
     counts = {c: words.count(c) for c in rare}
     assert min(counts.values()) >= 20, counts
+
+
+def in_units(lines, factor):
+    return [line._replace(strokes=line.strokes * np.array([factor, factor, 1], np.float32)) for line in lines]
+
+
+@pytest.mark.parametrize("factor", [1e-4, 300.0])
+def test_in_other_units_the_same_is_written_as_large_beside_the_line(lines, factor):
+    plain = grafts(in_units(lines, 1.0), 5, seed=2)
+    other = grafts(in_units(lines, factor), 5, seed=2)
+    for a, b in zip(plain, other, strict=True):
+        assert a.text == b.text
+        spread = [np.ptp(np.cumsum(x.strokes[:, :2], axis=0), axis=0) for x in (a, b)]
+        np.testing.assert_allclose(spread[1] / factor, spread[0], rtol=0.1)
+
+
+def test_letters_with_accents_are_measured_as_their_plain_forms(lines):
+    accented = [line._replace(text=line.text.replace("e", "é")) for line in lines]
+    assert any("é" in made.text for made in grafts(accented, 8))
+
+
+def test_lines_without_extent_get_no_word(lines):
+    dots = [line._replace(strokes=np.array([[0, 0, 0], [0, 0, 1]], np.float32)) for line in lines]
+    assert grafts(dots, 3) == []

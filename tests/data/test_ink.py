@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from graves_lm.data.ink.corpus import InkData
 from graves_lm.data.ink.reading import read_ink
 from graves_lm.data.strokes import StrokeLine, to_pen_strokes
 from graves_lm.runtime.errors import UserError
@@ -246,3 +247,42 @@ def test_other_mistakes(tmp_path, monkeypatch):
     monkeypatch.setattr("graves_lm.data.ink.reading.SIZE_LIMIT", 5)
     with pytest.raises(UserError, match="more than the 5"):
         read_ink(save(tmp_path / "a.json", {"strokes": STROKES}))
+
+
+@pytest.mark.parametrize("text", ["\u05e9\u05dc\u05d5\u05dd", "ink \u0633\u0644\u0627\u0645"])
+def test_a_text_from_right_to_left_is_refused(tmp_path, text):
+    save(tmp_path / "note.json", {"text": text, "strokes": STROKES})
+    with pytest.raises(UserError, match="its text runs from right to left"):
+        read_ink(tmp_path)
+
+
+def learned_from(tmp_path, *lines):
+    """The ids of the lines that are learned from or validate, and the report on the others."""
+    save(tmp_path / "me.json", {"lines": list(lines)})
+    data = InkData(source=tmp_path / "me.json", cache_dir=tmp_path / "cache")
+    data.prepare()
+    data.open()
+    return sorted(data.store.ids), (data.cache / "report.txt").read_text()
+
+
+def written(name: str, text: str = "hi", shift: int = 0) -> dict[str, Any]:
+    return {"id": name, "text": text, "strokes": [[[x + shift * y, y] for x, y in s] for s in STROKES]}
+
+
+def test_copies_of_a_line_are_learned_from_once(tmp_path):
+    kept, report = learned_from(
+        tmp_path, written("a"), written("b"), written("c", "ho"), written("d", shift=1)
+    )
+    assert kept == ["a", "c", "d"]
+    assert report == "b: is the same, point by point, as a\n"
+    with pytest.raises(UserError, match=r"one line of handwriting .* left out was b: is the same"):
+        learned_from(tmp_path, *map(written, "abcde"))
+
+
+def test_a_dot_is_no_writing_of_a_text(tmp_path):
+    dot = {"id": "dot", "text": "a whole line", "strokes": [[[1, 1]] * 40]}
+    few = written("few", "six letters")
+    kept, report = learned_from(tmp_path, dot, few, written("a"), written("b", "ho"))
+    assert kept == ["a", "b"]
+    why = "points are no writing of its 10 letters"
+    assert report == f"dot: its 40 {why}\nfew: its 5 {why}\n"

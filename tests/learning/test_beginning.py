@@ -19,9 +19,27 @@ def test_nothing_and_a_path(tmp_path):
     assert cfg.init == "a.ckpt"
 
 
-def test_both_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"resume=last goes on .*, init=a\.ckpt begins .*: give one of them"):
+def test_other_weights_than_those_that_it_began_with_are_refused(tmp_path):
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    last.parent.mkdir()
+    last.touch()
+    with pytest.raises(
+        UserError, match=r"resume=last goes on .* began with new weights, init=a\.ckpt begins"
+    ):
         settle(asked(tmp_path, resume="last", init="a.ckpt"))
+    (tmp_path / "config.yaml").write_text("init: b.ckpt\n")
+    with pytest.raises(UserError, match=r"began with b\.ckpt, init=a\.ckpt begins a new one"):
+        settle(asked(tmp_path, resume=str(last), init="a.ckpt"))
+    for resume in ("last", str(last)):
+        cfg = asked(tmp_path, resume=resume, init="b.ckpt")
+        assert settle(cfg) == str(last)
+        assert cfg.init == "b.ckpt"
+
+
+def test_a_script_may_always_give_both(tmp_path):
+    cfg = asked(tmp_path, resume="last", init="a.ckpt")
+    assert settle(cfg) is None
+    assert cfg.init == "a.ckpt"
 
 
 @pytest.mark.parametrize(
@@ -57,4 +75,4 @@ def test_the_last_checkpoint_is_what_the_run_goes_on_from(tmp_path):
     (tmp_path / "config.yaml").write_text("init: a.ckpt\n")
     cfg = asked(tmp_path, resume="last")
     assert settle(cfg) == str(last)
-    assert cfg.init is None
+    assert cfg.init == "a.ckpt"

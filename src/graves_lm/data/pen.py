@@ -79,7 +79,7 @@ class PenCorpus(Corpus):
             "points": {split: sum(len(x.strokes) - 1 for x in part) for split, part in splits.items()},
             "normalisation": Normalisation.fit(line.strokes for line in lines.splits["train"]).to_plain(),
             "characters": sorted(characters),
-        }
+        } | ({"added": len(lines.added)} if lines.added else {})
         write_card(folder, content, lines.about, lines.report)
         for name, text in lines.files.items():
             (folder / name).write_text(text, encoding="utf-8")
@@ -94,6 +94,23 @@ class PenCorpus(Corpus):
         full = Alphabet.from_plain({"characters": self.card["characters"], "non_letters": []})
         self.alphabet: Alphabet | None = Alphabet.paper() if self.characters == "paper" else full
         self.store = store
+        self.left_out: Indices = np.zeros(0, np.int64)
+
+    def leave_out(self, lines: Sequence[int]) -> None:
+        """From now on, give no batch with these lines of the store.
+
+        Raises UserError where none is left to learn from, or to validate.
+        """
+        self.left_out = np.array(lines, np.int64)
+        for split in ("train", "val"):
+            if not len(self.lines(split)):
+                raise UserError(
+                    f"data={self.name}: all lines of the {split} split are left out: give other lines"
+                )
+
+    def lines(self, split: str) -> Indices:
+        """The lines of a split, by their numbers in the store."""
+        return np.setdiff1d(self.store.indices(split), self.left_out)
 
     def facts(self) -> dict[str, Any]:
         return {"normalisation": self.normalisation, "alphabet": self.alphabet}
@@ -140,14 +157,14 @@ class PenCorpus(Corpus):
         return "\n".join(([self.about["report"]] if self.about["report"] else []) + about)
 
     def training_batches(self, share: Share = ALL, *, shuffled: bool = True) -> LineLoader:
-        lines = self.store.indices("train")
+        lines = self.lines("train")
         if self.rare_share:
             lines = np.repeat(lines, repeats([self.store.texts[i] for i in lines], self.rare_share))
         return self._loader("train", share, lines, self.batch_size, self.shuffle_seed if shuffled else None)
 
     def evaluation_batches(self, split: str, share: Share = ALL) -> LineLoader:
         """Batches of a split in which every line is scored exactly once."""
-        return self._loader(split, share, self.store.indices(split), self.eval_batch_size, None)
+        return self._loader(split, share, self.lines(split), self.eval_batch_size, None)
 
     def _loader(
         self, split: str, share: Share, lines: Indices, batch_size: int, seed: int | None

@@ -112,6 +112,11 @@ class Normalisation:
         """The offset of a pen that does not move, in normalised units."""
         return -self.mean[0] / self.std[0], -self.mean[1] / self.std[1]
 
+    def scaled(self, factor: float) -> "Normalisation":
+        """That of lines `factor` times as large."""
+        (mean_x, mean_y), (std_x, std_y) = self.mean, self.std
+        return Normalisation((factor * mean_x, factor * mean_y), (factor * std_x, factor * std_y))
+
     def apply(self, strokes: ArrayLike) -> Floats:
         """Data units `(…, 3)` to normalised units."""
         return self._map(strokes, lambda xy: (xy - np.array(self.mean)) / np.array(self.std))

@@ -15,10 +15,13 @@ from lightning.pytorch import Trainer
 from omegaconf import DictConfig
 
 from graves_lm.data.base import Corpus
+from graves_lm.data.ink.corpus import InkData
 from graves_lm.learning.callbacks.checkpoint_file import callback_states
 from graves_lm.learning.growing import CHARACTERS, carried, grow
+from graves_lm.learning.own_lines import look_over
 from graves_lm.learning.tasks.base import SequenceTask
 from graves_lm.learning.tasks.making import task_class
+from graves_lm.learning.units import keep_units, read_in
 from graves_lm.runtime.errors import FolderInUse, UserError
 from graves_lm.runtime.run_folder import is_in
 from graves_lm.trained.checkpoint import facts_of, read_checkpoint, weights_of
@@ -28,26 +31,27 @@ log = logging.getLogger(__name__)
 
 
 def settle(cfg: DictConfig) -> str | None:
-    """The checkpoint to resume from, if any; `cfg.init` is then null.
+    """The checkpoint to resume from, if any; `cfg.init` is then what its run began with, by its own record.
 
-    A run that was ended before it had saved anything is resumed from its very beginning: `cfg.init` becomes
-    what its own record says. Raises UserError where both settings are given.
+    A run that was ended before it had saved anything is resumed from its very beginning. Raises UserError
+    where `init=` names other weights than those that the run began with.
     """
     if cfg.resume is None:
         return None
-    if cfg.init is not None:
+    path = Path(cfg.run_dir, "checkpoints", "last.ckpt") if cfg.resume == "last" else Path(cfg.resume)
+    began = _recorded_init(path.parent.parent)
+    if cfg.resume == "last" and not path.is_file():
+        again = f", with init={began} as before" if began else ""
+        log.info(f"resume=last: none in {path.parent} yet, starting from the beginning{again}")
+        cfg.init = began or cfg.init
+        return None
+    if cfg.init not in (None, began):
         raise UserError(
-            f"resume={cfg.resume} goes on with a run, init={cfg.init} begins a new one: give one of them"
+            f"resume={cfg.resume} goes on with a run that began with {began or 'new weights'}, "
+            f"init={cfg.init} begins a new one: give one of them"
         )
-    if cfg.resume != "last":
-        return str(cfg.resume)
-    last = Path(cfg.run_dir) / "checkpoints" / "last.ckpt"
-    if last.is_file():
-        return str(last)
-    cfg.init = _recorded_init(Path(cfg.run_dir))
-    again = f", with init={cfg.init} as before" if cfg.init else ""
-    log.info(f"resume=last: none in {last.parent} yet, starting from the beginning{again}")
-    return None
+    cfg.init = began
+    return str(path)
 
 
 def _recorded_init(run_dir: Path) -> str | None:
@@ -113,15 +117,26 @@ def _model(config: dict[str, Any]) -> dict[str, Any]:
     return model
 
 
-def take_characters(cfg: DictConfig, resume: str | None, corpus: Corpus) -> str | None:
-    """Give the data in the characters of the weights that the run begins with and their own: see `grow`."""
-    takes = task_class(cfg.model).takes
-    if cfg.init:
-        return grow(corpus, cfg.init, takes)
+def take_facts(cfg: DictConfig, resume: str | None, corpus: Corpus) -> list[str]:
+    """Give the data as the weights know them that the run begins with: in their characters and the data's own
+    (`grow`), and in their units (`keep_units`); lines of one's own pen are looked over (`own_lines`).
+
+    Returns a line each on what is other than in the data.
+    """
+    takes, told = task_class(cfg.model).takes, []
     if resume:
         with suppress(UserError):  # then the checkpoint is of another run, which `read_run` says
             grow(corpus, resume, takes, "resume")
-    return None
+            known = facts_of(read_checkpoint(resume, setting="resume")[METADATA])
+            if "normalisation" in takes and "normalisation" in known:
+                read_in(corpus, known["normalisation"], takes)
+    elif cfg.init:
+        told.append(grow(corpus, cfg.init, takes))
+        if "normalisation" in takes:
+            told.append(keep_units(corpus, cfg.init, takes))
+    if isinstance(corpus, InkData):
+        told += look_over(corpus)
+    return [line for line in told if line]
 
 
 def begin_with(path: str, task: SequenceTask) -> None:
@@ -135,7 +150,6 @@ def begin_with(path: str, task: SequenceTask) -> None:
     origin = checkpoint[METADATA]["task"]
     if origin not in (task.task_name, *task.also_from):
         raise UserError(f"init={path}: of model={origin}, and this run is of model={task.task_name}")
-    # Normalised offsets are of one size whatever the pen, so a network can go on with another's.
     known, weights = facts_of(checkpoint[METADATA]), weights_of(checkpoint)
     for name in CHARACTERS:
         if name in task.takes and name in known:

@@ -10,16 +10,19 @@ import csv
 import gc
 import io
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from graves_lm.data.base import Corpus
+from graves_lm.data.ink.corpus import InkData
 from graves_lm.data.opening import prepare
-from graves_lm.learning.beginning import begin_with, read_run, refuse_unfit_state, settle, take_characters
+from graves_lm.learning.beginning import begin_with, read_run, refuse_unfit_state, settle, take_facts
 from graves_lm.learning.budget import seconds_as_text, seconds_of
 from graves_lm.learning.callbacks.averages import AverageOfWeights
 from graves_lm.learning.callbacks.checkpoints import Checkpoints
@@ -33,6 +36,7 @@ from graves_lm.learning.refusals import refuse_late_settings
 from graves_lm.learning.run_record import environment, record_run
 from graves_lm.learning.tasks.base import SequenceTask
 from graves_lm.learning.tasks.making import make_task, task_class
+from graves_lm.learning.tasks.synthesis import SynthesisTask
 from graves_lm.learning.tracking import begin_tracking
 from graves_lm.learning.trainer import make_loggers, make_parts, make_trainer
 from graves_lm.rendering.chart import chart
@@ -46,6 +50,7 @@ from graves_lm.settings.stored import PLACES, without_places
 from graves_lm.trained.checkpoint import read_checkpoint
 from graves_lm.trained.exported import export
 from graves_lm.trained.format import METADATA
+from graves_lm.trained.own_hand import is_hand
 from graves_lm.trained.stages import from_plain
 
 log = logging.getLogger(__name__)
@@ -104,11 +109,11 @@ class Staged:
         settings: of the whole run, in plain containers.
         stages: the settings of each stage by its name.
         ledger: what is done and planned.
-        characters: a line on those of the weights that it begins with, where they are not those of the data.
+        taken: what of the data is given as the weights know it that it begins with, a line each.
     """
 
     ledger: Ledger
-    characters: str | None = None
+    taken: Sequence[str] = ()
 
     def __init__(self, cfg: DictConfig, resume: str | None = None):
         self.cfg, self.resume = cfg, resume
@@ -160,7 +165,7 @@ class Staged:
         for number, own in enumerate(self.stages.values()):
             whole = of_stage(self.settings, self.stages, number)
             parts = without_places({"optimizer": whole["optimizer"], "data": whole["data"]})
-            plain = {key: own[key] for key in ("share", "begins", "validations", "average")}
+            plain = {key: own[key] for key in ("share", "begins", "validations", "average", "keep")}
             kept.append({**plain, "noise": whole["model"]["noise"], "seed": whole["seed"], **parts})
         return kept
 
@@ -212,16 +217,18 @@ class Staged:
         resume: str | None,
         first: Callback,
         horizon: float = 0.0,
+        keep: float = 0.0,
         loggers: bool = True,
     ) -> Assembled:
         """What a stage with these settings is made of, and whether the checkpoint to go on from fits it.
 
-        `first` is called before the callbacks of the settings; `horizon`: see `AverageOfWeights`. Raises
-        UserError for anything a user can mend.
+        `first` is called before the callbacks of the settings; `horizon`: see `AverageOfWeights`, `keep`: how
+        much of the weights that the run began with is in the average. Raises UserError for anything a user
+        can mend.
         """
         seed_everything(cfg.seed, workers=True, verbose=False)
         corpus = prepare(cfg.data, task_class(cfg.model))
-        self.characters = take_characters(self.cfg, self.resume, corpus)
+        self.taken = take_facts(self.cfg, self.resume, corpus)
         task = make_task(cfg, corpus)
         if place()[0] == 0:
             task.fingerprint = corpus.fingerprint()
@@ -236,7 +243,11 @@ class Staged:
             enable_checkpointing=parts.checkpoints is not None,
         )
         if horizon:  # on the device, which the trainer knows
-            average = AverageOfWeights(horizon, trainer.strategy.root_device)
+            origin: list[Tensor] = []
+            if keep:
+                begin_with(self.cfg.init, task)
+                origin = [weight.detach().clone() for weight in task.parameters()]
+            average = AverageOfWeights(horizon, trainer.strategy.root_device, origin, keep)
             trainer.callbacks.insert(1, average)  # type: ignore[attr-defined]
         refuse_late_settings(cfg, task, len(corpus.training_batches(share_of(trainer))))
         step = refuse_unfit_state(saved, resume, task, trainer) if saved and resume else 0
@@ -247,8 +258,8 @@ class Staged:
         trainer, task, corpus, _, step = parts
         if trainer.is_global_zero:
             record_run(self.cfg, corpus, task.fingerprint)
-        if self.characters:
-            log.info(self.characters)
+        for line in self.taken:
+            log.info(line)
         log.info(f"{task.task_name}: {task.weights():,} weights; run directory {self.run_dir}")
         begin_tracking(
             trainer,
@@ -267,9 +278,9 @@ class Staged:
         ledger = self.ledger
         if resume is None:
             self.plan(stage)
-        pace = ledger.record.pace
+        pace, keep = ledger.record.pace, self.stage(stage)["keep"] or 0.0
         staging = Staging(ledger, self.cfg.monitor)
-        parts = self.assemble(self.configuration(stage, pace.warmup), resume, staging, pace.horizon)
+        parts = self.assemble(self.configuration(stage, pace.warmup), resume, staging, pace.horizon, keep)
         if resume is None:
             self.begin(stage, parts)
         parts.task.stages = ledger.plain
@@ -382,10 +393,15 @@ class Staged:
         path = self.run_dir / f"{self.cfg.name}.safetensors"
         known = environment(parts.corpus, parts.task.fingerprint)
         overrides = [one for one in known["overrides"] or [] if not is_place(one)]
+        corpus, task, hand = parts.corpus, parts.task, None
+        if isinstance(task, SynthesisTask) and isinstance(corpus, InkData):
+            # Whoever uses the weights writes as this person.
+            hand = next((x for x in corpus.hands() if is_hand(x, task.normalisation, task.alphabet)), None)
         export(
             read_checkpoint(parts.owner.best_path),
             path,
-            data=parts.corpus.name,
+            hand=hand,
+            data=corpus.name,
             licence=self.cfg.licence or "not stated: that of the data",
             figures=parts.task.figures,
             command=" ".join(["graves-lm train", *overrides]),

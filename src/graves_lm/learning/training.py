@@ -9,7 +9,7 @@ from lightning.pytorch import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.data.opening import prepare
-from graves_lm.learning.beginning import begin_with, read_run, refuse_unfit_state, settle, take_characters
+from graves_lm.learning.beginning import begin_with, read_run, refuse_unfit_state, settle, take_facts
 from graves_lm.learning.data_module import CorpusDataModule, share_of
 from graves_lm.learning.ending import final_figures, orderly_end, write_metrics
 from graves_lm.learning.refusals import refuse_late_settings
@@ -49,7 +49,7 @@ def train(cfg: DictConfig) -> float | None:
 
     # What is learned from, and what learns: a network with its loss, its metrics and its noise.
     corpus = prepare(cfg.data, task_class(cfg.model))
-    if line := take_characters(cfg, resume, corpus):
+    for line in take_facts(cfg, resume, corpus):
         log.info(line)
     task = make_task(cfg, corpus)
     if place()[0] == 0:
@@ -58,7 +58,7 @@ def train(cfg: DictConfig) -> float | None:
 
     # The weights: new ones, another network's, or those of the very run.
     saved = read_run(resume, task, corpus, run_dir) if resume else None
-    if cfg.init:
+    if cfg.init and not resume:
         begin_with(cfg.init, task)
 
     # What trains, and what looks on: checkpoints, metrics, samples, loggers.

@@ -12,7 +12,7 @@ from graves_lm.settings.kinds import Positive, ProperShare
 
 PARTS = ("noise", "optimizer", "data")
 """What a stage may set otherwise than the run, part by part."""
-DEFAULTS: dict[str, Any] = {"begins": "best", "validations": 4, "average": None}
+DEFAULTS: dict[str, Any] = {"begins": "best", "validations": 4, "average": None, "keep": None}
 _SET_BY_STAGE = ("batch_size", "length", "reset_every", "rare_share", "shuffle_seed")
 
 
@@ -21,6 +21,7 @@ def stage(
     begins: Literal["best", "last"],
     validations: Annotated[int, Meta(ge=1, le=10_000)],
     average: ProperShare | None,
+    keep: ProperShare | None,
 ) -> None:
     """The plain settings of a stage.
 
@@ -28,6 +29,7 @@ def stage(
     begins: the weights that it begins with, of the run so far: the best ones, or the last ones.
     validations: how many, spread evenly over the stage.
     average: validate and keep an average of the weights over about this share of the stage's steps.
+    keep: how much of the weights that the run began with (`init=`) stays in that average.
     """
 
 
@@ -67,6 +69,9 @@ def stages_of(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
                     f"{', '.join(_SET_BY_STAGE)}"
                 )
         stages[str(name)] = whole
+        if whole["keep"] is not None and (whole["average"] is None or settings["init"] is None):
+            lacking = f"{where}.average" if whole["average"] is None else "init"
+            raise UserError(f"{where}.keep: of weights to begin with, in an average: {lacking}= is needed")
     if settings["trainer"]["max_steps"] not in (None, -1):
         raise UserError("trainer.max_steps: the length of a training in stages is budget=STEPS")
     if (settings.get("callbacks") or {}).get("early_stopping") is not None:

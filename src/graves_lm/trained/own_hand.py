@@ -28,6 +28,15 @@ def to_plain(line: StrokeLine, normalisation: Normalisation, alphabet: Alphabet)
     return plain
 
 
+def is_hand(line: StrokeLine, normalisation: Normalisation, alphabet: Alphabet) -> bool:
+    """Whether a line in data units can be the hand of weights."""
+    try:
+        to_plain(line, normalisation, alphabet)
+    except UserError:
+        return False
+    return True
+
+
 def from_plain(plain: Any, normalisation: Normalisation, alphabet: Alphabet) -> StrokeLine:
     """The line of a file's metadata, its strokes (T, 3) in data units and read-only.
 

@@ -1,5 +1,6 @@
 """The average of weights: a plain mean of the first ones in effect, then one with a horizon."""
 
+import pytest
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
@@ -7,9 +8,9 @@ from torch.optim.swa_utils import AveragedModel
 from graves_lm.learning.callbacks.averages import AverageOfWeights
 
 
-def averages(horizon, weights):
+def averages(horizon, weights, **settings):
     """The average after each of the weights, as the callback's settings have torch make it."""
-    callback, network = AverageOfWeights(horizon), nn.Linear(1, 1, bias=False)
+    callback, network = AverageOfWeights(horizon, **settings), nn.Linear(1, 1, bias=False)
     averaged = AveragedModel(network, use_buffers=False, **callback._kwargs)
     found = []
     for step, weight in enumerate(weights):
@@ -38,3 +39,11 @@ def test_noise_around_a_place_is_averaged_away():
 def test_a_short_horizon_has_the_weights_themselves():
     assert averages(1, [1.0, 5.0, 2.0]) == [1.0, 5.0, 2.0]
     assert not AverageOfWeights(1).should_update(epoch_idx=3)
+
+
+def test_so_much_of_the_origin_stays_in_it():
+    """Of weights drawn to one place for long, and on the way there."""
+    weights, origin = [4.0] * 300, torch.tensor([[2.0]])
+    alone, drawn = averages(20, weights), averages(20, weights, origin=[origin], share=0.25)
+    assert drawn[-1] == pytest.approx(0.75 * 4 + 0.25 * 2)
+    assert (torch.tensor(drawn) < torch.tensor(alone))[3:].all()  # the first update is a copy

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any, Literal
 
+from graves_lm.data.grafts import GRAFTS_VERSION, grafts
 from graves_lm.data.hershey.corpus import made_lines
 from graves_lm.data.hershey.lines import HERSHEY_VERSION, HersheyLines
 from graves_lm.data.iam.archive import locate
-from graves_lm.data.iam.grafts import GRAFTS_VERSION, grafts
 from graves_lm.data.iam.reading import SPLITS, iam_key, read_iam
 from graves_lm.data.pen import PenCorpus, PenLines
 from graves_lm.runtime.errors import UserError

@@ -1,17 +1,21 @@
 """`data=ink`: lines of one's own pen (see `ink`)."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from graves_lm.data.base import file_key
-from graves_lm.data.ink.reading import ink_files, one_line, read_ink
+from graves_lm.data.grafts import GRAFTS_VERSION, grafts
+from graves_lm.data.ink.reading import InkProblem, ink_files, one_line, read_ink
 from graves_lm.data.pen import PenCorpus, PenLines
+from graves_lm.data.strokes import StrokeLine
 from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
-from graves_lm.settings.kinds import ProperShare, Rate, Seed
+from graves_lm.settings.kinds import CountOrNone, ProperShare, Rate, Seed
+
+_SHOWN = 30  # characters of the line that stands for a hand
 
 
 @declared("data")
@@ -23,7 +27,11 @@ class InkData(PenCorpus):
         rate: points per second, to which lines are brought whose times are known, as those that the page
             records; None: as the pen gave them.
         val_share: the share of the lines, at least one, that validate; chosen by `seed`.
-        seed: of that choice.
+        doubted: whether lines of which a reader reads something else altogether are named and kept, or named
+            and left out; None: none are read.
+        grafts: training lines added once more with a generated word of digits, capitals or signs beside
+            them, in their size, slant and pace: what one has not written is not forgotten.
+        seed: of those choices.
     """
 
     def __init__(
@@ -31,6 +39,8 @@ class InkData(PenCorpus):
         y_axis: Literal["up", "down"] | None = None,
         rate: Rate | None = None,
         val_share: ProperShare = 0.1,
+        doubted: Literal["keep", "leave_out"] | None = None,
+        grafts: CountOrNone = 0,
         seed: Seed = 0,
         **settings: Any,
     ):
@@ -38,6 +48,7 @@ class InkData(PenCorpus):
         if self.source is None:
             raise UserError("data=ink needs data.source=PATH, an ink file or a folder of them")
         self.y_axis, self.rate, self.val_share, self.seed = y_axis, rate, val_share, seed
+        self.doubted, self.grafts = doubted, grafts
 
     def cache_key(self) -> Mapping[str, Any]:
         assert self.source is not None
@@ -47,11 +58,14 @@ class InkData(PenCorpus):
         texts = [path.with_suffix(".txt") for path in inks]
         files = [file_key(path) for path in [*inks, *texts] if os.path.isfile(path)]
         settings = [self.y_axis, self.val_share, self.seed, *([] if self.rate is None else [self.rate])]
-        return {"data": self.name, "files": files, "settings": settings}
+        key = {"data": self.name, "files": files, "settings": settings}
+        return key | ({"grafts": [self.grafts, GRAFTS_VERSION]} if self.grafts else {})
 
     def read(self) -> PenLines:
         assert self.source is not None
         lines, problems = read_ink(self.source, y_axis=self.y_axis, rate=self.rate, but=self.cache_dir)
+        lines, unfit = _fit(lines)
+        problems += unfit
         if len(lines) < 2:
             lost = f"; left out was {problems[0].name}: {problems[0].reason}" if problems else ""
             raise UserError(
@@ -64,10 +78,41 @@ class InkData(PenCorpus):
             "train": [lines[i] for i in sorted(order[held_out:])],
             "val": [lines[i] for i in sorted(order[:held_out])],
         }
+        added = grafts(splits["train"], self.grafts, self.seed)
         listing = "".join(f"{p.name}: {p.reason}\n" for p in problems)
         report = f"{len(lines):,} lines read, {len(problems):,} files or lines left out"
         if problems:
             report += f"; each by name in {one_line(self.cache / 'report.txt')}:\n" + "\n".join(
                 listing.splitlines()[:10]
             )
-        return PenLines(splits, f"own pen, {one_line(self.source)}", report, {"report.txt": listing})
+        return PenLines(splits, f"own pen, {one_line(self.source)}", report, {"report.txt": listing}, added)
+
+    def own_lines(self) -> list[StrokeLine]:
+        """The lines to learn from that the person wrote."""
+        train = self.store.indices("train")
+        own = np.setdiff1d(train[: len(train) - self.card.get("added", 0)], self.left_out)
+        return [self.store[i] for i in own.tolist()]
+
+    def hands(self) -> list[StrokeLine]:
+        """The person's lines with texts, those first that show a hand best: of about 30 characters."""
+        written = [line for line in self.own_lines() if line.text]
+        return sorted(written, key=lambda line: abs(len(line.text) - _SHOWN))
+
+
+def _fit(lines: Sequence[StrokeLine]) -> tuple[list[StrokeLine], list[InkProblem]]:
+    """The lines to learn from, and why the others are none: copies of earlier ones, of which one would be
+    learned from and another validate, and a dot or two in place of a text."""
+    fit: dict[tuple[str, bytes], StrokeLine] = {}
+    problems = []
+    for line in lines:
+        points, letters = len(line.strokes), len(line.text.replace(" ", ""))
+        first = fit.get((line.text, line.strokes.tobytes()))
+        if first is not None:
+            problems.append(InkProblem(line.id, f"is the same, point by point, as {first.id}"))
+        elif points < letters or (letters > 1 and not line.strokes[1:, :2].any()):
+            problems.append(
+                InkProblem(line.id, f"its {points} points are no writing of its {letters} letters")
+            )
+        else:
+            fit[line.text, line.strokes.tobytes()] = line
+    return list(fit.values()), problems

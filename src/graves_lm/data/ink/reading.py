@@ -222,6 +222,8 @@ def _plain_text(text: str) -> str:
     for character in text:
         if unicodedata.category(character) in ("Cc", "Cs"):
             raise Malformed(f"its text has {character!r}, which nobody can write")
+        if unicodedata.bidirectional(character) in ("R", "AL"):
+            raise Malformed("its text runs from right to left, and lines are written from left to right")
     return text
 
 

@@ -20,17 +20,28 @@ class AverageOfWeights(WeightAveraging):
     Args:
         horizon: steps after which a share 1/e of the older weights is left.
         device: where the average is kept; None: where the weights are before training, the host's memory.
+        origin: weights of the same network, as those that it began with, in the order of its parameters.
+        share: how much of them is in the average at any time, 0 to 1 ("WiSE-FT", M. Wortsman et al., CVPR
+            2022): what few data do not show is less forgotten.
     """
 
-    def __init__(self, horizon: float, device: torch.device | None = None):
+    def __init__(
+        self,
+        horizon: float,
+        device: torch.device | None = None,
+        origin: Sequence[Tensor] = (),
+        share: float = 0.0,
+    ):
         self.every = max(1, min(_STEPS_BETWEEN, int(horizon / 10)))
         decay = max(0.0, 1 - self.every / max(1.0, horizon))
 
         def update(averages: Sequence[Tensor], weights: Sequence[Tensor], count: Any) -> None:
             count = torch.as_tensor(count, dtype=torch.float32, device=averages[0].device)
             kept = torch.clamp((1 + count) / (10 + count), max=decay)
-            for average, weight in zip(averages, weights, strict=True):
-                average.lerp_(weight, (1 - kept).to(average.dtype))
+            # An average of weights that are each drawn towards the origin is itself drawn there as far.
+            for average, weight, first in zip(averages, weights, origin or weights, strict=True):
+                drawn = weight.lerp(first.to(weight.device), share) if share else weight
+                average.lerp_(drawn, (1 - kept).to(average.dtype))
 
         super().__init__(device, use_buffers=False, multi_avg_fn=update)
 

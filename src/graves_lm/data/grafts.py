@@ -15,12 +15,13 @@ import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
 from tqdm import tqdm
 
+from graves_lm.data.characters import plain_letter
 from graves_lm.data.features import features
 from graves_lm.data.hershey.forms import Path
 from graves_lm.data.hershey.hand import Hand
 from graves_lm.data.hershey.lines import write_line
 from graves_lm.data.hershey.words import ALPHABET
-from graves_lm.data.strokes import StrokeLine, from_pen_strokes, to_pen_strokes
+from graves_lm.data.strokes import StrokeLine, from_pen_strokes, size, to_pen_strokes
 
 GRAFTS_VERSION = 1  # to be raised with any change of what is written: part of the caches' keys
 _LONGEST = 32  # characters of a line that gets a word
@@ -28,6 +29,8 @@ _GAP = 1.5  # between line and word, in the height of small letters
 _SLANT = 0.6  # at most: x per y
 _TRIAL = 10.0  # tablet units per font unit, of the line's text
 _TREND = 16.0
+_SIZE = 80.0  # of a line of IAM-OnDB, in its units
+_UNITS = 5.0  # a line that many times as large or small is in other units
 _CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _NAMES = (
     *(
@@ -72,16 +75,38 @@ class Rule(NamedTuple):
 
 
 def grafts(lines: Sequence[StrokeLine], count: int, seed: int = 0) -> list[StrokeLine]:
-    """`count` lines drawn from `lines`, each with a word; which lines and words depends on `seed` alone."""
-    short = [line for line in lines if len(line.text) <= _LONGEST and set(line.text) <= set(ALPHABET)]
+    """`count` lines drawn from `lines`, each with a word; which lines and words depends on `seed` alone.
+
+    Of none where the lines' sizes have no unit (dots) or their texts' letters no generated form.
+    """
+    short = [line for line in lines if len(line.text) <= _LONGEST and set(_plain(line.text)) <= set(ALPHABET)]
+    unit = float(np.median([size(line.strokes) for line in short] or [0])) / _SIZE
+    if unit == 0:
+        return []
+    if 1 / _UNITS <= unit <= _UNITS:
+        unit = 1.0  # large and small hands
+    short = [_times(line, 1 / unit) for line in short]
     made: list[StrokeLine] = []
     with tqdm(total=count, unit="line", desc="grafts", leave=False, disable=not count) as bar:
-        for n in range(count if short else 0):
+        for n in range(count):
             random = default_rng(SeedSequence((seed, n)))
             line = short[random.integers(len(short))]
-            made.append(grafted(line, draw_word(random), Hand.draw(seed, n), random))
+            made.append(_times(grafted(line, draw_word(random), Hand.draw(seed, n), random), unit))
             bar.update()
     return made
+
+
+def _times(line: StrokeLine, factor: float) -> StrokeLine:
+    return (
+        line
+        if factor == 1
+        else line._replace(strokes=line.strokes * np.array([factor, factor, 1], np.float32))
+    )
+
+
+def _plain(text: str) -> str:
+    """The text without accents, whose letters stand on the line as its own do."""
+    return "".join(c if c in ALPHABET else plain_letter(c) for c in text)
 
 
 def grafted(line: StrokeLine, word: str, hand: Hand, random: Generator) -> StrokeLine:
@@ -93,7 +118,7 @@ def grafted(line: StrokeLine, word: str, hand: Hand, random: Generator) -> Strok
     pen, own = to_pen_strokes(line.strokes), features(line.strokes)
     slant = float(np.clip(np.tan(np.radians(own.slant)), -_SLANT, _SLANT))
     hand = replace(hand, cursive=False, size=_TRIAL, slant=slant, slope=0.0, _letters={})
-    rule, same_text = ruled(pen), ruled(write_line(line.text, hand, random))
+    rule, same_text = ruled(pen), ruled(write_line(_plain(line.text), hand, random))
     larger = max(rule.spread, 1.0) / max(same_text.spread, 1.0)
     hand.size = _TRIAL * larger
     again = random.integers(2**62)

@@ -1,0 +1,74 @@
+"""Lines of one's own pen that do not go with their texts are named, and left out where that is asked for."""
+
+import pytest
+
+from graves_lm.data.hershey.lines import HersheyLines
+from graves_lm.data.ink.corpus import InkData
+from graves_lm.learning.own_lines import look_over
+from graves_lm.runtime.errors import UserError
+from tests.data.lines import write_ink
+
+OTHER = "of quite another text"
+
+
+@pytest.fixture(scope="module")
+def lines():
+    return list(HersheyLines(14, 14, seed=1, characters=(12, 20)))
+
+
+def opened(folder, lines, doubted, **settings):
+    source = write_ink(folder / "me.json", lines)
+    corpus = InkData(source=source, cache_dir=folder / "cache", doubted=doubted, **settings)
+    corpus.prepare()
+    corpus.open()
+    return corpus
+
+
+def wrong(lines, *numbers):
+    return [line._replace(text=OTHER) if n in numbers else line for n, line in enumerate(lines)]
+
+
+def test_lines_that_go_with_their_texts_are_passed_over(tmp_path, lines):
+    assert look_over(opened(tmp_path, lines, "leave_out")) == []
+
+
+def test_a_line_of_another_text_is_named_and_kept(tmp_path, lines):
+    corpus = opened(tmp_path, wrong(lines, 3), "keep")
+    (told,) = look_over(corpus)
+    assert told.startswith(
+        f'{lines[3].id}: kept (data.doubted=leave_out leaves it out): its text is "{OTHER}" and it reads as '
+    )
+    assert corpus.training_sequences == len(corpus.lines("train"))
+
+
+def test_or_left_out_of_all_batches(tmp_path, lines):
+    corpus = opened(tmp_path, wrong(lines, 3, 5), "leave_out", val_share=0.3)
+    told = look_over(corpus)
+    assert len(told) == 2
+    assert all(": left out: " in line for line in told)
+    kept = [corpus.store.texts[n] for split in ("train", "val") for n in corpus.lines(split)]
+    assert len(kept) == len(lines) - 2
+    assert OTHER not in kept
+    batches = [corpus.training_batches(), corpus.evaluation_batches("val")]
+    assert sum(batch.point_TB3.shape[1] for loader in batches for batch in loader) == len(kept)
+    assert OTHER not in [line.text for line in corpus.own_lines()]
+
+
+def test_no_line_is_read_without_being_asked(tmp_path, lines):
+    assert look_over(opened(tmp_path, wrong(lines, 3), None)) == []
+
+
+def test_where_all_are_of_other_texts_nothing_is_left(tmp_path, lines):
+    corpus = opened(tmp_path, wrong(lines, *range(14)), "leave_out")
+    with pytest.raises(UserError, match="all lines of the train split are left out"):
+        look_over(corpus)
+
+
+def test_three_lines_are_few_whatever_is_made_of_them(tmp_path, lines):
+    (told,) = look_over(opened(tmp_path, lines[:3], None, grafts=12))
+    assert "2 line(s) to learn from are few; 20 make a hand known" in told
+
+
+def test_a_letter_that_the_reader_does_not_know_is_read_as_its_plain_form(tmp_path, lines):
+    accented = [line._replace(text=line.text.replace("e", "é").replace("a", "à")) for line in lines]
+    assert look_over(opened(tmp_path, accented, "keep")) == []
