@@ -4,6 +4,7 @@ Hydra reads 1e3 as a number, a,b as two jobs and it's as a mistake. For the sett
 others, what is given is what arrives:
 
 - `TEXTS`: always, whatever it is.
+- `fields.NAME`: the same, for any name;
 - `NAMES` and `PATHS`: but for what else a user may mean by it:
   - a value in quotes of Hydra's ("a,b" or 'a,b', the quotes being part of the argument) is what is in them;
   - null takes the setting back, where there can be none;
@@ -30,7 +31,20 @@ from graves_lm.runtime.errors import UserError
 TEXTS = frozenset({"prompt", "text", "characters", "sampler.prime_text"})
 PATHS = frozenset(
     {
-        *("run_dir", "ckpt", "resume", "init", "text_file", "output", "dir", "file", "hand", "hands_dir"),
+        *(
+            "run_dir",
+            "ckpt",
+            "resume",
+            "init",
+            "text_file",
+            "template",
+            "table",
+            "output",
+            "dir",
+            "file",
+            "hand",
+            "hands_dir",
+        ),
         *("data.source", "data.cache_dir", "data.val_source", "data.test_source", "sampler.prime"),
         *("callbacks.checkpoints.folder", "callbacks.samples.folder"),
         *("logger.csv.save_dir", "logger.tensorboard.save_dir", "logger.wandb.save_dir"),
@@ -48,6 +62,7 @@ _NEVER_NULL = frozenset(
     {"name", "run_dir", "hands_dir", "page.colour", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"}
 )
 _CALL = re.compile(r"(choice|range|glob|interval|sort|shuffle|tag|str|json_str)\(")
+_FIELD = re.compile(r"\+*fields\.(\w+)")
 _QUOTED = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*(?=,|\Z)""", re.DOTALL)
 
 
@@ -95,8 +110,11 @@ def quote_literal(argument: str, keys: Iterable[str]) -> str:
     Other arguments are returned as they are.
     """
     key, equals, value = argument.partition("=")
-    if not equals or key.lstrip("+") not in keys:
+    field = _FIELD.fullmatch(key)
+    if not equals or not (field or key.lstrip("+") in keys):
         return argument
+    if field:
+        key = f"++fields.{field[1]}"  # of any name, so that it need not be there
     if any("\udc80" <= c <= "\udcff" for c in value):  # bytes that the locale does not know, as UTF-8
         value = os.fsencode(value).decode(errors="surrogateescape")
     return f"{key}={quoted(value)}"

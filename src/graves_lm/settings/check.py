@@ -114,7 +114,7 @@ def _is_plain(kind: Any) -> bool:
         return _is_plain(get_args(kind)[0])
     if origin in (Union, types.UnionType):
         return all(_is_plain(part) for part in get_args(kind))
-    if origin in (list, tuple, Sequence):
+    if origin in (list, tuple, dict, Sequence):
         return all(part is Ellipsis or _is_plain(part) for part in get_args(kind))
     return kind in _PLAIN or origin is Literal
 

@@ -35,6 +35,9 @@ Margin = Annotated[float, Meta(ge=0, le=1e5)]
 Name = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\0]*\Z")]
 Command = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[ -~]*\Z")]
 Place = Name | Path
+Fields = Annotated[
+    dict[str, str | int | float], Meta(max_length=1000, description='texts by their names, fields.NAME="…",')
+]
 Hand = Annotated[int, Meta(ge=1, le=2**31)] | Place
 Width = Annotated[int, Meta(ge=1, le=10_000)]
 OnUnknown = Literal["error", "skip", "replace"]

@@ -24,6 +24,7 @@ class Look(NamedTuple):
     ends: it is the last one of its paragraph, which is not stretched to the margin.
     underlines: what is underlined.
     left: where its room begins, in mm from the paper's left edge; None: at the margin.
+    width: of its room, in mm; None: up to the right margin.
     top: where it begins, in mm from the paper's top edge; None: after the line before.
     foot: it stands in the middle of the bottom margin, and lines after it go on as if it were not there.
     """
@@ -34,6 +35,7 @@ class Look(NamedTuple):
     ends: bool = True
     underlines: tuple[Underline, ...] = ()
     left: float | None = None
+    width: float | None = None
     top: float | None = None
     foot: bool = False
 

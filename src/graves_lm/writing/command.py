@@ -4,19 +4,14 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from graves_lm.data.opening import prepare
-from graves_lm.data.text_file import read_text_file
-from graves_lm.rendering.handwriting import USUAL, write_handwriting
+from graves_lm.rendering.handwriting import write_handwriting
 from graves_lm.runtime.errors import UserError, visible
 from graves_lm.runtime.files import write as write_file
-from graves_lm.runtime.terminal import escaped, say
-from graves_lm.sampling.protocols import DrawsHandwriting, DrawsStrokes, DrawsText
-from graves_lm.settings.made import made
+from graves_lm.runtime.terminal import escaped
+from graves_lm.sampling.protocols import DrawsStrokes, DrawsText
 from graves_lm.trained.checkpoint import PRETRAINED
 from graves_lm.trained.handwriting import TrainedHandwriting
 from graves_lm.trained.kinds import Trained
@@ -24,19 +19,16 @@ from graves_lm.trained.loading import load_trained
 from graves_lm.trained.samplers import make_sampler
 from graves_lm.trained.strokes import TrainedStrokes
 from graves_lm.trained.text import TrainedText
-from graves_lm.trained.training_data import data_of
-from graves_lm.writing.named_hand import NamedHand, named_hand
-from graves_lm.writing.output import check_output
-from graves_lm.writing.prime import named_prime
-from graves_lm.writing.text_lines import text_lines
-from graves_lm.writing.writer import Writer
+from graves_lm.writing.desk import outputs_of, write
+from graves_lm.writing.named_hand import named_hand
 
-_ONLY = {"prompt": "character", "text": "synthesis", "text_file": "synthesis", "hand": "synthesis"}
+_WRITES = ("text", "text_file", "template")
+_ONLY = {"prompt": "character", **dict.fromkeys((*_WRITES, "hand"), "synthesis")}
 
 
 def run(cfg: DictConfig) -> None:
     """Draw what `cfg` (conf/sample.yaml) asks for."""
-    if cfg.ckpt is None and not (cfg.prompt or cfg.text or cfg.text_file):
+    if cfg.ckpt is None and not (cfg.prompt or any(cfg[key] for key in _WRITES)):
         raise UserError('give text="…" to be written by hand, prompt="…" to be gone on from, or ckpt=PATH')
     if not isinstance(cfg.seed, int):
         raise UserError(f"seed={cfg.seed}: a whole number is needed")
@@ -128,63 +120,3 @@ def draw(trained: TrainedStrokes, sampler: DrawsStrokes, cfg: DictConfig) -> Non
     for path in outputs:
         write_handwriting(path, lines)
         print(visible(str(path)))
-
-
-def write(
-    trained: TrainedHandwriting, sampler: DrawsHandwriting, cfg: DictConfig, named: NamedHand | None = None
-) -> None:
-    """The text on pages, to the outputs; what went wrong with a line, to standard error."""
-    text, where = text_of(cfg)
-    settings: Any = OmegaConf.to_container(cfg.page, resolve=True)
-    outputs, page = outputs_of(cfg), made(settings, "page")
-    markdown = is_markdown(cfg) if cfg.markdown is None else cfg.markdown
-    alphabet = trained.alphabet
-    lines = text_lines(text, alphabet, page, cfg.width, cfg.on_unknown, markdown, cfg.hyphenate, where)
-    prime = named_prime(
-        sampler,
-        lambda words: trained.alphabet.spell(words, cfg.on_unknown, "sampler.prime_text"),
-        lambda: prepare(data_of(cfg, trained.config), trained),
-    )
-    weights = named is not None and named.of_weights
-    pen = Writer(trained, bank=not (weights and named is not None and named.has_hand)).pen(
-        seed=cfg.seed,
-        prime=prime,
-        hand=None if weights else cfg.hand,
-        hands_dir=cfg.hands_dir,
-        one_hand=cfg.one_hand,
-        on_unknown=cfg.on_unknown,
-        sampler=sampler,
-    )
-    written = pen.write(lines, page, progress=True)
-    for warning in written.warnings:
-        say("sample", warning)
-    for path in outputs:
-        for file in written.save(path):
-            print(visible(str(file)))
-
-
-def text_of(cfg: DictConfig) -> tuple[str, str]:
-    """`text`, or the text in `text_file`; and what to call it in a message."""
-    if bool(cfg.text) == bool(cfg.text_file):
-        raise UserError('give either text="…" or text_file=PATH: what is to be written')
-    if cfg.text:
-        return str(cfg.text), "text"
-    return read_text_file(cfg.text_file), f"text_file={cfg.text_file}"
-
-
-def is_markdown(cfg: DictConfig) -> bool:
-    """Whether the text's file says that it is Markdown."""
-    return cfg.text_file is not None and Path(cfg.text_file).suffix.lower() in (".md", ".markdown")
-
-
-def outputs_of(cfg: DictConfig) -> list[Path]:
-    """Where handwriting goes: `output`, or the usual formats in the run directory. Found to be writable
-    before any work."""
-    if cfg.output is None:
-        Path(cfg.run_dir).mkdir(parents=True, exist_ok=True)
-    outputs = [Path(cfg.run_dir) / f"handwriting{ending}" for ending in USUAL]
-    if cfg.output is not None:
-        outputs = [Path(cfg.output)]
-    for path in outputs:
-        check_output(path)
-    return outputs

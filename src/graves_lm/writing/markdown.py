@@ -13,8 +13,8 @@ QUOTED = 4  # characters that a quotation stands further in
 BULLET = "- "
 
 
-def from_markdown(text: str) -> list[Block]:
-    """The blocks of a text in CommonMark, by markdown-it-py.
+def from_markdown(text: str, look: Look = PLAIN) -> list[Block]:
+    """The blocks of a text in CommonMark, by markdown-it-py, where it is not said otherwise in a look.
 
     Emphasis is underlined, strong emphasis twice. Of links there is the text, of pictures what is said in
     their place; HTML is text. A thematic break is a gap. Raises UserError where markdown-it-py is not
@@ -25,7 +25,7 @@ def from_markdown(text: str) -> list[Block]:
     from markdown_it.tree import SyntaxTreeNode
 
     tokens = MarkdownIt("commonmark", {"html": False}).parse(text)
-    return list(_blocks(SyntaxTreeNode(tokens).children, PLAIN))
+    return list(_blocks(SyntaxTreeNode(tokens).children, look))
 
 
 def _blocks(nodes: Any, look: Look, gap: int = 1) -> Iterator[Block]:
@@ -45,7 +45,7 @@ def _block(node: Any, look: Look) -> Iterator[Block]:
         case "heading":
             larger = HEADINGS.get(node.tag)
             runs = list(_runs(node, 0 if larger else 1))
-            yield Block(runs, look._replace(size=larger.size) if larger else look)
+            yield Block(runs, look._replace(size=look.size * larger.size) if larger else look)
         case "bullet_list" | "ordered_list":
             yield from _items(node, look)
         case "blockquote":

@@ -135,7 +135,10 @@ class PageSettings:
         """How wide it is; in the bottom margin from edge to edge."""
         if look.foot:
             return self.width
-        return self.width - self.margin_right - self.ragged - self.left(look)
+        end = self.width - self.margin_right
+        if look.width is not None:
+            end = min(end, self.left(look._replace(indent=0.0)) + look.width)
+        return end - self.left(look) - self.ragged
 
     @property
     def first(self) -> float:
