@@ -162,6 +162,8 @@ def runs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("reader")
     (folder / "book.txt").write_text(TEXT * 60 + "The end.\n" * 60)
     (folder / "letter.txt").write_text("a letter\n")
+    (folder / "people.csv").write_text("name,address\nAnna,Mill\nBen,Lane\n")
+    (folder / "invitation.txt").write_text("Dear {name},\ncome\n")
     (folder / "letter.md").write_text("# a letter\n\nit is *here*\n")
     (folder / "FOLDER").mkdir()
     write_ink(folder / "FOLDER" / "lines.json", [wave(f"wave-{i:02d}", 15 + i % 30) for i in range(30)])

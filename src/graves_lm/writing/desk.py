@@ -1,22 +1,28 @@
 """What the sample command does with a network of handwriting: a text, filled in and set, to files."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.data.opening import prepare
 from graves_lm.rendering.handwriting import USUAL
-from graves_lm.runtime.errors import visible
+from graves_lm.runtime.errors import UserError, visible
 from graves_lm.runtime.terminal import say
 from graves_lm.sampling.protocols import DrawsHandwriting
 from graves_lm.trained.handwriting import TrainedHandwriting
 from graves_lm.trained.training_data import data_of
+from graves_lm.writing.block import Block
 from graves_lm.writing.letter import letter_of, page_of
+from graves_lm.writing.merge import record_of, write_letters
 from graves_lm.writing.named_hand import NamedHand
 from graves_lm.writing.output import check_output
+from graves_lm.writing.page import PageSettings
 from graves_lm.writing.pen import Pen
 from graves_lm.writing.prime import named_prime
+from graves_lm.writing.table import read_table
 from graves_lm.writing.text_lines import block_lines
+from graves_lm.writing.wrap import TextLine
 from graves_lm.writing.writer import Writer
 
 
@@ -26,9 +32,19 @@ def write(
     """The text on pages, to the outputs; what went wrong with a line, to standard error."""
     letter = letter_of(cfg)
     page = page_of(cfg, letter.template)
-    lines = block_lines(
-        letter.blocks(), trained.alphabet, page, cfg.width, cfg.on_unknown, cfg.hyphenate, letter.where
-    )
+
+    def lines_of(blocks: list[Block], where: str) -> list[TextLine]:
+        return block_lines(blocks, trained.alphabet, page, cfg.width, cfg.on_unknown, cfg.hyphenate, where)
+
+    if cfg.table is not None:
+        rows = read_table(cfg.table)
+        letters = [
+            lines_of(letter.blocks(row), f"table={cfg.table}: row {number}")
+            for number, row in enumerate(rows, 1)
+        ]
+        merge(letters, page, lambda: pen_of(trained, sampler, cfg, named), cfg)
+        return
+    lines = lines_of(letter.blocks(), letter.where)
     outputs = outputs_of(cfg)
     written = pen_of(trained, sampler, cfg, named).write(lines, page, progress=True)
     for warning in written.warnings:
@@ -36,6 +52,28 @@ def write(
     for path in outputs:
         for file in written.save(path):
             print(visible(str(file)))
+
+
+def merge(letters: list[list[TextLine]], page: PageSettings, pen: Callable[[], Pen], cfg: DictConfig) -> None:
+    """A letter for each row of a table."""
+    if cfg.output is None:
+        raise UserError("table=: give output=letters/letter.pdf or the like, which becomes letter-1.pdf, …")
+    output = Path(cfg.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    check_output(output)
+    new = doubtful = 0
+    for written in write_letters(letters, pen(), page, output, said_of(cfg, page), progress=True):
+        for file in written.files:
+            print(visible(str(file)))
+        new, doubtful = new + 1, doubtful + bool(written.doubts)
+    before = f", {len(letters) - new} were there before" if new < len(letters) else ""
+    say("sample", f"{new} letters, {doubtful} with doubtful lines{before}; see {record_of(output)}")
+
+
+def said_of(cfg: DictConfig, page: PageSettings) -> str:
+    """What besides the text decides on how it is written."""
+    sampler = OmegaConf.to_container(cfg.sampler, resolve=True)
+    return repr((cfg.ckpt, cfg.seed, cfg.hand, cfg.one_hand, sampler, page))
 
 
 def pen_of(
