@@ -7,48 +7,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
-from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.ink.reading import read_ink
 from graves_lm.runtime.errors import UserError
-from graves_lm.sampling.events import Report
 from graves_lm.writing.merge import COLUMNS, numbered_path, record_of, runs, write_letters
 from graves_lm.writing.page import PageSettings
-from graves_lm.writing.pen import Drawn, Pen
 from graves_lm.writing.record import recording
 from graves_lm.writing.table import read_table
 from graves_lm.writing.wrap import TextLine, wrap
-from tests.writing.letters import person, written
+from tests.writing.pens import Calls
 
 PAGE = PageSettings(100, 60, 12, 8, 10, 6, line_height=8)
 LETTERS = [
     list(wrap(f"Dear {name},\nthank you for\n{gift}.", 30))
     for name, gift in zip("abcde", "vwxyz", strict=True)
 ]
-
-
-class Calls:
-    """A pen whose lines depend on their numbers, and what it was asked for."""
-
-    def __init__(self) -> None:
-        self.drawn: list[tuple[int, str]] = []
-        self.pen = Pen(Alphabet("abc"), self.draw)
-
-    def draw(self, lines: Iterator[TextLine], first: int) -> Iterator[Drawn]:
-        for number, line in enumerate(lines, first):
-            self.drawn.append((number, line.text))
-            strokes = written(line.text, person(3), number).strokes
-            misread = "thanks" if "Dear b" in line.text else None
-            yield (
-                line,
-                strokes,
-                Report(len(strokes), torch.ones(len(line.text)) * 9, True, 0.0, misread=misread),
-            )
 
 
 def write(tmp_path: Path, calls: Calls, letters: list[list[TextLine]] = LETTERS, said: str = "") -> list[int]:

@@ -11,8 +11,11 @@ from graves_lm.runtime.errors import UserError, visible
 from graves_lm.runtime.terminal import say
 from graves_lm.sampling.protocols import DrawsHandwriting
 from graves_lm.trained.handwriting import TrainedHandwriting
+from graves_lm.trained.loading import packaged_reader
 from graves_lm.trained.training_data import data_of
 from graves_lm.writing.block import Block
+from graves_lm.writing.bulk import check_ending, hand_names, parts_of, write_lines
+from graves_lm.writing.hands import bank_size
 from graves_lm.writing.letter import letter_of, page_of
 from graves_lm.writing.merge import record_of, write_letters
 from graves_lm.writing.named_hand import NamedHand
@@ -45,6 +48,9 @@ def write(
         merge(letters, page, lambda: pen_of(trained, sampler, cfg, named), cfg)
         return
     lines = lines_of(letter.blocks(), letter.where)
+    if cfg.lines is not None:
+        bulk(lines, lambda hand: pen_of(trained, sampler, cfg, named, hand), cfg, said_of(cfg, page))
+        return
     outputs = outputs_of(cfg)
     written = pen_of(trained, sampler, cfg, named).write(lines, page, progress=True)
     for warning in written.warnings:
@@ -56,11 +62,7 @@ def write(
 
 def merge(letters: list[list[TextLine]], page: PageSettings, pen: Callable[[], Pen], cfg: DictConfig) -> None:
     """A letter for each row of a table."""
-    if cfg.output is None:
-        raise UserError("table=: give output=letters/letter.pdf or the like, which becomes letter-1.pdf, …")
-    output = Path(cfg.output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    check_output(output)
+    output = numbered_output(cfg, "table=: give output=letters/letter.pdf or the like, for letter-1.pdf, …")
     new = doubtful = 0
     for written in write_letters(letters, pen(), page, output, said_of(cfg, page), progress=True):
         for file in written.files:
@@ -70,6 +72,30 @@ def merge(letters: list[list[TextLine]], page: PageSettings, pen: Callable[[], P
     say("sample", f"{new} letters, {doubtful} with doubtful lines{before}; see {record_of(output)}")
 
 
+def bulk(lines: list[TextLine], pen: Callable[[str | None], Pen], cfg: DictConfig, said: str) -> None:
+    """So many lines of a text, as a data set."""
+    output = numbered_output(cfg, "lines=: give output=set/lines.inkml or the like, for lines-1.inkml, …")
+    check_ending(output)
+    if cfg.hands is not None and (cfg.hand is not None or not cfg.one_hand):
+        raise UserError("hands=: without hand= and one_hand=false; give one of them")
+    hands = [] if cfg.hands is None else hand_names(cfg.hands, bank_size())
+    parts = parts_of(lines, cfg.lines, hands)
+    for written in write_lines(parts, pen, packaged_reader(), output, said, cfg.pictures, progress=True):
+        for file in written.files:
+            print(visible(str(file)))
+    say("sample", f"{cfg.lines} lines in {len(parts)} files; see {record_of(output)}")
+
+
+def numbered_output(cfg: DictConfig, advice: str) -> Path:
+    """`output`, from which the names of many files are made; its folder is there from now on."""
+    if cfg.output is None:
+        raise UserError(advice)
+    output = Path(cfg.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    check_output(output)
+    return output
+
+
 def said_of(cfg: DictConfig, page: PageSettings) -> str:
     """What besides the text decides on how it is written."""
     sampler = OmegaConf.to_container(cfg.sampler, resolve=True)
@@ -77,9 +103,13 @@ def said_of(cfg: DictConfig, page: PageSettings) -> str:
 
 
 def pen_of(
-    trained: TrainedHandwriting, sampler: DrawsHandwriting, cfg: DictConfig, named: NamedHand | None
+    trained: TrainedHandwriting,
+    sampler: DrawsHandwriting,
+    cfg: DictConfig,
+    named: NamedHand | None,
+    hand: str | None = None,
 ) -> Pen:
-    """What writes, in the hand that is asked for."""
+    """What writes, in the hand that is asked for, or another of the package's."""
     prime = named_prime(
         sampler,
         lambda words: trained.alphabet.spell(words, cfg.on_unknown, "sampler.prime_text"),
@@ -89,7 +119,7 @@ def pen_of(
     return Writer(trained, bank=not (weights and named is not None and named.has_hand)).pen(
         seed=cfg.seed,
         prime=prime,
-        hand=None if weights else cfg.hand,
+        hand=(None if weights else cfg.hand) if hand is None else hand,
         hands_dir=cfg.hands_dir,
         one_hand=cfg.one_hand,
         on_unknown=cfg.on_unknown,
