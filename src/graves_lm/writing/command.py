@@ -23,7 +23,7 @@ from graves_lm.writing.desk import outputs_of, write
 from graves_lm.writing.named_hand import named_hand
 
 _WRITES = ("text", "text_file", "template")
-_ONLY = {"prompt": "character", **dict.fromkeys((*_WRITES, "hand"), "synthesis")}
+_ONLY = {"prompt": "character", **dict.fromkeys((*_WRITES, "table", "lines", "hand"), "synthesis")}
 
 
 def run(cfg: DictConfig) -> None:

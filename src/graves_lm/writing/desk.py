@@ -33,6 +33,7 @@ def write(
     trained: TrainedHandwriting, sampler: DrawsHandwriting, cfg: DictConfig, named: NamedHand | None = None
 ) -> None:
     """The text on pages, to the outputs; what went wrong with a line, to standard error."""
+    check_together(cfg)
     letter = letter_of(cfg)
     page = page_of(cfg, letter.template)
 
@@ -60,6 +61,19 @@ def write(
             print(visible(str(file)))
 
 
+def check_together(cfg: DictConfig) -> None:
+    """Raises UserError for settings of which one would have no effect beside, or without, another."""
+    if cfg.table is not None and cfg.lines is not None:
+        raise UserError("table= and lines=: give one of them")
+    for name in ("hands", "pictures"):
+        if cfg[name] and cfg.lines is None:
+            raise UserError(f"{name}= is for lines=, a data set of lines; give lines=1000 or the like")
+    if cfg.lines is not None and cfg.template is not None:
+        raise UserError("lines= writes lines, which have no page: leave template= out")
+    if cfg.hands is not None and (cfg.hand is not None or not cfg.one_hand):
+        raise UserError("hands=: without hand= and one_hand=false; give one of them")
+
+
 def merge(letters: list[list[TextLine]], page: PageSettings, pen: Callable[[], Pen], cfg: DictConfig) -> None:
     """A letter for each row of a table."""
     output = numbered_output(cfg, "table=: give output=letters/letter.pdf or the like, for letter-1.pdf, …")
@@ -76,10 +90,8 @@ def bulk(lines: list[TextLine], pen: Callable[[str | None], Pen], cfg: DictConfi
     """So many lines of a text, as a data set."""
     output = numbered_output(cfg, "lines=: give output=set/lines.inkml or the like, for lines-1.inkml, …")
     check_ending(output)
-    if cfg.hands is not None and (cfg.hand is not None or not cfg.one_hand):
-        raise UserError("hands=: without hand= and one_hand=false; give one of them")
     hands = [] if cfg.hands is None else hand_names(cfg.hands, bank_size())
-    parts = parts_of(lines, cfg.lines, hands)
+    parts = parts_of([line for line in lines if not line.look.foot], cfg.lines, hands)
     for written in write_lines(parts, pen, packaged_reader(), output, said, cfg.pictures, progress=True):
         for file in written.files:
             print(visible(str(file)))
