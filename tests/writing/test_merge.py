@@ -115,12 +115,14 @@ def test_names_and_runs():
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_tables(tmp_path, delimiter):
     path = tmp_path / "people.csv"
-    text = f'name | gift\nAnna | "a{delimiter}b"\n | \nBen | "two\nlines"\n'
-    path.write_bytes(b"\xef\xbb\xbf" + text.replace(" | ", delimiter).encode())
-    assert read_table(path) == [
-        {"name": "Anna", "gift": f"a{delimiter}b"},
-        {"name": "Ben", "gift": "two\nlines"},
-    ]
+    text = f'name | gift\nAnna | "a{delimiter}b"\n | \nBen | "two\nlines"\nCleo | a\u2028b\x0c\n'
+    for end in ("\n", "\r\n", "\r"):
+        path.write_bytes(b"\xef\xbb\xbf" + text.replace(" | ", delimiter).replace("\n", end).encode())
+        assert read_table(path) == [
+            {"name": "Anna", "gift": f"a{delimiter}b"},
+            {"name": "Ben", "gift": "two\nlines"},
+            {"name": "Cleo", "gift": "a\u2028b\x0c"},
+        ]
 
 
 @pytest.mark.parametrize(

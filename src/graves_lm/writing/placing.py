@@ -80,7 +80,7 @@ def paginate(lines: Iterable[WrittenLine], settings: PageSettings) -> Iterator[W
     scale = common_scale(first, settings)
     sheet = _Sheet(settings)
     for number, (line, size) in enumerate(chain(first, measured), 1):
-        if line.look.foot:
+        if line.look.foot and settings.height is not None:
             sheet.add(line, size, number, scale, foot(settings))
             continue
         y = next_baseline(sheet.baseline, line.blank, line.look, settings)

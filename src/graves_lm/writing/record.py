@@ -92,7 +92,7 @@ def _content(path: Path) -> str:
 
 def _rows(path: Path, columns: Sequence[str]) -> list[Row]:
     """The whole rows of a record that is there."""
-    lines = _content(path).splitlines(keepends=True)
+    lines = io.StringIO(_content(path)).readlines()
     if lines and not lines[-1].endswith("\n"):  # a process was ended while it wrote it
         lines.pop()
     if lines and next(csv.reader(lines)) != list(columns):

@@ -1,6 +1,7 @@
 """A table whose rows are letters and whose columns are their fields."""
 
 import csv
+import io
 from collections import Counter
 from pathlib import Path
 
@@ -19,12 +20,12 @@ def read_table(path: str | Path) -> list[dict[str, str]]:
     """
     where = f"table={path}"
     text = read_text_file(str(path), "table")
-    first = text.partition("\n")[0]
+    first = io.StringIO(text, newline=None).readline()
     delimiter = max(_DELIMITERS, key=first.count)
     rows: list[dict[str, str]] = []
     try:
-        reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
-        names = [name.strip() for name in next(reader, [])]
+        reader = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, strict=True)
+        names = [" ".join(name.split()) for name in next(reader, [])]
         if not all(names) or not names:
             raise UserError(f"{where}: its first row names the columns, each by a word that is not empty")
         if again := [name for name, count in Counter(names).items() if count > 1]:
