@@ -13,9 +13,10 @@ import pytest
 
 from graves_lm.data.ink.reading import read_ink
 from graves_lm.runtime.errors import UserError
-from graves_lm.writing.merge import COLUMNS, numbered_path, record_of, runs, write_letters
+from graves_lm.writing.merge import COLUMNS, runs, write_letters
+from graves_lm.writing.output import numbered_path
 from graves_lm.writing.page import PageSettings
-from graves_lm.writing.record import recording
+from graves_lm.writing.record import record_of, recording
 from graves_lm.writing.table import read_table
 from graves_lm.writing.wrap import TextLine, wrap
 from tests.writing.pens import Calls

@@ -15,9 +15,9 @@ from graves_lm.runtime.files import write
 from graves_lm.sampling.events import Report
 from graves_lm.trained.reader import TrainedReader
 from graves_lm.writing.handwriting import Handwriting
-from graves_lm.writing.merge import Written, key_of, numbered_path, record_of
+from graves_lm.writing.output import numbered_path
 from graves_lm.writing.pen import Pen, warnings
-from graves_lm.writing.record import recording
+from graves_lm.writing.record import Written, key_of, record_of, recording
 from graves_lm.writing.wrap import TextLine
 
 COLUMNS = ("line", "text", "read", "hand", "doubts", "picture")

@@ -17,12 +17,13 @@ from graves_lm.writing.block import Block
 from graves_lm.writing.bulk import check_ending, hand_names, parts_of, write_lines
 from graves_lm.writing.hands import bank_size
 from graves_lm.writing.letter import letter_of, page_of
-from graves_lm.writing.merge import record_of, write_letters
+from graves_lm.writing.merge import write_letters
 from graves_lm.writing.named_hand import NamedHand
 from graves_lm.writing.output import check_output
 from graves_lm.writing.page import PageSettings
 from graves_lm.writing.pen import Pen
 from graves_lm.writing.prime import named_prime
+from graves_lm.writing.record import record_of
 from graves_lm.writing.table import read_table
 from graves_lm.writing.text_lines import block_lines
 from graves_lm.writing.wrap import TextLine

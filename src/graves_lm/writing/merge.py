@@ -1,51 +1,20 @@
 """Many letters, drawn side by side: one for each row of a table."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain
 from pathlib import Path
-from typing import NamedTuple
 
 from tqdm import tqdm
 
-from graves_lm.rendering.handwriting import format_of
 from graves_lm.writing.handwriting import Handwriting
+from graves_lm.writing.output import numbered_path
 from graves_lm.writing.page import PageSettings
 from graves_lm.writing.pen import Pen, warnings
 from graves_lm.writing.placing import WrittenLine
-from graves_lm.writing.record import recording
+from graves_lm.writing.record import Written, key_of, record_of, recording
 from graves_lm.writing.wrap import TextLine
 
 COLUMNS = ("first line", "lines", "doubts")
-
-
-class Written(NamedTuple):
-    """A letter that is there."""
-
-    number: int  # from 1
-    files: list[Path]
-    doubts: list[str]
-
-
-def record_of(output: Path) -> Path:
-    """Where the table of what was written is."""
-    return output.with_name(f"{stem_of(output)}.written.csv")
-
-
-def stem_of(output: Path) -> str:
-    """The name without its format's ending."""
-    return output.name[: -len(format_of(output))]
-
-
-def numbered_path(output: Path, number: int, of: int) -> Path:
-    """The file of one of so many: letter.svg becomes letter-03.svg."""
-    stem = stem_of(output)
-    return output.with_name(f"{stem}-{number:0{len(str(of))}}{output.name[len(stem) :]}")
-
-
-def key_of(lines: Sequence[TextLine], said: str) -> str:
-    """What a letter is made of: its lines, and what is said of how they are written."""
-    return hashlib.sha256(repr((list(map(tuple, lines)), said)).encode()).hexdigest()[:16]
 
 
 def write_letters(

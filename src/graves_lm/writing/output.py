@@ -96,6 +96,17 @@ def check_output(path: str | os.PathLike[str]) -> None:
     check(path)
 
 
+def stem_of(output: Path) -> str:
+    """The name without its format's ending."""
+    return output.name[: -len(format_of(output))]
+
+
+def numbered_path(output: Path, number: int, of: int) -> Path:
+    """The file of one of so many: letter.svg becomes letter-03.svg."""
+    stem = stem_of(output)
+    return output.with_name(f"{stem}-{number:0{len(str(of))}}{output.name[len(stem) :]}")
+
+
 def save_pages(
     pages: Iterable[WrittenPage],
     path: str | os.PathLike[str],
@@ -108,8 +119,8 @@ def save_pages(
     `settings` say what a plotter is told; `options` are those of the format's function above.
     """
     settings = settings or PageSettings()
-    path, ending = Path(path), format_of(path)
-    stem, ending = path.name[: -len(ending)], path.name[-len(ending) :]
+    path, stem = Path(path), stem_of(Path(path))
+    ending = path.name[len(stem) :]
     kind = ending.lower()
     if kind in _TOLD:
         options = {"plotter": settings.plotter, **options}

@@ -7,21 +7,42 @@ are gone, is written again.
 
 import csv
 import fcntl
+import hashlib
 import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from graves_lm.runtime.errors import UserError
 from graves_lm.runtime.files import write
+from graves_lm.writing.output import stem_of
+from graves_lm.writing.wrap import TextLine
 
 PART, FILES, OF, KEY = "part", "files", "rows", "made of"
 """Columns of every record: a part's number, its files, how many rows it has, and what it was made of."""
 _BETWEEN = " | "
 Row = Mapping[str, str]
+
+
+class Written(NamedTuple):
+    """A part that is there."""
+
+    number: int  # from 1
+    files: list[Path]
+    doubts: list[str]
+
+
+def record_of(output: Path) -> Path:
+    """Where the table of what was written is."""
+    return output.with_name(f"{stem_of(output)}.written.csv")
+
+
+def key_of(lines: Sequence[TextLine], said: str) -> str:
+    """What a part is made of: its lines, and what is said of how they are written."""
+    return hashlib.sha256(repr((list(map(tuple, lines)), said)).encode()).hexdigest()[:16]
 
 
 class Record:
