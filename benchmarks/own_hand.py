@@ -148,7 +148,7 @@ def main() -> None:
     styles = {w: style([line.strokes for line in held_out[w]]).mean(0) for w in many}
     within = np.sqrt(np.mean([style([line.strokes for line in by[w]]).var(0) for w in many], axis=0))
     others = [
-        line.text for w in many[args.writers :] for line in by[w] if TEXT[0] <= len(line.text) <= TEXT[1]
+        line.text for w in many[args.among // 2 :] for line in by[w] if TEXT[0] <= len(line.text) <= TEXT[1]
     ]
     args.written = np.random.default_rng(args.seed).permutation(others)[: args.texts].tolist()
 

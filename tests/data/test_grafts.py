@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graves_lm.data.features import features
-from graves_lm.data.grafts import draw_word, grafted, grafts, ruled
+from graves_lm.data.grafts import OF_LETTER, draw_word, grafted, grafts, ruled, words_with_letters
 from graves_lm.data.hershey.hand import Hand
 from graves_lm.data.hershey.lines import HersheyLines
 from graves_lm.data.hershey.words import ALPHABET
@@ -117,3 +117,21 @@ def test_letters_with_accents_are_measured_as_their_plain_forms(lines):
 def test_lines_without_extent_get_no_word(lines):
     dots = [line._replace(strokes=np.array([[0, 0, 0], [0, 0, 1]], np.float32)) for line in lines]
     assert grafts(dots, 3) == []
+
+
+def test_letters_of_ones_own_have_words_besides(lines):
+    """Of the characters of the texts, which have no other accents then."""
+    own = [lines[0]._replace(text="Grüße, schön"), *lines[1:]]
+    assert words_with_letters([line.text for line in lines]) == []
+    found = words_with_letters([line.text for line in own])
+    assert len(found) == 3
+    characters = set("".join(line.text for line in own))
+    assert all(set(word) <= characters for words in found for word in words)
+    made = grafts(own[1:] + own[:1], 5, seed=1)
+    with_letters = [set("üßö") & set(line.id.split("+", 1)[1]) for line in made]
+    assert not any(with_letters[:5])
+    assert len(with_letters[5:]) == 3 * OF_LETTER
+    assert all(with_letters[5:])
+    for letter in "üßö":
+        assert sum(letter in letters for letters in with_letters) >= OF_LETTER
+    assert grafts(own, 0) == []

@@ -119,3 +119,29 @@ def test_symbols_of_another_unit_are_refused(tmp_path):
     begin = tmp_path / "first" / "checkpoints" / "last.ckpt"
     with pytest.raises(UserError, match=r"^init=.*: its symbols are characters and those of the data bytes"):
         train(tmp_path / "second", text, "trainer.max_steps=1", "data.unit=byte", f"init={begin}")
+
+
+@pytest.mark.parametrize("task", ["character", "synthesis", "reader"])
+def test_new_characters_may_learn_faster_than_all_else(tmp_path, task):
+    run = ("callbacks.samples=null", *([] if task == "character" else [f"model={task}"]))
+    train(
+        tmp_path / "first", source(tmp_path, task, "a", ["abc", "cab", "ab c"]), *run, "trainer.max_steps=1"
+    )
+    begin = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    second = source(tmp_path, task, "b", ["bäc", "äcb", "ab"])
+    after = {}
+    for times in (1, 10):
+        settings = (f"init={begin}", "trainer.max_steps=1", f"optimizer.new_characters={times}")
+        train(tmp_path / str(times), second, *run, *settings)
+        after[times] = load_trained(tmp_path / str(times) / "checkpoints" / "last.ckpt").network
+    known = len(characters(begin))
+    old = read_checkpoint(begin)["state_dict"]
+    a = characters(begin).index("a")
+    for name, axis in after[1].symbol_axes().items():
+        slow, fast = (after[times].state_dict()[name].movedim(axis, 0) for times in (1, 10))
+        first = old[f"network.{name}"].movedim(axis, 0)[a]  # which ä begins as
+        moved = fast[known] - first
+        assert moved.abs().max() > 0
+        torch.testing.assert_close(moved, 10 * (slow[known] - first), rtol=1e-2, atol=1e-5)
+        rest = [n for n in range(len(slow)) if n != known]
+        assert torch.equal(slow[rest], fast[rest])

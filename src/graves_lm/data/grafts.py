@@ -17,13 +17,16 @@ from tqdm import tqdm
 
 from graves_lm.data.characters import plain_letter
 from graves_lm.data.features import features
+from graves_lm.data.hershey.european import LETTERS
+from graves_lm.data.hershey.european_words import SENTENCES
 from graves_lm.data.hershey.forms import Path
 from graves_lm.data.hershey.hand import Hand
 from graves_lm.data.hershey.lines import write_line
 from graves_lm.data.hershey.words import ALPHABET
 from graves_lm.data.strokes import StrokeLine, from_pen_strokes, size, to_pen_strokes
 
-GRAFTS_VERSION = 1  # to be raised with any change of what is written: part of the caches' keys
+GRAFTS_VERSION = 2  # to be raised with any change of what is written: part of the caches' keys
+OF_LETTER = 6
 _LONGEST = 32  # characters of a line that gets a word
 _GAP = 1.5  # between line and word, in the height of small letters
 _SLANT = 0.6  # at most: x per y
@@ -77,7 +80,9 @@ class Rule(NamedTuple):
 def grafts(lines: Sequence[StrokeLine], count: int, seed: int = 0) -> list[StrokeLine]:
     """`count` lines drawn from `lines`, each with a word; which lines and words depends on `seed` alone.
 
-    Of none where the lines' sizes have no unit (dots) or their texts' letters no generated form.
+    For each letter of the texts that has an accent or the like there are `OF_LETTER` more, whose words have
+    it: it is seldom in them, and new to weights of English. None where the lines' sizes have no unit (dots)
+    or their texts' letters no generated form.
     """
     short = [line for line in lines if len(line.text) <= _LONGEST and set(_plain(line.text)) <= set(ALPHABET)]
     unit = float(np.median([size(line.strokes) for line in short] or [0])) / _SIZE
@@ -86,14 +91,29 @@ def grafts(lines: Sequence[StrokeLine], count: int, seed: int = 0) -> list[Strok
     if 1 / _UNITS <= unit <= _UNITS:
         unit = 1.0  # large and small hands
     short = [_times(line, 1 / unit) for line in short]
+    accented = words_with_letters([line.text for line in lines]) if count else []
+    total = count + OF_LETTER * len(accented)
     made: list[StrokeLine] = []
-    with tqdm(total=count, unit="line", desc="grafts", leave=False, disable=not count) as bar:
-        for n in range(count):
+    with tqdm(total=total, unit="line", desc="grafts", leave=False, disable=not total) as bar:
+        for n in range(total):
             random = default_rng(SeedSequence((seed, n)))
             line = short[random.integers(len(short))]
-            made.append(_times(grafted(line, draw_word(random), Hand.draw(seed, n), random), unit))
+            word = draw_word(random)
+            if n >= count:
+                word = str(random.choice(accented[(n - count) // OF_LETTER]))
+            made.append(_times(grafted(line, word, Hand.draw(seed, n), random), unit))
             bar.update()
     return made
+
+
+def words_with_letters(texts: Sequence[str]) -> list[list[str]]:
+    """For each letter of the texts that has an accent or the like, and a generated form: words that have it,
+    of the texts' characters; from the texts themselves and from sentences in many languages."""
+    characters = set().union(*texts)
+    words = {word for text in (*texts, *SENTENCES) for word in text.split(" ") if set(word) <= characters}
+    written = set(ALPHABET) | set(LETTERS)
+    found = [[w for w in sorted(words) if c in w and set(w) <= written] for c in LETTERS if c in characters]
+    return [of_letter for of_letter in found if of_letter]
 
 
 def _times(line: StrokeLine, factor: float) -> StrokeLine:

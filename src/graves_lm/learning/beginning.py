@@ -7,6 +7,7 @@ begin anew.
 
 import logging
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,7 +18,7 @@ from omegaconf import DictConfig
 from graves_lm.data.base import Corpus
 from graves_lm.data.ink.corpus import InkData
 from graves_lm.learning.callbacks.checkpoint_file import callback_states
-from graves_lm.learning.growing import CHARACTERS, carried, grow
+from graves_lm.learning.growing import CHARACTERS, carried, grow, new_entries
 from graves_lm.learning.own_lines import look_over
 from graves_lm.learning.tasks.base import SequenceTask
 from graves_lm.learning.tasks.making import task_class
@@ -137,6 +138,14 @@ def take_facts(cfg: DictConfig, resume: str | None, corpus: Corpus) -> list[str]
     if isinstance(corpus, InkData):
         told += look_over(corpus)
     return [line for line in told if line]
+
+
+def note_new_characters(path: str, task: SequenceTask) -> None:
+    """Let `task` know which of its characters the weights at `path` lack, with which its run began."""
+    known = facts_of(read_checkpoint(path, setting="init")[METADATA])
+    for name in CHARACTERS:
+        if name in task.takes and name in known and known[name] != task.facts[name]:
+            task.new_entries = partial(new_entries, task.network, known[name], task.facts[name])
 
 
 def begin_with(path: str, task: SequenceTask) -> None:

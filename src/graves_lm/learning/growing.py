@@ -69,6 +69,14 @@ def carried(
     }
 
 
+def new_entries(network: Any, known: Any, grown: Any) -> list[Tensor]:
+    """Of each weight that has an entry for each character: those that `known` lacks and `grown` has, in the
+    weight's memory."""
+    new = slice(len(characters_of(known)), len(characters_of(grown)))
+    axes, weights = network.symbol_axes(), dict(network.named_parameters())
+    return [weights[name].detach().movedim(axis, 0)[new] for name, axis in axes.items()]
+
+
 def _with_room(weight: Tensor, fresh: Tensor, axis: int, old: int, places: Sequence[int]) -> Tensor:
     """`places` says for each new entry which known one it begins as; −1: as in a new network."""
     first, last = weight.movedim(axis, 0).split([old, weight.shape[axis] - old])

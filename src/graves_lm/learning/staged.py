@@ -6,9 +6,7 @@ whole run, so that curves, samples and checkpoints have one axis. `last.ckpt` is
 `best.ckpt` of the best weights of all of them; both say which stages there are, and how far each has come.
 """
 
-import csv
 import gc
-import io
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +18,15 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from graves_lm.data.base import Corpus
-from graves_lm.data.ink.corpus import InkData
 from graves_lm.data.opening import prepare
-from graves_lm.learning.beginning import begin_with, read_run, refuse_unfit_state, settle, take_facts
+from graves_lm.learning.beginning import (
+    begin_with,
+    note_new_characters,
+    read_run,
+    refuse_unfit_state,
+    settle,
+    take_facts,
+)
 from graves_lm.learning.budget import seconds_as_text, seconds_of
 from graves_lm.learning.callbacks.averages import AverageOfWeights
 from graves_lm.learning.callbacks.checkpoints import Checkpoints
@@ -33,24 +37,21 @@ from graves_lm.learning.ending import final_figures, write_metrics
 from graves_lm.learning.ledger import Ledger, new_ledger
 from graves_lm.learning.private import count_on
 from graves_lm.learning.refusals import refuse_late_settings
-from graves_lm.learning.run_record import environment, record_run
+from graves_lm.learning.run_record import record_run
+from graves_lm.learning.staged_files import draw_curve, export_run
 from graves_lm.learning.tasks.base import SequenceTask
 from graves_lm.learning.tasks.making import make_task, task_class
-from graves_lm.learning.tasks.synthesis import SynthesisTask
 from graves_lm.learning.tracking import begin_tracking
 from graves_lm.learning.trainer import make_loggers, make_parts, make_trainer
-from graves_lm.rendering.chart import chart
 from graves_lm.runtime.errors import UserError
-from graves_lm.runtime.files import write, write_json
+from graves_lm.runtime.files import write_json
 from graves_lm.runtime.memory import keep_large_blocks
 from graves_lm.runtime.place import place
 from graves_lm.runtime.run_folder import is_in
 from graves_lm.settings.stages import of_stage, stages_of
-from graves_lm.settings.stored import PLACES, without_places
+from graves_lm.settings.stored import without_places
 from graves_lm.trained.checkpoint import read_checkpoint
-from graves_lm.trained.exported import export
 from graves_lm.trained.format import METADATA
-from graves_lm.trained.own_hand import is_hand
 from graves_lm.trained.stages import from_plain
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,8 @@ def run_stages(cfg: DictConfig) -> float | None:
     figure = write_metrics(cfg, parts.trainer, parts.task, figures, parts.owner)
     if parts.trainer.is_global_zero:
         staged.draw()
-        staged.export(parts)
+        assert parts.owner is not None
+        export_run(cfg, parts.owner.best_path, parts.corpus, parts.task)
         write_json(staged.run_dir / "stages.json", ledger.plain())
         log.info(f"{len(staged.stages)} stages in {seconds_as_text(ledger.spent())}")
     return figure
@@ -233,6 +235,8 @@ class Staged:
         if place()[0] == 0:
             task.fingerprint = corpus.fingerprint()
         corpus.read_as(task.facts)
+        if self.cfg.init:
+            note_new_characters(self.cfg.init, task)
         saved = read_run(resume, task, corpus, self.run_dir, staged=True) if resume else None
         parts = make_parts(cfg)
         trainer = make_trainer(
@@ -363,54 +367,7 @@ class Staged:
         )
         return True
 
-    # --- what is left in the folder ---------------------------------------------------------------
-
-    def marks(self) -> list[tuple[float, str]]:
-        """Where each stage that has begun began, and its name."""
-        record, at, found = self.ledger.record, 0, []
-        for number, name in enumerate(record.names[: record.stage + 1]):
-            found.append((float(at), name))
-            at += record.steps[number]
-        return found
-
     def draw(self) -> None:
-        """The curve of validations so far, as numbers and as a picture with the stages marked."""
-        if place()[0] != 0:
-            return
-        history, marks = self.ledger.record.history, self.marks()
-        text = io.StringIO(newline="")
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(["step", "stage", self.cfg.monitor])
-        for step, figure in history:
-            name = [name for at, name in marks if at < step or step == 0][-1]
-            rows.writerow([step, name, figure])
-        write(self.run_dir / "curve.csv", text.getvalue())
-        write(self.run_dir / "curve.svg", chart({self.cfg.name: history}, self.cfg.monitor, marks))
-
-    def export(self, parts: Assembled) -> None:
-        """The best weights as a small file, with where they come from."""
-        assert parts.owner is not None
-        path = self.run_dir / f"{self.cfg.name}.safetensors"
-        known = environment(parts.corpus, parts.task.fingerprint)
-        overrides = [one for one in known["overrides"] or [] if not is_place(one)]
-        corpus, task, hand = parts.corpus, parts.task, None
-        if isinstance(task, SynthesisTask) and isinstance(corpus, InkData):
-            # Whoever uses the weights writes as this person.
-            hand = next((x for x in corpus.hands() if is_hand(x, task.normalisation, task.alphabet)), None)
-        export(
-            read_checkpoint(parts.owner.best_path),
-            path,
-            hand=hand,
-            data=corpus.name,
-            licence=self.cfg.licence or "not stated: that of the data",
-            figures=parts.task.figures,
-            command=" ".join(["graves-lm train", *overrides]),
-            commit=known["graves_lm"].get("commit", ""),
-        )
-        log.info(f"weights: {path}")
-
-
-def is_place(override: str) -> bool:
-    """Whether an override says where something is on this machine."""
-    name = override.partition("=")[0].lstrip("+")
-    return name in ("run_dir", "resume", "init") or name.rpartition(".")[2] in PLACES
+        """The curve of validations so far."""
+        if place()[0] == 0:
+            draw_curve(self.run_dir, self.cfg.name, self.cfg.monitor, self.ledger.record)

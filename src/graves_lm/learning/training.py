@@ -9,7 +9,14 @@ from lightning.pytorch import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
 from graves_lm.data.opening import prepare
-from graves_lm.learning.beginning import begin_with, read_run, refuse_unfit_state, settle, take_facts
+from graves_lm.learning.beginning import (
+    begin_with,
+    note_new_characters,
+    read_run,
+    refuse_unfit_state,
+    settle,
+    take_facts,
+)
 from graves_lm.learning.data_module import CorpusDataModule, share_of
 from graves_lm.learning.ending import final_figures, orderly_end, write_metrics
 from graves_lm.learning.refusals import refuse_late_settings
@@ -58,6 +65,8 @@ def train(cfg: DictConfig) -> float | None:
 
     # The weights: new ones, another network's, or those of the very run.
     saved = read_run(resume, task, corpus, run_dir) if resume else None
+    if cfg.init:
+        note_new_characters(cfg.init, task)
     if cfg.init and not resume:
         begin_with(cfg.init, task)
 

@@ -33,6 +33,8 @@ class Optimization:
         schedule: "constant"; "linear" or "cosine" from lr down to `final_share`·lr at the run's last step.
         warmup_steps: the rate first grows linearly from 0 over so many steps.
         final_share: what is left of lr at the end of a falling schedule.
+        new_characters: how many times as far a step moves what belongs to a character that the weights which
+            the run began with did not know. It comes last and is seldom, while all else is nearly learned.
     """
 
     algorithm: Callable[..., Optimizer]
@@ -42,6 +44,7 @@ class Optimization:
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     warmup_steps: CountOrNone = 0
     final_share: Share = 0.0
+    new_characters: Positive = 1.0
 
     def optimizer(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
         """Raises UserError for a setting that the algorithm does not have or take."""

@@ -81,6 +81,7 @@ class SequenceTask(LightningModule):
         self.figures: dict[str, float] = {}  # of the last validation, over all processes
         self.progress: Callable[[int], float] | None = None  # of the schedule, where its end may be moved
         self.stages: Callable[[], dict[str, Any]] | None = None  # what checkpoints are to say of them
+        self.new_entries: Callable[[], list[Tensor]] | None = None  # of characters that it begins with
         self._process_state: dict[str, Any] | None = None
         self._units = 0
 
@@ -151,6 +152,15 @@ class SequenceTask(LightningModule):
         else:
             return
         self.log("train/gradient_norm", norm)
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        # The step of an adaptive rule does not grow with the gradient, so it is the step that is made longer.
+        assert self.optimization is not None
+        new = self.new_entries() if self.new_entries and self.optimization.new_characters != 1 else []
+        before = [entry.clone() for entry in new]
+        super().optimizer_step(*args, **kwargs)
+        for entry, old in zip(new, before, strict=True):
+            entry.copy_(old.lerp(entry, self.optimization.new_characters))
 
     def is_recorded(self) -> bool:
         """Whether the optimiser step being taken is one that the loggers record."""
