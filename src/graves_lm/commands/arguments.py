@@ -53,7 +53,7 @@ PATHS = frozenset(
 )
 NAMES = frozenset(
     {
-        *("name", "entity", "project", "page.colour", "hydra.job.name"),
+        *("name", "host", "token", "entity", "project", "page.colour", "hydra.job.name"),
         *("logger.csv.name", "logger.csv.version", "logger.tensorboard.name", "logger.tensorboard.version"),
         *("logger.wandb.project", "logger.wandb.entity", "logger.wandb.name", "logger.wandb.group"),
     }

@@ -16,6 +16,7 @@ VERBS = {
     "sample": "text, or pages of handwriting, from a trained network",
     "hands": "the hands that there are to write in, as a table and a picture",
     "page": "a page that writes by hand, for any browser, in one file",
+    "serve": "an address at which programs have texts written by hand",
     "prompts": "lines to write by hand, from which your hand can be learned",
     "read": "the text of handwriting, from files of ink",
     "compress": "a file as few bytes, by what a text model predicts of it",

@@ -214,6 +214,18 @@ def page(
 ) -> None: ...
 
 
+def serve(
+    ckpt: Place | None,
+    host: Name,
+    port: Annotated[int, Meta(ge=0, le=65535)],
+    token: Annotated[str, Meta(min_length=8, max_length=1000)] | None,
+    hand: Annotated[int, Meta(ge=1, le=10_000)] | None,
+    longest: Annotated[int, Meta(ge=1, le=100_000)],
+    waiting: Annotated[int, Meta(ge=1, le=10_000)],
+    seconds: Annotated[float, Meta(ge=1, le=86_400)],
+) -> None: ...
+
+
 def prompts(
     count: Annotated[int, Meta(ge=1, le=10_000)],
     characters: Annotated[str, Meta(max_length=4096)],
@@ -259,6 +271,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
         hands,
         page,
         prompts,
+        serve,
         compress,
         decompress,
         prepare,
@@ -283,6 +296,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "train": ("model", "data", "optimizer", "sampler", "trainer", "callbacks"),
     "evaluate": ("data", "sampler", "trainer"),
     "sample": ("data", "sampler", "page"),
+    "serve": ("sampler",),
     "prepare": ("data",),
 }
 """The groups that a command cannot do without."""
