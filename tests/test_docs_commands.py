@@ -63,6 +63,7 @@ RULES = [
         composed="needs the training before it; tests/writing/test_named_hand.py writes so",
     ),
     Rule(r"benchmarks/noise\.py", why_not="takes ten minutes of 16 cores"),
+    Rule(r"graves_lm\.serve", composed="serves until it is interrupted; tests/serving runs it"),
     Rule(r"-m sweep=", slow=True, settings=("hydra.sweeper.n_trials=2",)),
     Rule(r"-m model=character,stroke|dir=logs/studies/", slow=True),
     Rule(r"init=(stroke|synthesis)|ckpt=logs/own/|pictures=true", slow=True),
