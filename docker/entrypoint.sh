@@ -5,6 +5,6 @@ set -eu
 verb="${1:-doctor}"
 [ "$#" -eq 0 ] || shift
 case "$verb" in
-    train | evaluate | sample | hands | page | prompts | read | compress | decompress | prepare | compare | export | dashboard | doctor | --help) exec graves-lm "$verb" "$@" ;;
+    train | evaluate | sample | hands | page | serve | prompts | read | compress | decompress | prepare | compare | export | dashboard | doctor | --help) exec graves-lm "$verb" "$@" ;;
     *) exec "$verb" "$@" ;;
 esac
