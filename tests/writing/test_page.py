@@ -342,6 +342,13 @@ def test_underlines_lie_under_their_words():
         )
 
 
+def test_paper_with_too_much_on_it_is_refused():
+    PageSettings(paper="a3", ruling="dots", line_height=2)
+    with pytest.raises(UserError, match=r"page\.ruling=dots: .* squares .* give a larger line_height"):
+        PageSettings(ruling="dots", line_height=0.1)
+    PageSettings(line_height=0.1)
+
+
 def test_what_is_printed_on_the_paper():
     line = written("words", person(3))
     pages = {

@@ -16,6 +16,7 @@ from graves_lm.writing.block import PLAIN, Align, Look
 from graves_lm.writing.paper import SIZES, PaperName
 
 WIDTH, HEIGHT = SIZES["a4"]
+SQUARES = 200_000  # on a page; A3 with lines of 2 mm has 120,000
 COLOURS = 12  # that the palette of a GIF has room for
 ABOVE, BELOW = 0.7, 0.3  # of a line's height, over and under its baseline, on the first and last line
 ADVANCE = 1.3  # heights of an x: the width of a character and the space after it, on average
@@ -88,6 +89,12 @@ class PageSettings:
             raise UserError(f"page.colours: {len(self.colours)} colours; {COLOURS} are the most")
         if self.paper is not None:
             self._take_paper(self.paper)
+        squares = 4 * self.width * (self.height or 10 * self.width) / self.line_height**2
+        if self.ruling != "none" and squares > SQUARES:
+            raise UserError(
+                f"page.ruling={self.ruling}: {squares:,.0f} squares of half a line's height; "
+                f"{SQUARES:,} are the most; give a larger line_height"
+            )
         if self.text_width < self.line_height:
             raise UserError(
                 f"page of width {self.width:g} mm: its margins leave {self.text_width:g} mm for writing, "
