@@ -127,11 +127,12 @@ def test_letters_of_ones_own_have_words_besides(lines):
     assert len(found) == 3
     characters = set("".join(line.text for line in own))
     assert all(set(word) <= characters for words in found for word in words)
-    made = grafts(own[1:] + own[:1], 5, seed=1)
+    made = grafts(own[1:] + own[:1], 5, seed=1, letters=True)
     with_letters = [set("üßö") & set(line.id.split("+", 1)[1]) for line in made]
     assert not any(with_letters[:5])
     assert len(with_letters[5:]) == 3 * OF_LETTER
     assert all(with_letters[5:])
     for letter in "üßö":
         assert sum(letter in letters for letters in with_letters) >= OF_LETTER
-    assert grafts(own, 0) == []
+    assert grafts(own, 0, letters=True) == []
+    assert len(grafts(own, 5)) == 5

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from graves_lm.data.hershey.european import LETTERS
 from graves_lm.data.iam import archive as iam_archive
 from graves_lm.data.iam.corpus import IamData
 from graves_lm.data.iam.reading import SPLITS, iam_key, read_iam
@@ -183,6 +184,11 @@ def test_lines_with_generated_words_are_added_to_the_training_lines_alone(tree, 
     assert len(added) == 3
     assert all(any(t.startswith(f"{p} ") or t.endswith(f" {p}") for p in plain["train"]) for t in added)
     assert len(generated["train"]) == len(plain["train"]) + 4
+    european = texts(generated=40, characters="european")
+    assert set("".join(european["train"])) & set(LETTERS)
+    assert european["val"] == plain["val"]
+    with pytest.raises(UserError, match=r"data\.characters=european: .* data\.generated=2500"):
+        texts(characters="european")
 
 
 def test_suspect_lines_are_dropped_on_request(tree):

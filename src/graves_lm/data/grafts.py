@@ -77,12 +77,12 @@ class Rule(NamedTuple):
     spread: float
 
 
-def grafts(lines: Sequence[StrokeLine], count: int, seed: int = 0) -> list[StrokeLine]:
+def grafts(lines: Sequence[StrokeLine], count: int, seed: int = 0, letters: bool = False) -> list[StrokeLine]:
     """`count` lines drawn from `lines`, each with a word; which lines and words depends on `seed` alone.
 
-    For each letter of the texts that has an accent or the like there are `OF_LETTER` more, whose words have
-    it: it is seldom in them, and new to weights of English. None where the lines' sizes have no unit (dots)
-    or their texts' letters no generated form.
+    With `letters`, for each letter of the texts that has an accent or the like there are `OF_LETTER` more,
+    whose words have it: it is seldom in them, and new to weights of English. None where the lines' sizes have
+    no unit (dots) or their texts' letters no generated form.
     """
     short = [line for line in lines if len(line.text) <= _LONGEST and set(_plain(line.text)) <= set(ALPHABET)]
     unit = float(np.median([size(line.strokes) for line in short] or [0])) / _SIZE
@@ -91,7 +91,7 @@ def grafts(lines: Sequence[StrokeLine], count: int, seed: int = 0) -> list[Strok
     if 1 / _UNITS <= unit <= _UNITS:
         unit = 1.0  # large and small hands
     short = [_times(line, 1 / unit) for line in short]
-    accented = words_with_letters([line.text for line in lines]) if count else []
+    accented = words_with_letters([line.text for line in lines]) if letters and count else []
     total = count + OF_LETTER * len(accented)
     made: list[StrokeLine] = []
     with tqdm(total=total, unit="line", desc="grafts", leave=False, disable=not total) as bar:

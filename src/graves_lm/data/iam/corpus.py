@@ -31,6 +31,8 @@ class IamData(PenCorpus):
             characters that English prose lacks are not rare; each by a writer of its own.
         grafts: lines of the training split that are added once more with a generated word before or behind
             them (see `grafts`): rare characters in people's own hands, nearly.
+        characters: "full", all that the texts have; "european": generated lines have the letters of Europe's
+            Latin alphabets and more signs, too; "paper", 57 symbols.
     """
 
     def __init__(
@@ -39,16 +41,22 @@ class IamData(PenCorpus):
         drop_suspect: bool = False,
         generated: CountOrNone = 0,
         grafts: CountOrNone = 0,
+        characters: Literal["full", "paper", "european"] = "full",
         **settings: Any,
     ):
-        super().__init__("iam", **settings)
+        super().__init__("iam", characters="paper" if characters == "paper" else "full", **settings)
         if self.source is None:
             raise UserError(
                 "data=iam needs data.source=DIR, the folder with IAM-OnDB's files as its owner ships them "
                 "(registration: fki.tic.heia-fr.ch/databases/iam-on-line-handwriting-database)"
             )
         self.split, self.drop_suspect = split, drop_suspect
-        self.generated, self.grafts = generated, grafts
+        self.generated, self.grafts, self.european = generated, grafts, characters == "european"
+        if self.european and not generated:
+            raise UserError(
+                "data.characters=european: the database has no such letters; the generated lines "
+                "have them, data.generated=2500 for example"
+            )
 
     def cache_key(self) -> Mapping[str, Any]:
         assert self.source is not None
@@ -58,7 +66,7 @@ class IamData(PenCorpus):
         source = iam_key(self.source, drop_suspect=self.drop_suspect)
         key: dict[str, Any] = {"data": self.name, "source": source, "split": self.split}
         if self.generated:
-            key["generated"] = [self.generated, HERSHEY_VERSION, _ADDED]
+            key["generated"] = [self.generated, HERSHEY_VERSION, _ADDED, *(["european"] * self.european)]
         if self.grafts:
             key["grafts"] = [self.grafts, GRAFTS_VERSION, HERSHEY_VERSION, _ADDED]
         return key
@@ -72,7 +80,7 @@ class IamData(PenCorpus):
         }
         added = grafts(splits["train"], self.grafts)
         if self.generated:
-            people = HersheyLines(self.generated, writers=self.generated, characters=LENGTHS)
+            people = HersheyLines(self.generated, self.generated, characters=LENGTHS, european=self.european)
             added += made_lines({"train": people})["train"]
         table = f"{report.table()}\nevery line that was touched, by name: {self.cache / 'report.txt'}\n"
         about = f"IAM-OnDB, the {self.split}'s split (research use only, not to be passed on)"

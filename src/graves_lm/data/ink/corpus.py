@@ -78,7 +78,7 @@ class InkData(PenCorpus):
             "train": [lines[i] for i in sorted(order[held_out:])],
             "val": [lines[i] for i in sorted(order[:held_out])],
         }
-        added = grafts(splits["train"], self.grafts, self.seed)
+        added = grafts(splits["train"], self.grafts, self.seed, letters=True)
         listing = "".join(f"{p.name}: {p.reason}\n" for p in problems)
         report = f"{len(lines):,} lines read, {len(problems):,} files or lines left out"
         if problems:
