@@ -168,6 +168,18 @@ def test_steps_count_on_and_each_schedule_comes_to_its_end(source, tmp_path):
     assert all(f">{name}</text>" in picture for name in ("wide", "middle", "last"))
 
 
+def test_the_figures_at_the_end_are_of_the_best_weights(source, tmp_path):
+    """Not of the average of the last ones, which a validation would put in their place."""
+    spoiled = "+stages.spoiled={share: 2, noise: null, optimizer: {lr: 1.0}, average: 0.2, validations: 2}"
+    train(tmp_path / "run", source, "budget=80", spoiled)
+    curve = [float(row["val/bpc"]) for row in csv.DictReader((tmp_path / "run" / "curve.csv").open())]
+    assert min(curve) < curve[-1] - 0.1
+    figures = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert figures["val/bpc"] == pytest.approx(min(curve), rel=1e-4)
+    card = json.loads((tmp_path / "run" / "test.json").read_text())
+    assert card["figures"]["bpc"] == pytest.approx(min(curve), rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import WeightAveraging
 from omegaconf import DictConfig
 
 from graves_lm.learning.callbacks.checkpoints import Checkpoints
@@ -51,6 +53,9 @@ def final_figures(
     if owner:
         owner.save_best(trainer, figures[monitor])
         if owner.best_step != trainer.global_step and owner.load_best(trainer, figures[monitor]):
+            # An average of weights would be validated in place of those that the task has now.
+            kept: Any = trainer
+            kept.callbacks = [c for c in kept.callbacks if not isinstance(c, WeightAveraging)]
             figures = trainer.validate(task, datamodule=data, verbose=False)[0]
     return figures
 

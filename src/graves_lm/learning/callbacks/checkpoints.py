@@ -18,7 +18,7 @@ from graves_lm.learning.callbacks.checkpoint_file import callback_states, copy_c
 from graves_lm.learning.csv_logger import KeepingCSVLogger
 from graves_lm.learning.private import figures_to_come, log_step, validate_now, validation_is_due
 from graves_lm.runtime.errors import HungUp, Interrupted, Stopped, UserError, first_line
-from graves_lm.trained.checkpoint import read_checkpoint
+from graves_lm.trained.checkpoint import read_checkpoint, weights_of
 
 log = logging.getLogger(__name__)
 
@@ -126,13 +126,15 @@ class Checkpoints(Checkpoint):
         )
 
     def load_best(self, trainer: Trainer, figure: float) -> bool:
-        """Give the task the weights of `best.ckpt`. Where it cannot be read, it is put aside, those that the
-        task has, with this metric, are saved in its place, and False is returned."""
-        task, state = trainer.lightning_module, None
+        """Give the task's network the weights of `best.ckpt`, which may be of a stage with other noise. Where
+        it cannot be read, it is put aside, those that the task has, with this metric, are saved in its place,
+        and False is returned."""
+        network: Any = trainer.lightning_module.network
+        state = None
         if trainer.is_global_zero:
             try:
-                state = read_checkpoint(self.best_path)["state_dict"]
-                task.load_state_dict(state)
+                state = weights_of(read_checkpoint(self.best_path))
+                network.load_state_dict(state)
             except (UserError, RuntimeError) as error:
                 state = None
                 if os.path.lexists(self.best_path):
@@ -142,7 +144,7 @@ class Checkpoints(Checkpoint):
             self.best = None
             self.save_best(trainer, figure)
             return False
-        task.load_state_dict(state)
+        network.load_state_dict(state)
         return True
 
     # --- saving -----------------------------------------------------------------------------------
