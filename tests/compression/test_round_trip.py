@@ -82,11 +82,13 @@ def test_one_thread_and_two_make_the_same(how):
 
 
 def test_without_compiled_kernels_too(monkeypatch):
+    task, content, how = byte_task(), CONTENTS["text"], {"rule": Rule("sgd", {"lr": 1e-3}, segment=7)}
+    with_kernels = compressed(task, content, streams=2, counts=2, **how)[1]
     monkeypatch.setenv("GRAVES_LM_NATIVE", "0")
-    task, content = byte_task(), CONTENTS["text"]
-    data, _ = compressed(task, content, streams=2)
+    data, bits = compressed(task, content, streams=2, counts=2, **how)
     assert not read_header(io.BytesIO(data), "it").kernel
     assert brought_back(task, data) == content
+    assert bits == pytest.approx(with_kernels, rel=1e-3)  # it learns there, too
 
 
 def test_the_bits_are_those_of_evaluation():

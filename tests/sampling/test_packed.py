@@ -15,6 +15,7 @@ from graves_lm.nn.native import kernel
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.noise import point_noise
 from graves_lm.sampling.packed import PackedNetwork
+from graves_lm.sampling.packed_weights import refresh
 from graves_lm.sampling.strokes import StrokeSampler
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.sampling.text import TextSampler
@@ -307,3 +308,20 @@ def test_symbols_that_do_not_exist_are_refused_before_they_are_read(path):
     for wrong in ([1, C], [1, 10**8], [-1, 2]):
         with pytest.raises(IndexError, match="of a text: there are"):
             drawn(SynthesisSampler(), SynthesisNetwork(C, 1, H, M, K), [wrong])
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_weights_that_have_changed_are_those_packed_anew(layers):
+    torch.manual_seed(0)
+    network = CharacterNetwork(symbols=7, layers=layers, hidden_size=10)
+    packed = PackedNetwork(network)
+    state_BS = packed.pack(network.initial_state(2).layers)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(torch.randn_like(weight))
+    refresh(packed.weights, network)
+    symbol_B = torch.tensor([3, -1])
+    for given, expected in zip(
+        packed.step(symbol_B, state_BS), PackedNetwork(network).step(symbol_B, state_BS), strict=True
+    ):
+        assert torch.equal(given, expected)

@@ -23,17 +23,17 @@ class AllBytes:
         self.of_byte[self.of_symbol_K] = np.arange(len(symbols))
         self._unknown = np.flatnonzero(self.of_byte < 0)
         self._seen = np.full(len(self._unknown), 0.5)
+        self._share = self._seen / self._seen.sum()
         self._known_count, self._unknown_count = 0.5, 0.5
 
     def chances(self, chance_SK: NDArray[np.float64]) -> NDArray[np.float64]:
         """(S, 256), of the symbols' (S, K)."""
         chance_S256 = np.zeros((len(chance_SK), 256))
-        escape = self._unknown_count / (self._known_count + self._unknown_count)
-        if not len(self._unknown):
-            escape = 0.0
+        escape = (
+            self._unknown_count / (self._known_count + self._unknown_count) if len(self._unknown) else 0.0
+        )
         chance_S256[:, self.of_symbol_K] = chance_SK * (1 - escape)
-        if len(self._unknown):
-            chance_S256[:, self._unknown] = escape * self._seen / self._seen.sum()
+        chance_S256[:, self._unknown] = escape * self._share
         return chance_S256
 
     def update(self, byte_S: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -41,6 +41,8 @@ class AllBytes:
         symbol_S = self.of_byte[byte_S]
         unknown = byte_S[symbol_S < 0]
         self._known_count += len(byte_S) - len(unknown)
-        self._unknown_count += len(unknown)
-        np.add.at(self._seen, np.searchsorted(self._unknown, unknown), 1)
+        if len(unknown):
+            self._unknown_count += len(unknown)
+            np.add.at(self._seen, np.searchsorted(self._unknown, unknown), 1)
+            self._share = self._seen / self._seen.sum()
         return symbol_S

@@ -1,132 +1,139 @@
-"""How often each byte followed the last 1, 2, … bytes, mixed with the network's prediction.
+"""What followed before, in this very file, mixed with the network's prediction.
 
-The chance after a context is interpolated from longest to shortest with a discount D (R. Kneser and
-H. Ney, 1995; J. Pitman and M. Yor, 1997):
-p_o(x) = (max(c(x) − D, 0) + (D·u + a)·p_{o−1}(x)) / (n + a), with c
-the count of x after the context, n the sum of all, u how many are not 0. A byte counts in the contexts from
-the longest down to the first that knew it, so that the short ones count kinds of contexts, not of places.
+**Counts.** How often each byte followed the last 1, 2, … bytes, the word so far, and that and the word before
+it. The chance after a context is interpolated with that of the next shorter one by a discount D (R. Kneser
+and H. Ney, 1995; J. Pitman and M. Yor, 1997):
+p(x) = (max(c(x) − D, 0) + (D·u + a)·p_shorter(x)) / (n + a), with c the count of x after the context, n the
+sum of all, u how many are not 0. A byte counts in the contexts of last bytes from the longest down to the
+first that knew it, so that the short ones count kinds of contexts, not of places. A word goes back to the
+last two bytes, two words to one.
 
-Network and counts are mixed in the logit domain, p ∝ exp Σ w_m log p_m, with weights that follow the gradient
-of log p after each byte (M. Mahoney's PAQ does so bit by bit), a set of them for each length of the longest
-known context and how sure that is. The streams share the counts and the mixture's weights.
+**Match.** The byte that came where the last bytes stood before, as far as memory goes, and how often such a
+prediction was right after a match of that length.
 
-Memory is fixed: contexts are hashed into rows of 16 bytes with a check, and a new one takes an old one's row.
-Everything is numpy's elementwise arithmetic in float64: one thread, the same for encoder and decoder.
+**Mixture** in the logit domain: p ∝ exp Σ w_m log p_m, with weights that follow the gradient of log p
+after each byte (M. Mahoney's PAQ does so bit by bit): the sum of a set for the longest known context, how
+sure that is and how long the match is, and a set for the last byte.
 
-Shape legend: S streams, O orders, M inputs of the mixture, W places of a row.
+Memory is fixed, 150 MB at most: contexts are hashed into rows of 16 bytes with a check, and a new one takes
+an old one's row. The streams share everything but their last bytes. All is float64 and in the order in which
+it stands, by one thread.
+
+Shape legend: S streams, C contexts, M inputs of the mixture, W places of a row.
 """
+
+import ctypes
 
 import numpy as np
 from numpy.typing import NDArray
 
-_ROWS = 1 << 21
+from graves_lm.compression import plain_counts
+from graves_lm.nn.native import kernel
+
+_MOST_ROWS = 1 << 22
 _PLACES = 16
-_DISCOUNT = 0.75
-_CONCENTRATION = 0.1
-_RATE = 0.002
+_HISTORY = 1 << 22  # bytes of all streams together that a match can be found in
+_TABLE = 1 << 20
+_SHORTEST, _LONGEST = 6, 31  # bytes of a match
 _FULL = 250  # a row is halved, so that what is new counts
-_LEAST = 1e-12
+_WORDS = 2  # contexts of words
+INPUTS = 7  # of the mixture: the network, three lengths of last bytes, the words, the match
+
+_NUMBERS = (
+    *("streams", "orders", "contexts", "rows", "ring", "table", "shortest", "longest", "full"),
+    *("input_0", "input_1", "input_2"),
+)
+_FRACTIONS = ("discount", "concentration", "rate")
+
+
+class State:
+    """All that both forms read and write, named and shaped as `Counts` of native/counts.c."""
+
+    def __init__(self, highest: int, streams: int, length: int):
+        S, C = streams, highest + _WORDS
+        rows = min(_MOST_ROWS, 1 << (C * length).bit_length())
+        self.streams, self.orders, self.contexts, self.rows = S, highest, C, rows
+        self.ring = 1 << (_HISTORY // S).bit_length() - 1
+        self.table, self.shortest, self.longest, self.full = _TABLE, _SHORTEST, _LONGEST, _FULL
+        self.input_0, self.input_1, self.input_2 = min(2, highest) - 1, min(3, highest) - 1, highest - 1
+        self.discount, self.concentration, self.rate = 0.75, 0.1, 0.002
+        self.symbol = np.zeros((rows, _PLACES), np.uint8)
+        self.count = np.zeros((rows, _PLACES), np.uint8)
+        self.check = np.zeros(rows, np.uint8)
+        self.once = np.full(256, 0.4)
+        self.weight = np.zeros(((highest + 1) * 3 * 4, INPUTS))
+        self.weight[:, 0], self.weight[:, 1:4] = 0.6, 0.4 / 3
+        self.weight_of_last = np.zeros((256, INPUTS))
+        self.hit, self.miss = np.zeros(_LONGEST + 1), np.zeros(_LONGEST + 1)
+        self.history = np.zeros((S, self.ring), np.uint8)
+        self.latest = np.zeros(_TABLE, np.uint32)
+        self.times = np.random.Generator(np.random.Philox(0)).integers(1, 2**63, highest + 3, dtype=np.uint64)
+        self.times = 2 * self.times + np.uint64(1)
+        self.last = np.zeros((S, highest), np.uint64)  # the latest first
+        self.words = np.zeros((S, 2), np.uint64)
+        self.next, self.place, self.length = (np.zeros(S, np.int64) for _ in range(3))
+        self.row, self.set = np.zeros((S, C), np.int64), np.zeros(S, np.int64)
+        self.said, self.odds = np.full(S, -1), np.zeros(S)
+        self.log_p = np.zeros((S, INPUTS - 1, 256))
+        self.mixed = np.zeros((S, 256))
+
+
+_ARRAYS = (
+    *("symbol", "count", "check", "once", "weight", "weight_of_last", "hit", "miss", "history", "latest"),
+    *("times", "last", "words", "next", "place", "length", "row", "set", "said", "odds", "log_p", "mixed"),
+)
+
+
+class _CState(ctypes.Structure):
+    """`Counts` of native/counts.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in _NUMBERS),
+        *((name, ctypes.c_double) for name in _FRACTIONS),
+        *((name, ctypes.c_void_p) for name in _ARRAYS),
+    )
 
 
 class CountsMixed:
-    """Mixes what a network says with counts of orders 1 … `highest`.
+    """Mixes what a network says with counts and a match.
 
-    >>> counts = CountsMixed(highest=2, streams=1)
+    >>> counts = CountsMixed(highest=2, streams=1, length=8)
     >>> for byte in b"abababab":
     ...     chance_S256 = counts.mixed(np.full((1, 256), 1 / 256))
-    ...     counts.update(np.array([byte]))
+    ...     counts.update(np.array([byte], np.int32))
     >>> chance_S256 = counts.mixed(np.full((1, 256), 1 / 256))
     >>> chr(chance_S256[0].argmax())
     'a'
+
+    Args:
+        highest: the most bytes of a context.
+        streams: S.
+        length: bytes that are to come, of all streams: how many rows there are.
+        compiled: whether by the kernel, which is told apart in a file, for its last bits are others.
     """
 
-    def __init__(self, highest: int, streams: int):
-        S = streams
-        self._orders, self._streams = highest, np.arange(S)
-        self._symbol = np.zeros((_ROWS, _PLACES), np.uint8)
-        self._count = np.zeros((_ROWS, _PLACES), np.uint8)
-        self._check = np.zeros(_ROWS, np.uint8)
-        self._last_SO = np.zeros((S, highest), np.uint64)  # the latest first
-        odd = np.random.Generator(np.random.Philox(0)).integers(1, 2**62, highest, dtype=np.uint64)
-        self._times_O = 2 * odd + np.uint64(1)
-        self._once = np.full(256, 0.4)  # of order 0
-        self._inputs = sorted({min(2, highest), min(3, highest), highest})
-        weight_M = np.full(1 + len(self._inputs), 0.4 / len(self._inputs))
-        weight_M[0] = 0.6
-        self._weight = np.tile(weight_M, ((highest + 1) * 3, 1))
-        self._base_OS1 = np.arange(highest * S).reshape(highest, S, 1) * 256
-        self._log_SM256 = np.empty((S, len(weight_M), 256))
+    def __init__(self, highest: int, streams: int, length: int, compiled: bool = True):
+        self.state = State(highest, streams, length)
+        self._mix, self._update = (
+            (kernel("counts_mix"), kernel("counts_update")) if compiled else (None, None)
+        )
+        numbers = [getattr(self.state, name) for name in (*_NUMBERS, *_FRACTIONS)]
+        self._c = _CState(*numbers, *(getattr(self.state, name).ctypes.data for name in _ARRAYS))
 
     def mixed(self, chance_S256: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The mixture, (S, 256)."""
-        orders, S = self._orders, len(self._streams)
-        row_OS, check_OS = self._places()
-        strange = self._check[row_OS] != check_OS
-        if strange.any():
-            self._count[row_OS[strange]] = 0
-            self._check[row_OS[strange]] = check_OS[strange]
-        self._row_OS = row_OS
-        self._count_OSW, self._symbol_OSW = self._count[row_OS], self._symbol[row_OS]
-        c_OSW = self._count_OSW.astype(np.float64)
-        n_OS1 = c_OSW.sum(2, keepdims=True)
-        kinds_OS1 = (c_OSW > 0).sum(2, keepdims=True)
-        over = 1 / (n_OS1 + _CONCENTRATION)
-        own = np.maximum(c_OSW - _DISCOUNT, 0) * over
-        handed_on_OS1 = (_DISCOUNT * kinds_OS1 + _CONCENTRATION) * over
-        p_OS256 = np.bincount((self._base_OS1 + self._symbol_OSW).ravel(), own.ravel(), orders * S * 256)
-        p_OS256 = p_OS256.reshape(orders, S, 256)
-        below = np.broadcast_to(self._once / self._once.sum(), (S, 256))
-        for order in range(orders):
-            p_OS256[order] += handed_on_OS1[order] * below
-            below = p_OS256[order]
-        self._log_SM256[:, 0] = chance_S256
-        for m, order in enumerate(self._inputs, 1):
-            self._log_SM256[:, m] = p_OS256[order - 1]
-        np.log(np.maximum(self._log_SM256, _LEAST), out=self._log_SM256)
-        self._set_S = self._sets(n_OS1[:, :, 0], kinds_OS1[:, :, 0])
-        z_S256 = (self._weight[self._set_S][:, :, None] * self._log_SM256).sum(1)
-        z_S256 = np.exp(z_S256 - z_S256.max(1, keepdims=True))
-        self._mixed_S256: NDArray[np.float64] = z_S256 / z_S256.sum(1, keepdims=True)
-        return self._mixed_S256
+        """The mixture, (S, 256), which the next call overwrites."""
+        if self._mix is None:
+            plain_counts.mix(self.state, chance_S256)
+        else:
+            chance_S256 = np.ascontiguousarray(chance_S256)
+            self._mix(ctypes.byref(self._c), ctypes.c_void_p(chance_S256.ctypes.data))
+        return self.state.mixed
 
-    def update(self, byte_S: NDArray[np.integer]) -> None:
+    def update(self, byte_S: NDArray[np.int32]) -> None:
         """The byte of each stream that came, of the first streams where the last have none any more."""
-        S = len(byte_S)
-        log_SM = self._log_SM256[self._streams[:S], :, byte_S]
-        gradient_SM = log_SM - (self._log_SM256[:S] * self._mixed_S256[:S, None]).sum(2)
-        np.add.at(self._weight, self._set_S[:S], _RATE * gradient_SM)
-        count_OSW, symbol_OSW = self._count_OSW[:, :S], self._symbol_OSW[:, :S]
-        hit_OSW = (symbol_OSW == byte_S[None, :, None]) & (count_OSW > 0)
-        known_OS = hit_OSW.any(2)
-        longer = np.zeros_like(known_OS)  # knew it
-        longer[:-1] = np.logical_or.accumulate(known_OS[::-1], axis=0)[::-1][1:]
-        place_OS = np.where(known_OS, hit_OSW.argmax(2), count_OSW.argmin(2))
-        order, stream = np.nonzero(~longer)
-        row, place, known = self._row_OS[order, stream], place_OS[order, stream], known_OS[order, stream]
-        before = count_OSW[order, stream, place]
-        full = known & (before >= _FULL)
-        if full.any():
-            self._count[np.unique(row[full])] >>= 1
-            before = np.where(full, before >> 1, before)
-        self._count[row, place] = np.where(known, before + 1, 1)
-        self._symbol[row, place] = byte_S[stream]
-        np.add.at(self._once, byte_S[~known_OS.any(0)], 1)
-        self._last_SO[:S, 1:] = self._last_SO[:S, :-1].copy()
-        self._last_SO[:S, 0] = byte_S
-
-    def _places(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """The row of each context and the check of who it is of, (O, S). Products wrap around."""
-        hashed = np.cumsum((self._last_SO + np.uint64(1)) * self._times_O, axis=1).T
-        hashed = (hashed ^ (hashed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-        hashed ^= hashed >> np.uint64(32)
-        row_OS = (hashed & np.uint64(_ROWS - 1)).astype(np.int64)
-        return row_OS, ((hashed >> np.uint64(40)) & np.uint64(255)).astype(np.uint8)
-
-    def _sets(self, n_OS: NDArray[np.float64], kinds_OS: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Which weights each stream takes: by the longest context that has counts, and whether these are of
-        one byte, seen once or twice, or more often, or of several."""
-        longest_S = (n_OS > 0).sum(0)
-        top_S = np.maximum(longest_S - 1, 0)
-        n_S, kinds_S = n_OS[top_S, self._streams], kinds_OS[top_S, self._streams]
-        sets_S: NDArray[np.int64] = longest_S * 3 + np.where(kinds_S > 1, 0, np.where(n_S > 2, 2, 1))
-        return sets_S
+        if self._update is None:
+            plain_counts.update(self.state, byte_S.tolist())
+        else:
+            byte_S = np.ascontiguousarray(byte_S, np.int32)
+            arguments = ctypes.c_int64(len(byte_S)), ctypes.c_void_p(byte_S.ctypes.data)
+            self._update(ctypes.byref(self._c), *arguments)

@@ -18,7 +18,9 @@ class Model:
         segment = 1 if method.rule is None else method.rule.segment
         self._network = Predictor(task, method.streams, rule, segment)
         self._bytes = AllBytes(task.symbols)
-        self._counts = CountsMixed(method.counts, method.streams) if method.counts else None
+        self._counts = None
+        if method.counts:
+            self._counts = CountsMixed(method.counts, method.streams, method.length, method.kernel)
         self._streams = method.streams
 
     def chances(self) -> NDArray[np.float64]:

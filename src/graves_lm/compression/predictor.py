@@ -21,6 +21,7 @@ from graves_lm.evaluation.dynamic import DynamicRMS, learn
 from graves_lm.learning.tasks.character import CharacterTask, score
 from graves_lm.models.character import NULL_SYMBOL
 from graves_lm.runtime.errors import UserError
+from graves_lm.sampling.packed_weights import refresh
 from graves_lm.sampling.plain import for_drawing
 from graves_lm.sampling.text import TextSampler
 
@@ -52,16 +53,13 @@ class Predictor:
         if rule is not None:
             with one_thread():
                 rule.begin(task, _own_text(task, rule, segment) if rule.needs_text else ())
-        self._lay_out()
+        with torch.no_grad():
+            self._packed = for_drawing(task.network)
+        self.kernel = self._packed.kernel is not None
+        """Whether its steps are the compiled kernel's."""
         with torch.inference_mode():
             self._state = self._packed.pack(task.network.initial_state(streams).layers)
         self._begin_segment()
-
-    def _lay_out(self) -> None:
-        with torch.no_grad():
-            self._packed = for_drawing(self._task.network)
-        self.kernel = self._packed.kernel is not None
-        """Whether its steps are the compiled kernel's."""
 
     def _begin_segment(self) -> None:
         self._before, self._first_S = self._state, self._last_S
@@ -72,15 +70,15 @@ class Predictor:
         """(S, K). Raises UserError where the network's answer is not finite."""
         with nullcontext() if self.kernel else one_thread():
             logits_SK, self._state, _ = self._packed.step(self._last_S, self._state)
-        chance_SK = logits_SK.double().numpy()
-        chance_SK = np.exp(chance_SK - chance_SK.max(axis=1, keepdims=True))
-        chance_SK /= chance_SK.sum(axis=1, keepdims=True)
-        if not math.isfinite(chance_SK.sum()):
+        z_SK = logits_SK.numpy().astype(np.float64)
+        chance_SK: NDArray[np.float64] = np.exp(z_SK - z_SK.max(axis=1, keepdims=True))
+        sum_S1 = chance_SK.sum(axis=1, keepdims=True)
+        if not math.isfinite(sum_S1.sum()):
             raise UserError(
                 "the network's answer is not finite: its weights are damaged, or it learned too fast"
             )
-        result: NDArray[np.float64] = chance_SK
-        return result
+        chance_SK /= sum_S1
+        return chance_SK
 
     def update(self, symbol_S: NDArray[np.int64]) -> None:
         """The symbols that came; −1 where it is one that the network does not know, or none came."""
@@ -108,7 +106,10 @@ class Predictor:
         if isinstance(self._rule, DynamicRMS):  # there is no training text that would have told all of MS
             self._rule.take([grad / count for grad in grads])
         learn(self._rule, weights, grads, count)
-        self._lay_out()
+        if self.kernel:
+            refresh(self._packed.weights, network)
+        else:
+            self._packed = for_drawing(network)
 
 
 def _own_text(task: CharacterTask, rule: Any, segment: int) -> Iterator[StreamBatch]:

@@ -91,6 +91,7 @@ class DynamicRMS:
             count += 1
         self._count = count
         self._scale()
+        self._scaled_at = count
         self._trained = [w.detach().clone() for w in weights]
 
     def _scale(self) -> None:
@@ -106,10 +107,15 @@ class DynamicRMS:
 
     @torch.no_grad()
     def take(self, grads: list[Tensor]) -> None:
-        """Count a segment's mean gradients in MS, where there is no training text to tell it."""
+        """Count a segment's mean gradients in MS, where there is no training text to tell it.
+
+        What follows from MS is made anew whenever it is of 2 % more segments: it hardly changes in between.
+        """
         torch._foreach_addcmul_(self._squares, grads, grads)
         self._count += 1
-        self._scale()
+        if self._count > 1.02 * self._scaled_at:
+            self._scale()
+            self._scaled_at = self._count
 
     @torch.no_grad()
     def learn(self, weights: list[Tensor], grads: list[Tensor]) -> None:

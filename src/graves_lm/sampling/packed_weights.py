@@ -84,21 +84,52 @@ def _pack_layer(network: nn.Module, n: int, weights: str) -> PackedLayer:
     recurrence, doubled_G = cast(LSTMRecurrence, stack.recurrences[n]), stack.bias[n].new_ones(4, 1)
     doubled_G[2] = 2
     doubled_G = doubled_G.expand(4, recurrence.hidden_size).reshape(-1)
-    pen, one_hot_KG, inputs = [], None, 0
+    columns, one_hot_KG, inputs = _columns(network, n), None, 0
     if n < len(stack.from_input):
         projection = stack.from_input[n]
         if isinstance(projection, OneHotProjection):
             one_hot_KG = (projection.weight * doubled_G).float()
         else:
-            pen, inputs = [cast(nn.Linear, projection).weight], 3
-    columns = [
-        *pen,
-        *([network.from_window[n]] if isinstance(network, SynthesisNetwork) else []),
-        *([cast(nn.Linear, stack.from_below[n - 1]).weight] if n > 0 else []),
-        recurrence.weight,
-    ]
+            inputs = 3
     weight_GI = torch.cat(columns, dim=1) * doubled_G[:, None]
     peephole_3H = weight_GI.new_zeros(3, recurrence.hidden_size, dtype=torch.float32)
     if recurrence.peephole is not None:
         peephole_3H.copy_(recurrence.peephole)
     return PackedLayer(matrix(weight_GI, stack.bias[n] * doubled_G, weights), peephole_3H, one_hot_KG, inputs)
+
+
+def _columns(network: nn.Module, n: int) -> list[Tensor]:
+    """What a layer multiplies its inputs with, in their order."""
+    stack = cast(SkipStack, network.stack)
+    pen = []
+    if n < len(stack.from_input) and not isinstance(stack.from_input[n], OneHotProjection):
+        pen = [cast(nn.Linear, stack.from_input[n]).weight]
+    return [
+        *pen,
+        *([network.from_window[n]] if isinstance(network, SynthesisNetwork) else []),
+        *([cast(nn.Linear, stack.from_below[n - 1]).weight] if n > 0 else []),
+        cast(LSTMRecurrence, stack.recurrences[n]).weight,
+    ]
+
+
+@torch.no_grad()
+def refresh(packed: PackedWeights, network: CharacterNetwork) -> None:
+    """Write the weights of a network that was packed as float32 and has learned since where they were
+    packed, without laying anything out anew."""
+    stack = network.stack
+    for n, layer in enumerate(packed.layers):
+        recurrence, at = cast(LSTMRecurrence, stack.recurrences[n]), 0
+        g = slice(2 * packed.hidden, 3 * packed.hidden)  # the rows that are doubled
+        for part in _columns(network, n):
+            layer.matrix.value_GI[:, at : at + part.shape[1]].copy_(part)
+            at += part.shape[1]
+        layer.matrix.value_GI[g].mul_(2)
+        layer.matrix.bias_G.copy_(stack.bias[n])
+        layer.matrix.bias_G[g].mul_(2)
+        if recurrence.peephole is not None:
+            layer.peephole_3H.copy_(recurrence.peephole)
+        if layer.one_hot_KG is not None:
+            layer.one_hot_KG.copy_(cast(OneHotProjection, stack.from_input[n]).weight)
+            layer.one_hot_KG[:, g].mul_(2)
+    packed.output.value_GI[:, : stack.to_output.weight.shape[1]].copy_(stack.to_output.weight)
+    packed.output.bias_G.copy_(stack.to_output.bias)
