@@ -1,110 +1,125 @@
-"""Bytes, seconds and memory of `graves-lm compress` beside other compressors: a table, and a line of JSON.
+"""`compress` against the bare steps of its network: what range coding, counts and Python take beside it.
 
-    python benchmarks/compress.py FILE [--only gzip,xz] [--ours "counts=6" --ours "ckpt=none streams=8"]
+Each row is the model and the coder of both directions, a few steps at a time and in turn with its floor in
+this process, of the package's network and of one from nothing. The floor of a method that does not learn is
+the network's step in the kernel, of as many streams; of one that learns also the gradients of each segment,
+without the rule. Of time, that of the processor (one thread) counts, so that other processes disturb little;
+figures are medians. Prints a table, writes benchmarks/results/compress.json, and prints the same as last
+line.
 
-Each is a process of its own; memory is its largest resident set. Compressors that this machine lacks are left
-out and named. Ours are decompressed too and compared. `floor_us` is the network's bare step, by the kernel,
-with as many threads: what a symbol takes at least.
+    python benchmarks/compress.py FILE [--repeats 30] [--quick]
+
+FILE is a text of 100 kB or more.
 """
 
 import argparse
-import json
+import copy
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
+import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-OTHERS = {
-    "gzip": "gzip -9 -c {file} > {out}",
-    "bzip2": "bzip2 -9 -c {file} > {out}",
-    "xz": "xz -9e -c {file} > {out}",
-    "zstd": "zstd --ultra -22 -q -c {file} > {out}",
-    "brotli": "brotli -q 11 -w 24 -c {file} > {out}",
-    "7z": "7z a -m0=PPMd:o=8:mem=256m -bso0 -bsp0 {out} {file}",
-    "zpaq": "zpaq a {out}.zpaq {file} -m5 > /dev/null 2>&1 && mv {out}.zpaq {out}",
+import numpy as np
+import torch
+from report import report
+
+from graves_lm.compression.coding import Decoder, Encoder, whole
+from graves_lm.compression.file_format import Frame
+from graves_lm.compression.method import Fresh, Method, Rule
+from graves_lm.compression.model import Model
+from graves_lm.compression.network import byte_model, fresh_model, is_compiled
+from graves_lm.data.streams import StreamBatch
+from graves_lm.evaluation.dynamic import segment_gradients
+from graves_lm.sampling.plain import for_drawing
+
+STEPS = 60  # at a time: three segments
+ROWS: dict[str, dict[str, Any]] = {
+    "static, network alone": {},
+    "static": {"counts": 6},
+    "static, streams=8": {"counts": 6, "streams": 8},
+    "dynamic=rms": {"counts": 6, "rule": Rule("rms", {"segments": 10})},
+    "dynamic=rms, streams=8": {"counts": 6, "streams": 8, "rule": Rule("rms", {"segments": 10})},
+    "ckpt=none, streams=8": {"counts": 6, "streams": 8, "rule": Rule("adam"), "fresh": Fresh()},
 }
 
 
-def measured(command: str, shell: bool = True) -> tuple[float, float]:
-    """Seconds and MB of a command. Raises CalledProcessError where it fails."""
-    program = (
-        "import resource, subprocess, sys; "
-        f"s = subprocess.run({command!r}, shell={shell}, stderr=subprocess.DEVNULL); "
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(s.returncode)"
+def timed(run: Callable[[], object]) -> float:
+    begin = time.process_time()
+    run()
+    return time.process_time() - begin
+
+
+def measured(text: np.ndarray, how: dict[str, Any], repeats: int) -> dict[str, float]:
+    """Microseconds of a byte: compress, decompress, and the floor."""
+    task, streams = (
+        fresh_model(how["fresh"]) if "fresh" in how else byte_model("character"),
+        how.get("streams", 1),
     )
-    begin = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    return time.perf_counter() - begin, int(done.stdout.split()[-1]) / 1024
+    method = Method(len(text), 0, kernel=is_compiled(task), **how)
+    encoding, decoding = Model(copy.deepcopy(task), method), Model(copy.deepcopy(task), method)
+    packed, x_S = for_drawing(task.network), torch.zeros(streams, dtype=torch.long)
+    state_SZ = packed.pack(task.network.initial_state(streams).layers)
+    steps, frame, taken = (
+        iter(range(10**9)),
+        Frame(0, 0, b""),
+        {"compress": [], "decompress": [], "floor": []},
+    )
 
+    def encode() -> None:
+        nonlocal frame
+        encoder = Encoder()
+        for _ in range(STEPS):
+            at = next(steps) * streams
+            byte_S = np.take(text, np.arange(at, at + streams), mode="wrap")
+            encoder.step(byte_S, whole(encoding.chances()))
+            encoding.update(byte_S)
+        last = encoder.frame()
+        assert last is not None
+        frame = last
 
-def floor(ckpt: str, streams: int) -> float:
-    """Microseconds a symbol of the network's bare step."""
-    import torch
+    def decode() -> None:
+        decoder = Decoder(frame)
+        for _ in range(STEPS):
+            decoding.update(decoder.step(whole(decoding.chances())))
 
-    from graves_lm.compression.model import byte_model
-    from graves_lm.sampling.plain import for_drawing
+    def bare() -> None:
+        nonlocal state_SZ
+        for _ in range(STEPS):
+            _, state_SZ, _ = packed.step(x_S, state_SZ)
+        for _ in range(STEPS // method.rule.segment if method.rule else 0):
+            symbol_TS = torch.randint(len(task.symbols), (method.rule.segment, streams))
+            mask_TS = torch.ones_like(symbol_TS, dtype=torch.bool)
+            segment_gradients(task, StreamBatch(symbol_TS, mask_TS, True, symbol_TS.numel()), None)
 
-    network = byte_model(ckpt).network
-    packed, x = for_drawing(network), torch.zeros(streams, dtype=torch.long)
-    state = packed.pack(network.initial_state(streams).layers)
-    for count in (50, 1000):
-        begin = time.perf_counter()
-        for _ in range(count):
-            _, state, _ = packed.step(x, state)
-    return (time.perf_counter() - begin) / (1000 * streams) * 1e6
+    for repeat in range(repeats + 2):  # the first two warm up
+        for name, run in (("compress", encode), ("decompress", decode), ("floor", bare)):
+            seconds = timed(run)
+            if repeat >= 2:
+                taken[name].append(seconds / (STEPS * streams) * 1e6)
+    return {name: statistics.median(times) for name, times in taken.items()}
 
 
 def main() -> None:
-    """The table, then the line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path)
-    parser.add_argument("--only", default=",".join(OTHERS), help="of the others, between commas; empty: none")
-    parser.add_argument("--ours", action="append", help="settings of graves-lm compress")
-    given = parser.parse_args()
-    size, rows = given.file.stat().st_size, []
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out.7z"
-        for name in filter(None, given.only.split(",")):
-            if shutil.which(name) is None:
-                print(f"{name}: not on this machine", file=sys.stderr)
-                continue
-            seconds, memory = measured(OTHERS[name].format(file=given.file.absolute(), out=out))
-            rows.append({"name": name, "bytes": out.stat().st_size, "seconds": seconds, "memory_mb": memory})
-            out.unlink()
-        for settings in given.ours if given.ours is not None else ["counts=0", "", "streams=8"]:
-            made, back = Path(folder) / "x.glm", Path(folder) / "back"
-            run = f"{sys.executable} -m graves_lm."
-            seconds, memory = measured(
-                f"{run}compress file={given.file.absolute()} output={made} {settings} >&2"
-            )
-            again, _ = measured(f"{run}decompress file={made} output={back} >&2")
-            assert back.read_bytes() == given.file.read_bytes(), settings
-            words = dict(word.partition("=")[::2] for word in settings.split())
-            row = {"name": f"graves-lm {settings}".strip(), "bytes": made.stat().st_size, "seconds": seconds}
-            row |= {"memory_mb": memory, "back_seconds": again}
-            if words.get("ckpt") != "none":
-                row["floor_us"] = floor(words.get("ckpt", "character"), int(words.get("streams", "1")))
-            rows.append(row)
-    print(f"{given.file.name}, {size:,} bytes")
-    print(f"{'':44}{'bytes':>10}{'bits/byte':>11}{'seconds':>9}{'back':>9}{'MB':>7}")
-    for row in rows:
-        back_seconds = f"{row['back_seconds']:9.1f}" if "back_seconds" in row else " " * 9
+    parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--quick", action="store_true", help="three repeats")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    text = np.frombuffer(args.file.read_bytes(), np.uint8).astype(np.int32)
+    rows = {}
+    print(f"{'µs a byte':28} {'compress':>9} {'back':>9} {'floor':>9} {'× floor':>8} {'bytes/s':>8}")
+    for name, how in ROWS.items():
+        row = measured(text, how, 3 if args.quick else args.repeats)
+        row["over_floor"] = row["compress"] / row["floor"]
+        rows[name] = {key: round(value, 2) for key, value in row.items()}
         print(
-            f"{row['name']:44}{row['bytes']:10,}{8 * row['bytes'] / max(1, size):11.3f}"
-            f"{row['seconds']:9.1f}{back_seconds}{row['memory_mb']:7.0f}"
+            f"{name:28} {row['compress']:9.1f} {row['decompress']:9.1f} {row['floor']:9.1f} "
+            f"{row['over_floor']:8.2f} {1e6 / row['compress']:8.0f}"
         )
-    record = {
-        "file": given.file.name,
-        "size": size,
-        "threads": os.environ.get("OMP_NUM_THREADS"),
-        "rows": rows,
-    }
-    print(json.dumps(record))
+    report("compress", {"microseconds_a_byte": rows, "load": round(os.getloadavg()[0], 1)})
 
 
 if __name__ == "__main__":

@@ -104,7 +104,9 @@ class Predictor:
         weights: list[Tensor] = list(network.parameters())
         grads = list(torch.autograd.grad(nats, weights))
         if isinstance(self._rule, DynamicRMS):  # there is no training text that would have told all of MS
-            self._rule.take([grad / count for grad in grads])
+            torch._foreach_div_(grads, float(count))
+            count = 1
+            self._rule.take(grads)
         learn(self._rule, weights, grads, count)
         if self.kernel:
             refresh(self._packed.weights, network)

@@ -167,8 +167,8 @@ def learn(rule: Any, weights: list[Tensor], grads: list[Tensor], count: int) -> 
 
     `grads` are overwritten.
     """
-    if rule.mean:
-        torch._foreach_div_(grads, float(max(1, count)))
+    if rule.mean and count > 1:
+        torch._foreach_div_(grads, float(count))
     if rule.clip_norm is not None:
         total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
         torch._foreach_mul_(grads, float(min(1.0, rule.clip_norm / (float(total) + 1e-12))))
