@@ -159,6 +159,11 @@ def test_mistakes_are_one_line_of_json(client, body, status, said):
     assert client.write("a")[0] == 200
 
 
+def test_a_fault_of_the_program_is_seen(client, capfd):
+    assert client.write("a fault")[0] == 500
+    assert "RuntimeError: a bug" in capfd.readouterr().err
+
+
 def test_other_requests(client):
     assert client.ask("/write", method="GET")[:2] == (405, "application/json")
     assert client.ask("/nowhere")[:2] == (404, "application/json")

@@ -5,6 +5,7 @@ than one of them alone. One with a seed is drawn by itself: what is beside it wo
 """
 
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -114,6 +115,8 @@ class Desk:
             try:
                 self._draw_live(jobs[0]) if jobs[0].live is not None else self._draw(jobs)
             except Exception as error:  # a fault of one request is none of the server's end
+                if not isinstance(error, UserError):
+                    traceback.print_exc()
                 for job in jobs:
                     job.done(error)
 
