@@ -44,7 +44,7 @@ class Limits:
 
     @property
     def body(self) -> int:
-        """Bytes of a request: each character may be escaped as a surrogate pair, \\\\uD83D\\\\uDE00."""
+        """Bytes of a request: each character may be escaped as a surrogate pair."""
         return 4096 + 12 * self.longest
 
 
