@@ -56,12 +56,14 @@ RULES = [
     Rule(r"OPTION=|SETTINGS|SPLIT|logs/recipe/NAME", why_not="a pattern, with words to be replaced"),
     Rule(r"DATE_TIME", why_not="the folder's name is a time; the same command is run with other folders"),
     Rule(
-        r"_(best|free|hand)\b", composed="stages need more than two steps; tests/test_configs.py trains them"
+        r"experiment=\w*_(best|free|hand)\b",
+        composed="stages need more steps; tests/test_configs.py trains them",
     ),
     Rule(
         r"hand=logs/me/own_hand",
         composed="needs the training before it; tests/writing/test_named_hand.py writes so",
     ),
+    Rule(r"benchmarks/own_hand\.py", why_not="needs a licensed corpus, and half an hour"),
     Rule(r"benchmarks/noise\.py", why_not="takes ten minutes of 16 cores"),
     Rule(r"graves_lm\.serve", composed="serves until it is interrupted; tests/serving runs it"),
     Rule(r"-m sweep=", slow=True, settings=("hydra.sweeper.n_trials=2",)),
