@@ -54,6 +54,14 @@ def test_or_left_out_of_all_batches(tmp_path, lines):
     assert OTHER not in [line.text for line in corpus.own_lines()]
 
 
+def test_a_list_that_is_shifted_by_a_line_is_asked_about(tmp_path, lines):
+    texts = [line.text for line in lines]
+    shifted = [line._replace(text=text) for line, text in zip(lines, texts[1:] + texts[:1], strict=True)]
+    told = look_over(opened(tmp_path, shifted, "keep"))
+    assert told[-1] == "most lines are so: are these their texts, line by line?"
+    assert len(told) == 7  # five by name, how many more, and the question
+
+
 def test_no_line_is_read_without_being_asked(tmp_path, lines):
     assert look_over(opened(tmp_path, wrong(lines, 3), None)) == []
 

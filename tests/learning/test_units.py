@@ -54,7 +54,7 @@ def test_lines_in_other_units_are_brought_to_their_size(tmp_path, lines, factor)
     assert corpus.normalisation.std == pytest.approx(known.scaled(ratio).std)
     assert corpus.normalisation.mean == pytest.approx(known.scaled(ratio).mean)
     assert 0.6 < ratio / factor < 1.7
-    times = f"{ratio:.3g} times as large" if factor > 1 else f"{1 / ratio:.3g} times as small"
+    times = f"{max(ratio, 1 / ratio):,.0f} times as {'large' if factor > 1 else 'small'}"
     assert told == (
         f"init=synthesis: the lines are {times} as those it learned from, and are brought to their size"
     )

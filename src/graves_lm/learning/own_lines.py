@@ -44,6 +44,8 @@ def look_over(corpus: InkData) -> list[str]:
         told.append(f'{line.id}: {what}: its text is "{line.text}" and it reads as "{read}"')
     if len(found) > _NAMED:
         told.append(f"… and {len(found) - _NAMED} lines more, {what}")
+    if len(found) > len(corpus.store.texts) / 2:
+        told.append("most lines are so: are these their texts, line by line?")
     if corpus.doubted == "leave_out":
         corpus.leave_out([number for number, _ in found])
     return told

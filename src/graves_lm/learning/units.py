@@ -49,7 +49,9 @@ def keep_units(corpus: Corpus, path: str, takes: Sequence[str]) -> str | None:
     if not 1 / NEAR <= ratio <= NEAR:
         ratio = _likeliest(weights, _some(corpus), [ratio * step for step in _STEPS])
         known = known.scaled(ratio)
-        size = f"{ratio:.3g} times as large" if ratio > 1 else f"{1 / ratio:.3g} times as small"
+        times = max(ratio, 1 / ratio)
+        size = (f"{times:,.0f}" if times >= 10 else f"{times:.2g}") + " times as "
+        size += "large" if ratio > 1 else "small"
         told = f"init={path}: the lines are {size} as those it learned from, and are brought to their size"
     read_in(corpus, known, takes)
     return told
