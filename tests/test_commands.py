@@ -491,10 +491,10 @@ def test_resuming_on_other_data_or_another_network_is_refused(call, ckpt, traine
 
 def test_the_two_ways_to_begin_are_told_apart(call, ckpt, trained):
     begin = [*TINY, f"data.source={trained / 'text.txt'}"]
-    both = call.refuse("train", *begin, f"init={ckpt}", "resume=last")
+    both = call.refuse("train", *begin, "init=character", f"resume={ckpt}")
     assert both == (
-        f"resume=last goes on with a run that began with new weights, init={ckpt} begins a new one: give one "
-        "of them"
+        f"resume={ckpt} goes on with a run that began with new weights, init=character begins a new one: "
+        "give one of them"
     )
     alone = call.refuse("train", *begin, "resume=character")
     assert alone.startswith("resume=character: weights alone, without the state of a run; init=character ")

@@ -18,8 +18,9 @@ GOOD = json.dumps({"text": "mm", "strokes": STROKES})
 
 
 def good(folder: Path, *names: str) -> None:
+    """Each of another text, else one would be a copy of the other."""
     for name in names:
-        (folder / name).write_text(GOOD)
+        (folder / name).write_text(GOOD.replace('"mm"', f'"{name[:1]}"'))
 
 
 def test_the_seeds_of_the_mutants_are_ink(tmp_path):
@@ -130,9 +131,9 @@ def test_names_with_odd_characters(tmp_path):
         b"\xff\n.inkml",
         b"$(x).JSON",
     ]
-    for name in names:
+    for n, name in enumerate(names):
         with open(os.path.join(folder, name), "w") as file:
-            file.write(GOOD)
+            file.write(GOOD.replace('"mm"', f'"{n}"'))
     lines, problems = read_ink(tmp_path)
     assert len(lines) == 5
     assert all(line.id.isprintable() for line in lines)

@@ -38,7 +38,7 @@ def test_a_line_of_another_text_is_named_and_kept(tmp_path, lines):
     assert told.startswith(
         f'{lines[3].id}: kept (data.doubted=leave_out leaves it out): its text is "{OTHER}" and it reads as '
     )
-    assert corpus.training_sequences == len(corpus.lines("train"))
+    assert corpus.training_sequences == len(corpus.lines_of("train"))
 
 
 def test_or_left_out_of_all_batches(tmp_path, lines):
@@ -46,7 +46,7 @@ def test_or_left_out_of_all_batches(tmp_path, lines):
     told = look_over(corpus)
     assert len(told) == 2
     assert all(": left out: " in line for line in told)
-    kept = [corpus.store.texts[n] for split in ("train", "val") for n in corpus.lines(split)]
+    kept = [corpus.store.texts[n] for split in ("train", "val") for n in corpus.lines_of(split)]
     assert len(kept) == len(lines) - 2
     assert OTHER not in kept
     batches = [corpus.training_batches(), corpus.evaluation_batches("val")]

@@ -58,7 +58,7 @@ def test_lines_in_other_units_are_brought_to_their_size(tmp_path, lines, factor)
     assert told == (
         f"init=synthesis: the lines are {times} as those it learned from, and are brought to their size"
     )
-    seen = corpus.training_batches().batch(corpus.lines("train")).point_TB3
+    seen = corpus.training_batches().batch(corpus.lines_of("train")).point_TB3
     assert 0.3 < float(seen[1:].abs().max()) < 100
 
 

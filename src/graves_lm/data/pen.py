@@ -103,12 +103,12 @@ class PenCorpus(Corpus):
         """
         self.left_out = np.array(lines, np.int64)
         for split in ("train", "val"):
-            if not len(self.lines(split)):
+            if not len(self.lines_of(split)):
                 raise UserError(
                     f"data={self.name}: all lines of the {split} split are left out: give other lines"
                 )
 
-    def lines(self, split: str) -> Indices:
+    def lines_of(self, split: str) -> Indices:
         """The lines of a split, by their numbers in the store."""
         return np.setdiff1d(self.store.indices(split), self.left_out)
 
@@ -157,14 +157,14 @@ class PenCorpus(Corpus):
         return "\n".join(([self.about["report"]] if self.about["report"] else []) + about)
 
     def training_batches(self, share: Share = ALL, *, shuffled: bool = True) -> LineLoader:
-        lines = self.lines("train")
+        lines = self.lines_of("train")
         if self.rare_share:
             lines = np.repeat(lines, repeats([self.store.texts[i] for i in lines], self.rare_share))
         return self._loader("train", share, lines, self.batch_size, self.shuffle_seed if shuffled else None)
 
     def evaluation_batches(self, split: str, share: Share = ALL) -> LineLoader:
         """Batches of a split in which every line is scored exactly once."""
-        return self._loader(split, share, self.lines(split), self.eval_batch_size, None)
+        return self._loader(split, share, self.lines_of(split), self.eval_batch_size, None)
 
     def _loader(
         self, split: str, share: Share, lines: Indices, batch_size: int, seed: int | None

@@ -9,30 +9,31 @@ Shapes: L lines of T points each, (T, 3) in data units.
 """
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-import torch
 
-from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.base import Corpus
-from graves_lm.data.characters import plain_letter
-from graves_lm.data.line_batches import collate
 from graves_lm.data.pen import PenCorpus
 from graves_lm.data.strokes import Normalisation, StrokeLine
-from graves_lm.learning.tasks.pen import score
-from graves_lm.models.synthesis import Text
-from graves_lm.trained.handwriting import TrainedHandwriting
 from graves_lm.trained.loading import load_trained
-from graves_lm.trained.strokes import TrainedStrokes
 
 NEAR = 2.0
 """Up to so many times as large or small is a matter of hands: of IAM-OnDB's writers 0.6 to 1.5."""
 _LINES, _POINTS = 8, 500  # of the lines that are looked at
-_STEPS = [
-    2 ** (n / 4) for n in range(-8, 9)
-]  # about the ratio of the offsets' spread, in which the pen's pace is too
+# About the ratio of the offsets' spread, in which the pen's pace is too.
+_STEPS = [2 ** (n / 4) for n in range(-8, 9)]
 
-Pen = TrainedStrokes | TrainedHandwriting
+
+@runtime_checkable
+class ScoresLines(Protocol):
+    """A trained network of pen points."""
+
+    normalisation: Normalisation
+
+    def nats(self, lines: Sequence[StrokeLine], units: Normalisation) -> float:
+        """Of lines in data units, read in these units."""
+        ...
 
 
 def keep_units(corpus: Corpus, path: str, takes: Sequence[str]) -> str | None:
@@ -42,12 +43,13 @@ def keep_units(corpus: Corpus, path: str, takes: Sequence[str]) -> str | None:
     Returns a line where the lines are of another size; None where they are not.
     """
     weights = load_trained(path, setting="init")
-    if not isinstance(corpus, PenCorpus) or not isinstance(weights, Pen):
+    if not isinstance(corpus, PenCorpus) or not isinstance(weights, ScoresLines):
         return None  # a reader reads what is of any size
     own, known, told = corpus.normalisation, weights.normalisation, None
     ratio = _spread(own) / _spread(known)
     if not 1 / NEAR <= ratio <= NEAR:
-        ratio = _likeliest(weights, _some(corpus), [ratio * step for step in _STEPS])
+        lines, ratios = _some(corpus), [ratio * step for step in _STEPS]
+        ratio = min(ratios, key=lambda one: weights.nats(lines, known.scaled(one)))
         known = known.scaled(ratio)
         times = max(ratio, 1 / ratio)
         size = (f"{times:,.0f}" if times >= 10 else f"{times:.2g}") + " times as "
@@ -72,28 +74,3 @@ def _some(corpus: PenCorpus) -> list[StrokeLine]:
     train = corpus.store.indices("train")
     some = train[np.linspace(0, len(train) - 1, min(_LINES, len(train))).astype(np.int64)]
     return [line._replace(strokes=line.strokes[:_POINTS]) for line in (corpus.store[int(i)] for i in some)]
-
-
-def _likeliest(weights: Pen, lines: Sequence[StrokeLine], ratios: Sequence[float]) -> float:
-    """How many times as large as those that the network learned from the lines are."""
-    nats = [_nats(weights, lines, weights.normalisation.scaled(ratio)) for ratio in ratios]
-    return ratios[int(np.argmin(nats))]
-
-
-@torch.no_grad()
-def _nats(weights: Pen, lines: Sequence[StrokeLine], units: Normalisation) -> float:
-    """Of the lines, whose density is per data unit, whatever the network's units are."""
-    batch = collate(lines, units)
-    points, start = batch.point_TB3[:-1], weights.network.initial_state(len(lines))
-    if isinstance(weights, TrainedStrokes):
-        distribution, _ = weights.network(points, start)
-    else:
-        texts = Text.of([_known(line.text, weights.alphabet) for line in lines])
-        distribution, _, _ = weights.network(points, texts, start)
-    return float(score(distribution, batch)) + batch.size * 2 * float(np.log(_spread(units)))
-
-
-def _known(text: str, alphabet: Alphabet) -> list[int]:
-    """The text in the characters of an alphabet, as nearly as it can be spelled."""
-    near = "".join(c if c in alphabet else plain_letter(c) for c in text)
-    return alphabet.encode("".join(c for c in near if c in alphabet) or alphabet.characters[0]).tolist()

@@ -4,16 +4,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from graves_lm.data.alphabet import Alphabet
+from graves_lm.data.characters import plain_letter
+from graves_lm.data.line_batches import collate
 from graves_lm.data.strokes import Normalisation, StrokeLine
-from graves_lm.models.synthesis import SynthesisNetwork
+from graves_lm.models.synthesis import SynthesisNetwork, Text
 from graves_lm.sampling.events import Event, LineDone, PenPoint, Point, Report, WholeLine, whole_lines
 from graves_lm.sampling.passage import Judge, Passage, Verdict
 from graves_lm.sampling.protocols import DrawsHandwriting
 from graves_lm.trained.blend import Style, as_prime
-from graves_lm.trained.lines import to_line
+from graves_lm.trained.lines import nats_of, to_line
 from graves_lm.trained.reader import TrainedReader
 from graves_lm.trained.size_kept import size_kept
 
@@ -82,6 +85,20 @@ class TrainedHandwriting:
         """Each text as a line of handwriting in data units, and how well it went: all of `events`."""
         lines = sorted(whole_lines(self.events(sampler, passage)), key=lambda line: line.line)
         return [(stroke_line(line, passage), line.report) for line in lines]
+
+    @torch.no_grad()
+    def nats(self, lines: Sequence[StrokeLine], units: Normalisation) -> float:
+        """Of lines in data units, read in these units with their texts, as nearly as they can be spelled:
+        their sum, see `nats_of`."""
+        batch = collate(lines, units)
+        texts = Text.of([self._nearest(line.text) for line in lines])
+        found, _, _ = self.network(batch.point_TB3[:-1], texts, self.network.initial_state(len(lines)))
+        return nats_of(found.log_prob(batch.point_TB3[1:]), batch, units)
+
+    def _nearest(self, text: str) -> list[int]:
+        near = "".join(c if c in self.alphabet else plain_letter(c) for c in text)
+        known = "".join(c for c in near if c in self.alphabet) or self.alphabet.characters[0]
+        return self.alphabet.encode(known).tolist()
 
     def _in_data_units(self, events: Iterable[Event], primed: bool) -> Iterator[Event]:
         (mean_x, mean_y), (std_x, std_y) = self.normalisation.mean, self.normalisation.std

@@ -1,14 +1,15 @@
 """A trained network of pen points: handwriting without a text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 
-from graves_lm.data.strokes import Floats, Normalisation
+from graves_lm.data.line_batches import collate
+from graves_lm.data.strokes import Floats, Normalisation, StrokeLine
 from graves_lm.models.stroke import StrokeNetwork
 from graves_lm.sampling.protocols import DrawsStrokes
-from graves_lm.trained.lines import to_line
+from graves_lm.trained.lines import nats_of, to_line
 
 
 class TrainedStrokes:
@@ -31,3 +32,10 @@ class TrainedStrokes:
         """Lines (T, 3) in data units; the same for the same seed."""
         x_TL3 = torch.stack(list(sampler.points(self.network, seed))).cpu().numpy()
         return [to_line(x_TL3[:, line], self.normalisation) for line in range(sampler.lines)]
+
+    @torch.no_grad()
+    def nats(self, lines: Sequence[StrokeLine], units: Normalisation) -> float:
+        """Of lines in data units, read in these units: their sum, see `nats_of`."""
+        batch = collate(lines, units)
+        found, _ = self.network(batch.point_TB3[:-1], self.network.initial_state(len(lines)))
+        return nats_of(found.log_prob(batch.point_TB3[1:]), batch, units)
