@@ -127,7 +127,7 @@ def settings_of(verb: str, arguments: list[str]) -> dict[str, str]:
     said = " ".join(arguments)
     if verb == "sample":
         short = re.search(r"prompt=|ckpt=stroke|logs/strokes", said)
-        if re.search(r"(^|\s)hand=", said):  # which is the hand of all lines
+        if re.search(r"(^|\s)hands?=", said):  # which says the hands of the lines
             return {key: value for key, value in ONE_TRY.items() if key != "one_hand"}
         return {"sampler.length": "20"} if short else ONE_TRY
     if verb not in ("train", "prepare") or "--config-path" in said:
