@@ -119,20 +119,22 @@ def test_lines_without_extent_get_no_word(lines):
     assert grafts(dots, 3) == []
 
 
-def test_letters_of_ones_own_have_words_besides(lines):
+def test_letters_that_are_seldom_have_words_besides(lines):
     """Of the characters of the texts, which have no other accents then."""
     own = [lines[0]._replace(text="Grüße, schön"), *lines[1:]]
-    assert words_with_letters([line.text for line in lines]) == []
-    found = words_with_letters([line.text for line in own])
-    assert len(found) == 3
-    characters = set("".join(line.text for line in own))
-    assert all(set(word) <= characters for words in found for word in words)
-    made = grafts(own[1:] + own[:1], 5, seed=1, letters=True)
+    texts = [line.text for line in own]
+    assert words_with_letters(texts[1:], "üßö", set().union(*texts[1:])) == []
+    words = words_with_letters(texts, "üßö", set().union(*texts))
+    assert len(words) == 3
+    characters = set("".join(texts))
+    assert all(set(word) <= characters for of_letter in words for word in of_letter)
+    made = grafts(own[1:] + own[:1], 5, seed=1, words=words)
     with_letters = [set("üßö") & set(line.id.split("+", 1)[1]) for line in made]
     assert not any(with_letters[:5])
     assert len(with_letters[5:]) == 3 * OF_LETTER
     assert all(with_letters[5:])
     for letter in "üßö":
         assert sum(letter in letters for letters in with_letters) >= OF_LETTER
-    assert grafts(own, 0, letters=True) == []
+    assert grafts(own, 0, words=words) == []
     assert len(grafts(own, 5)) == 5
+    assert len(grafts(own, 5, words=words, of_each=2)) == 5 + 3 * 2

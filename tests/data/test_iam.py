@@ -187,7 +187,11 @@ def test_lines_with_generated_words_are_added_to_the_training_lines_alone(tree, 
     european = texts(generated=40, characters="european")
     assert set("".join(european["train"])) & set(LETTERS)
     assert european["val"] == plain["val"]
-    with pytest.raises(UserError, match=r"data\.characters=european: .* data\.generated=2500"):
+    words = texts(grafts=100, characters="european")
+    assert {"€", "§", "ð"} <= set("".join(words["train"]))
+    accented = texts(accents=5)
+    assert accented["train"][: len(plain["train"])] == plain["train"]
+    with pytest.raises(UserError, match=r"data\.characters=european: .* data\.grafts=2500"):
         texts(characters="european")
 
 

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from graves_lm.data.strokes import from_pen_strokes, to_pen_strokes
-from graves_lm.models.frames import NUMBERS, STACKED, STEP, STRIDE, has_extent, ink_frames, levelled, steps
+from graves_lm.models.frames import (
+    NUMBERS,
+    STACKED,
+    STEP,
+    STRIDE,
+    frame_points,
+    has_extent,
+    ink_frames,
+    levelled,
+    steps,
+)
 from graves_lm.runtime.errors import UserError
 
 
@@ -96,3 +106,22 @@ def test_short_ink_gives_a_frame_or_more(points):
     random = np.random.default_rng(points)
     line = from_pen_strokes([random.normal(0, 30, (points, 2))])
     assert len(ink_frames(line)) >= 1
+
+
+def test_a_frame_s_point_is_where_the_frame_is():
+    """On a straight line at a steady pace, frames are evenly spread over the points, one at each frame."""
+    line = from_pen_strokes(
+        [np.stack([np.linspace(0, 900, 301), np.tile([0.0, 20.0, 0], 101)[:301]], axis=1)]
+    )
+    point_F = frame_points(line)
+    assert len(point_F) == len(ink_frames(line))
+    apart = np.diff(point_F[:-1])
+    assert apart.min() >= 0
+    assert np.ptp(apart) <= 2
+    assert point_F[0] < apart.max()
+    assert len(line) - 1 - point_F[-1] < 2 * apart.max()
+    three = curve(200)
+    points, frames = frame_points(three), ink_frames(three)
+    assert len(points) == len(frames)
+    assert (np.diff(points) > 0).all()
+    assert points[-1] < len(three)

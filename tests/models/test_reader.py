@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from graves_lm.models.frames import NUMBERS
-from graves_lm.models.reader import ReaderNetwork, best_path, reversal, text_nats
+from graves_lm.models.reader import ReaderNetwork, best_path, likeliest_frames, reversal, text_nats
 
 
 def network(**settings) -> ReaderNetwork:
@@ -89,3 +89,25 @@ def test_dropout_is_of_training_alone():
     assert torch.equal(model(x, length), model(x, length))
     model.train()
     assert not torch.equal(model(x, length), model(x, length))
+
+
+def test_the_likeliest_frames_are_those_of_the_likeliest_outputs():
+    """Every sequence of outputs is tried; of a symbol's frames the surest is taken."""
+    T, blank = 6, 2
+    random = np.random.default_rng(1)
+    for text in [(0,), (0, 1), (1, 1), (0, 1, 0), (1, 1, 1), ()]:
+        for _ in range(10):
+            log_p_TY = np.log(random.dirichlet(np.ones(3), T)).astype(np.float32)
+
+            def chance(outputs, log_p_TY=log_p_TY):
+                return sum(float(log_p_TY[t, s]) for t, s in enumerate(outputs))
+
+            all_outputs = product(range(3), repeat=T)
+            fit = [o for o in all_outputs if tuple(s for s, _ in groupby(o) if s != blank) == text]
+            best, expected, t = max(fit, key=chance), [], 0
+            for symbol, run in groupby(best):
+                length = len(list(run))
+                if symbol != blank:
+                    expected.append(t + int(np.argmax(log_p_TY[t : t + length, symbol])))
+                t += length
+            assert likeliest_frames(log_p_TY, np.array(text, np.int64)).tolist() == expected

@@ -7,7 +7,7 @@ the person's.
 Shapes: T points of a line; a line (T, 3) is (dx, dy, end of stroke) in data units, y down.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -17,12 +17,11 @@ from tqdm import tqdm
 
 from graves_lm.data.characters import plain_letter
 from graves_lm.data.features import features
-from graves_lm.data.hershey.european import LETTERS
 from graves_lm.data.hershey.european_words import SENTENCES
 from graves_lm.data.hershey.forms import Path
 from graves_lm.data.hershey.hand import Hand
 from graves_lm.data.hershey.lines import write_line
-from graves_lm.data.hershey.words import ALPHABET
+from graves_lm.data.hershey.words import ALPHABET, EUROPEAN
 from graves_lm.data.strokes import StrokeLine, from_pen_strokes, size, to_pen_strokes
 
 GRAFTS_VERSION = 2  # to be raised with any change of what is written: part of the caches' keys
@@ -77,12 +76,18 @@ class Rule(NamedTuple):
     spread: float
 
 
-def grafts(lines: Sequence[StrokeLine], count: int, seed: int = 0, letters: bool = False) -> list[StrokeLine]:
+def grafts(
+    lines: Sequence[StrokeLine],
+    count: int,
+    seed: int = 0,
+    words: Sequence[Sequence[str]] = (),
+    of_each: int = OF_LETTER,
+) -> list[StrokeLine]:
     """`count` lines drawn from `lines`, each with a word; which lines and words depends on `seed` alone.
 
-    With `letters`, for each letter of the texts that has an accent or the like there are `OF_LETTER` more,
-    whose words have it: it is seldom in them, and new to weights of English. None where the lines' sizes have
-    no unit (dots) or their texts' letters no generated form.
+    Then `of_each` more with one of each of the `words`: those with a letter that is seldom in the texts (see
+    `words_with_letters`). None where the lines' sizes have no unit (dots) or their texts' letters no
+    generated form.
     """
     short = [line for line in lines if len(line.text) <= _LONGEST and set(_plain(line.text)) <= set(ALPHABET)]
     unit = float(np.median([size(line.strokes) for line in short] or [0])) / _SIZE
@@ -91,28 +96,24 @@ def grafts(lines: Sequence[StrokeLine], count: int, seed: int = 0, letters: bool
     if 1 / _UNITS <= unit <= _UNITS:
         unit = 1.0  # large and small hands
     short = [_times(line, 1 / unit) for line in short]
-    accented = words_with_letters([line.text for line in lines]) if letters and count else []
-    total = count + OF_LETTER * len(accented)
+    total = count + of_each * len(words) * (count > 0)
     made: list[StrokeLine] = []
     with tqdm(total=total, unit="line", desc="grafts", leave=False, disable=not total) as bar:
         for n in range(total):
             random = default_rng(SeedSequence((seed, n)))
             line = short[random.integers(len(short))]
-            word = draw_word(random)
-            if n >= count:
-                word = str(random.choice(accented[(n - count) // OF_LETTER]))
+            word = draw_word(random) if n < count else str(random.choice(words[(n - count) // of_each]))
             made.append(_times(grafted(line, word, Hand.draw(seed, n), random), unit))
             bar.update()
     return made
 
 
-def words_with_letters(texts: Sequence[str]) -> list[list[str]]:
-    """For each letter of the texts that has an accent or the like, and a generated form: words that have it,
-    of the texts' characters; from the texts themselves and from sentences in many languages."""
-    characters = set().union(*texts)
-    words = {word for text in (*texts, *SENTENCES) for word in text.split(" ") if set(word) <= characters}
-    written = set(ALPHABET) | set(LETTERS)
-    found = [[w for w in sorted(words) if c in w and set(w) <= written] for c in LETTERS if c in characters]
+def words_with_letters(texts: Sequence[str], letters: str, characters: Container[str]) -> list[list[str]]:
+    """For each of the letters that a hand of `hershey` can write: words that have it, of these characters,
+    from the texts and from sentences in many languages. A letter of which there is no word is left out."""
+    words = sorted({word for text in (*texts, *SENTENCES) for word in text.split(" ")})
+    words = [word for word in words if all(c in characters and c in EUROPEAN for c in word)]
+    found = [[word for word in words if letter in word] for letter in letters]
     return [of_letter for of_letter in found if of_letter]
 
 

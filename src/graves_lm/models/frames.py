@@ -41,13 +41,30 @@ def ink_frames(line: ArrayLike) -> NDArray[np.float32]:
     return padded[starts_F1 + np.arange(STACKED)].reshape(-1, NUMBERS)
 
 
+def frame_points(line: ArrayLike) -> NDArray[np.int64]:
+    """For each frame of a line (T, 3), see `ink_frames`, the point (F,) at which its middle step ends."""
+    _, at_T, _, _ = _way(line)
+    frames = -(-max(1, round(at_T[-1])) // STRIDE)
+    middle_F = np.arange(frames) * STRIDE + STRIDE / 2
+    return np.minimum(np.searchsorted(at_T, middle_F), len(at_T) - 1)
+
+
 def steps(line: ArrayLike) -> NDArray[np.float32]:
     """The steps (N, 4) of a line (T, 3), see `ink_frames`."""
+    point_T2, at_T, up_T, size = _way(line)
+    count = max(1, round(at_T[-1]))
+    number_N = np.arange(count + 1)
+    x_N, y_N = (np.interp(number_N, at_T, axis) / size for axis in point_T2.T)
+    made = up_T[np.minimum(np.searchsorted(at_T, number_N[1:] - 0.5) - 1, len(up_T) - 1)]
+    offset_N2 = np.arcsinh(4 * np.stack([np.diff(x_N), np.diff(y_N)], axis=1))
+    return np.column_stack([offset_N2, made, y_N[1:]]).astype(np.float32)
+
+
+def _way(line: ArrayLike) -> tuple[Positions, NDArray[np.float64], NDArray[np.bool_], float]:
+    """The points of a line (T, 3) on a level line, the steps (T,) up to each of them, whether the way after
+    each point but one is made with the pen up, and the line's size."""
     line = np.asarray(line, np.float64)
-    point_T2, up_T = (
-        np.cumsum(line[:, :2], axis=0),
-        line[:-1, 2] > 0.5,
-    )  # of the ways after each point but one
+    point_T2, up_T = np.cumsum(line[:, :2], axis=0), line[:-1, 2] > 0.5
     way_T = np.hypot(*line[1:, :2].T)
     point_T2, size = levelled(point_T2, np.where(up_T, 0.0, way_T))
     way_T = np.where(up_T, 0.0, way_T) / (STEP * size)
@@ -58,13 +75,7 @@ def steps(line: ArrayLike) -> NDArray[np.float32]:
     whole_S = np.where(length_S > 0, np.maximum(1, np.rint(length_S)), 0)
     way_T = way_T * (whole_S / np.where(length_S > 0, length_S, 1))[stroke_T]
     at_T = np.concatenate([[0.0], np.cumsum(np.where(up_T, 1.0, way_T))])
-
-    count = max(1, round(at_T[-1]))
-    number_N = np.arange(count + 1)
-    x_N, y_N = (np.interp(number_N, at_T, axis) / size for axis in point_T2.T)
-    made = up_T[np.minimum(np.searchsorted(at_T, number_N[1:] - 0.5) - 1, len(up_T) - 1)]
-    offset_N2 = np.arcsinh(4 * np.stack([np.diff(x_N), np.diff(y_N)], axis=1))
-    return np.column_stack([offset_N2, made, y_N[1:]]).astype(np.float32)
+    return point_T2, at_T, up_T, size
 
 
 def levelled(point_T2: Positions, way_T: NDArray[np.float64]) -> tuple[Positions, float]:

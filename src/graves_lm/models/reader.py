@@ -12,8 +12,10 @@ Shape legend: T frames, B lines, D numbers of a frame, H hidden units of a direc
 
 from typing import Annotated, Any, cast
 
+import numpy as np
 import torch
 from msgspec import Meta
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import ctc_loss, dropout, log_softmax
@@ -153,3 +155,35 @@ def best_path(log_p_TBY: Tensor, length_B: Tensor) -> list[list[int]]:
         merged = torch.unique_consecutive(output_T[:length]).tolist()
         texts.append([symbol for symbol in merged if symbol != blank])
     return texts
+
+
+def likeliest_frames(log_p_TY: NDArray[np.float32], symbol_U: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The frame (U,) at which each symbol of a text is read, on the likeliest of all ways to read the text
+    from log Pr (T, C + 1), blank last: the Viterbi path, and of a symbol's frames there the surest.
+
+    There must be a frame for each symbol, and one more between equal neighbours.
+    """
+    T, U = len(log_p_TY), len(symbol_U)
+    output_S = np.full(2 * U + 1, log_p_TY.shape[1] - 1)
+    output_S[1::2] = symbol_U
+    log_p_TS = log_p_TY[:, output_S]
+    no_skip_S = np.ones(2 * U + 1, bool)  # from a symbol to the next one, but for a blank between equal ones
+    no_skip_S[3::2] = output_S[3::2] == output_S[1:-2:2]
+
+    best_S = np.full(2 * U + 1, -np.inf)
+    best_S[:2] = log_p_TS[0, :2]
+    came_TS = np.zeros((T, 2 * U + 1), np.int8)
+    for t in range(1, T):
+        from_3S = np.full((3, 2 * U + 1), -np.inf)
+        from_3S[0], from_3S[1, 1:], from_3S[2, 2:] = best_S, best_S[:-1], best_S[:-2]
+        from_3S[2, no_skip_S] = -np.inf
+        came_TS[t] = from_3S.argmax(0)
+        best_S = from_3S.max(0) + log_p_TS[t]
+
+    state = 2 * U if U == 0 or best_S[-1] > best_S[-2] else 2 * U - 1
+    frame_U, surest_U = np.zeros(U, np.int64), np.full(U, -np.inf)
+    for t in range(T - 1, -1, -1):
+        if state % 2 and log_p_TS[t, state] > surest_U[state // 2]:
+            frame_U[state // 2], surest_U[state // 2] = t, log_p_TS[t, state]
+        state -= int(came_TS[t, state])
+    return frame_U

@@ -13,9 +13,10 @@ from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from graves_lm.data.alphabet import Alphabet
+from graves_lm.data.characters import plain_letter
 from graves_lm.data.strokes import Normalisation, size
-from graves_lm.models.frames import has_extent, ink_frames
-from graves_lm.models.reader import ReaderNetwork, text_nats
+from graves_lm.models.frames import frame_points, has_extent, ink_frames
+from graves_lm.models.reader import ReaderNetwork, likeliest_frames, text_nats
 from graves_lm.sampling.passage import Verdict
 from graves_lm.sampling.protocols import ReadsInk
 from graves_lm.trained.samplers import make_sampler
@@ -23,6 +24,7 @@ from graves_lm.trained.samplers import make_sampler
 _BATCH = 64  # lines read side by side
 _FRAMES = 64  # and filled up to a multiple of so many: of every new size torch's products keep some memory
 _SURPLUS = 2  # strokes at the end of a line that may be too many
+_SURE = 0.4  # nats a character up to which a line is taken for its text
 _NOTHING = 0.2  # nats by which the text may get less likely without a stroke that is none of it
 _MARK = 1.0  # and by which it must get likelier without what may be the dot of an i, or a bar
 
@@ -87,6 +89,26 @@ class TrainedReader:
                     verdicts[i] = verdict._replace(surplus=len(ink[i]) - len(line))
                     left.append(i)
         return verdicts
+
+    def places(self, lines: Sequence[ArrayLike], texts: Sequence[str]) -> list[NDArray[np.int64] | None]:
+        """For each line (T, 3) the point (U,) at which each character of its text is read; None where the
+        line is hardly this text, has no extent, or the text a character that the reader does not know, nor
+        its plain form."""
+        found: list[NDArray[np.int64] | None] = [None] * len(lines)
+        known = set(self.alphabet.characters)
+        texts = ["".join(c if c in known else plain_letter(c) for c in text) for text in texts]
+        fit = [i for i, text in enumerate(texts) if text and set(text) <= known and has_extent(lines[i])]
+        for rows, log_p_TBY, length_B in self._outputs([lines[i] for i in fit]):
+            for b, (row, length) in enumerate(zip(rows, length_B.tolist(), strict=True)):
+                i = fit[row]
+                symbol_U = self.alphabet.encode(texts[i])
+                nats = text_nats(
+                    log_p_TBY[:, b : b + 1], length_B[b : b + 1], torch.from_numpy(symbol_U)[None]
+                )
+                if float(nats) < _SURE * len(symbol_U):
+                    log_p_TY = log_p_TBY[:length, b].numpy()
+                    found[i] = frame_points(lines[i])[likeliest_frames(log_p_TY, symbol_U)]
+        return found
 
     def _verdicts(self, lines: Sequence[ArrayLike], text: str) -> list[Verdict]:
         """Of whole lines."""

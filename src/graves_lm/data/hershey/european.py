@@ -96,12 +96,18 @@ def _letter(letter: str, fonts: Mapping[str, Glyph], x_height: float) -> Glyph:
     if letter == "ð":
         eth = drawn(17.0, _ETH)
         return eth._replace(marks=(_lowered(path((5, -16), (12, -19)), x_height),))
-    base, accents = plain_letter(letter), list(unicodedata.normalize("NFD", letter)[1:])
+    base, accents = plain_letter(letter), set(unicodedata.normalize("NFD", letter)[1:])
     glyph = fonts[base]
-    if letter == "ı" or (base in "ij" and set(accents) & set(_ABOVE)):
+    if letter == "ı" or (base in "ij" and accents & set(_ABOVE)):
         glyph = glyph._replace(marks=())  # an accent takes the place of the dot
-    marks = [m for accent in accents for m in _accent(letter, accent, glyph, small)]
-    return glyph._replace(marks=(*glyph.marks, *marks, *_bar(letter, glyph, small)))
+    return glyph._replace(marks=(*glyph.marks, *marks(letter, glyph, small)))
+
+
+def marks(letter: str, plain: Glyph, small: float = 1.0) -> list[Path]:
+    """What makes the letter of its plain form, drawn about the ink of that form; `small` times as large."""
+    accents = unicodedata.normalize("NFD", letter)[1:]
+    above_or_below = [m for accent in accents for m in _accent(letter, accent, plain, small)]
+    return [*above_or_below, *_bar(letter, plain, small)]
 
 
 def _accent(letter: str, accent: str, glyph: Glyph, small: float) -> list[Path]:

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any, Literal
 
-from graves_lm.data.grafts import GRAFTS_VERSION, grafts
+from graves_lm.data.accents import ACCENTS_VERSION, MARKED, with_accents
+from graves_lm.data.grafts import GRAFTS_VERSION, grafts, words_with_letters
 from graves_lm.data.hershey.corpus import made_lines
+from graves_lm.data.hershey.european import LETTERS, SIGNS
 from graves_lm.data.hershey.lines import HERSHEY_VERSION, HersheyLines
+from graves_lm.data.hershey.words import EUROPEAN
 from graves_lm.data.iam.archive import locate
 from graves_lm.data.iam.reading import SPLITS, iam_key, read_iam
 from graves_lm.data.pen import PenCorpus, PenLines
@@ -15,6 +18,7 @@ from graves_lm.settings import declared
 from graves_lm.settings.kinds import CountOrNone
 
 _ADDED = 1  # to be raised with how lines are added: part of the caches' keys
+_OF_EACH = 100  # one in so many grafted words more for each letter and sign that English has not
 LENGTHS = (2, 40)
 """Characters of generated lines, from and to: those of the database are about 29."""
 
@@ -31,8 +35,10 @@ class IamData(PenCorpus):
             characters that English prose lacks are not rare; each by a writer of its own.
         grafts: lines of the training split that are added once more with a generated word before or behind
             them (see `grafts`): rare characters in people's own hands, nearly.
-        characters: "full", all that the texts have; "european": generated lines have the letters of Europe's
-            Latin alphabets and more signs, too; "paper", 57 symbols.
+        accents: lines of the training split that are added once more with an accent or the like on some of
+            their letters (see `accents`): the letters of Europe's Latin alphabets in people's own hands.
+        characters: "full", all that the texts have; "european": generated lines and words have the letters
+            of Europe's Latin alphabets and more signs, too; "paper", 57 symbols.
     """
 
     def __init__(
@@ -41,6 +47,7 @@ class IamData(PenCorpus):
         drop_suspect: bool = False,
         generated: CountOrNone = 0,
         grafts: CountOrNone = 0,
+        accents: CountOrNone = 0,
         characters: Literal["full", "paper", "european"] = "full",
         **settings: Any,
     ):
@@ -51,11 +58,12 @@ class IamData(PenCorpus):
                 "(registration: fki.tic.heia-fr.ch/databases/iam-on-line-handwriting-database)"
             )
         self.split, self.drop_suspect = split, drop_suspect
-        self.generated, self.grafts, self.european = generated, grafts, characters == "european"
-        if self.european and not generated:
+        self.generated, self.grafts, self.accents = generated, grafts, accents
+        self.european = characters == "european"
+        if self.european and not (generated or grafts):
             raise UserError(
-                "data.characters=european: the database has no such letters; the generated lines "
-                "have them, data.generated=2500 for example"
+                "data.characters=european: the database has no such letters; generated lines and words "
+                "have them, data.generated=2500 or data.grafts=2500 for example"
             )
 
     def cache_key(self) -> Mapping[str, Any]:
@@ -65,10 +73,13 @@ class IamData(PenCorpus):
             self.refuse_cache_in(folder)
         source = iam_key(self.source, drop_suspect=self.drop_suspect)
         key: dict[str, Any] = {"data": self.name, "source": source, "split": self.split}
+        european = ["european"] * self.european
         if self.generated:
-            key["generated"] = [self.generated, HERSHEY_VERSION, _ADDED, *(["european"] * self.european)]
+            key["generated"] = [self.generated, HERSHEY_VERSION, _ADDED, *european]
         if self.grafts:
-            key["grafts"] = [self.grafts, GRAFTS_VERSION, HERSHEY_VERSION, _ADDED]
+            key["grafts"] = [self.grafts, GRAFTS_VERSION, HERSHEY_VERSION, _ADDED, *european]
+        if self.accents:
+            key["accents"] = [self.accents, ACCENTS_VERSION, _ADDED]
         return key
 
     def read(self) -> PenLines:
@@ -78,7 +89,10 @@ class IamData(PenCorpus):
             split: list(chain.from_iterable(sets[name] for name in names))
             for split, names in SPLITS[self.split].items()
         }
-        added = grafts(splits["train"], self.grafts)
+        whole = "".join(c for c in LETTERS + SIGNS if c not in MARKED)  # not of a letter and its marks
+        rare = words_with_letters((), whole, EUROPEAN) if self.european else []
+        added = grafts(splits["train"], self.grafts, words=rare, of_each=self.grafts // _OF_EACH)
+        added += with_accents(splits["train"], self.accents)
         if self.generated:
             people = HersheyLines(self.generated, self.generated, characters=LENGTHS, european=self.european)
             added += made_lines({"train": people})["train"]

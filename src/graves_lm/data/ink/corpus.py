@@ -6,8 +6,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from graves_lm.data.accents import ACCENTS_VERSION, with_accents
 from graves_lm.data.base import file_key
-from graves_lm.data.grafts import GRAFTS_VERSION, grafts
+from graves_lm.data.grafts import GRAFTS_VERSION, grafts, words_with_letters
+from graves_lm.data.hershey.european import LETTERS
 from graves_lm.data.ink.reading import InkProblem, ink_files, one_line, read_ink
 from graves_lm.data.pen import PenCorpus, PenLines
 from graves_lm.data.strokes import StrokeLine
@@ -31,6 +33,7 @@ class InkData(PenCorpus):
             and left out; None: none are read.
         grafts: training lines added once more with a generated word of digits, capitals or signs beside
             them, in their size, slant and pace: what one has not written is not forgotten.
+        accents: training lines added once more with accents on some of their letters (see `accents`).
         seed: of those choices.
     """
 
@@ -41,6 +44,7 @@ class InkData(PenCorpus):
         val_share: ProperShare = 0.1,
         doubted: Literal["keep", "leave_out"] | None = None,
         grafts: CountOrNone = 0,
+        accents: CountOrNone = 0,
         seed: Seed = 0,
         **settings: Any,
     ):
@@ -48,7 +52,7 @@ class InkData(PenCorpus):
         if self.source is None:
             raise UserError("data=ink needs data.source=PATH, an ink file or a folder of them")
         self.y_axis, self.rate, self.val_share, self.seed = y_axis, rate, val_share, seed
-        self.doubted, self.grafts = doubted, grafts
+        self.doubted, self.grafts, self.accents = doubted, grafts, accents
 
     def cache_key(self) -> Mapping[str, Any]:
         assert self.source is not None
@@ -58,8 +62,9 @@ class InkData(PenCorpus):
         texts = [path.with_suffix(".txt") for path in inks]
         files = [file_key(path) for path in [*inks, *texts] if os.path.isfile(path)]
         settings = [self.y_axis, self.val_share, self.seed, *([] if self.rate is None else [self.rate])]
-        key = {"data": self.name, "files": files, "settings": settings}
-        return key | ({"grafts": [self.grafts, GRAFTS_VERSION]} if self.grafts else {})
+        key: dict[str, Any] = {"data": self.name, "files": files, "settings": settings}
+        key |= {"grafts": [self.grafts, GRAFTS_VERSION]} if self.grafts else {}
+        return key | ({"accents": [self.accents, ACCENTS_VERSION]} if self.accents else {})
 
     def read(self) -> PenLines:
         assert self.source is not None
@@ -78,7 +83,11 @@ class InkData(PenCorpus):
             "train": [lines[i] for i in sorted(order[held_out:])],
             "val": [lines[i] for i in sorted(order[:held_out])],
         }
-        added = grafts(splits["train"], self.grafts, self.seed, letters=True)
+        texts = [line.text for line in splits["train"]]
+        own = "".join(c for c in LETTERS if any(c in text for text in texts))
+        rare = words_with_letters(texts, own, set().union(*texts))
+        added = grafts(splits["train"], self.grafts, self.seed, rare)
+        added += with_accents(splits["train"], self.accents, seed=self.seed)
         listing = "".join(f"{p.name}: {p.reason}\n" for p in problems)
         report = f"{len(lines):,} lines read, {len(problems):,} files or lines left out"
         if problems:
