@@ -29,7 +29,7 @@ from graves_lm.compression.coding import Decoder, Encoder, whole
 from graves_lm.compression.file_format import Frame
 from graves_lm.compression.method import Fresh, Method, Rule
 from graves_lm.compression.model import Model
-from graves_lm.compression.network import byte_model, fresh_model, is_compiled
+from graves_lm.compression.network import byte_model, fresh_model, how_read
 from graves_lm.data.streams import StreamBatch
 from graves_lm.evaluation.dynamic import segment_gradients
 from graves_lm.sampling.plain import for_drawing
@@ -57,7 +57,7 @@ def measured(text: np.ndarray, how: dict[str, Any], repeats: int) -> dict[str, f
         fresh_model(how["fresh"]) if "fresh" in how else byte_model("character"),
         how.get("streams", 1),
     )
-    method = Method(len(text), 0, kernel=is_compiled(task), **how)
+    method = Method(len(text), 0, **how_read(task, "rule" in how), **how)
     encoding, decoding = Model(copy.deepcopy(task), method), Model(copy.deepcopy(task), method)
     packed, x_S = for_drawing(task.network), torch.zeros(streams, dtype=torch.long)
     state_SZ = packed.pack(task.network.initial_state(streams).layers)

@@ -12,7 +12,7 @@ from graves_lm.compression.codec import decode, encode
 from graves_lm.compression.coding import CHECKED, Decoder
 from graves_lm.compression.file_format import FRAME_WORDS, read_frames, read_header
 from graves_lm.compression.method import Method, Rule
-from graves_lm.compression.network import checksum, is_compiled
+from graves_lm.compression.network import checksum, how_read, is_compiled
 from graves_lm.compression.parts import length_and_crc
 from graves_lm.data.streams import StreamLoader
 from graves_lm.evaluation.dynamic import DynamicSGD, evaluate_dynamically
@@ -36,7 +36,8 @@ def compressed(task: CharacterTask, content: bytes, **how) -> tuple[bytes, float
     """The file, and the bits that were predicted; the task stays as it is."""
     source, made = io.BytesIO(content), io.BytesIO()
     length, crc = length_and_crc(source)
-    method = Method(length, crc, checksum(task), is_compiled(task), **how)
+    read = {"kernel": is_compiled(task)} if how.pop("as_it_is", False) else how_read(task, "rule" in how)
+    method = Method(length, crc, checksum(task), **read, **how)
     bits = encode(source, made, copy.deepcopy(task), method, "it")
     return made.getvalue(), bits
 
@@ -162,7 +163,7 @@ def test_more_behind_the_end_is_found():
 def test_another_machine_is_told_soon(streams, monkeypatch):
     """As if it computed otherwise: weights a little off, but the same checksum in the header."""
     task = byte_task()
-    data, _ = compressed(task, CONTENTS["text"] * 4, streams=streams)
+    data, _ = compressed(task, CONTENTS["text"] * 4, streams=streams, as_it_is=True)
     with torch.no_grad():
         task.network.stack.to_output.weight.mul_(1.001)
     read, step = [], Decoder.step

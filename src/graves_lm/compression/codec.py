@@ -66,10 +66,7 @@ def decode(source: BinaryIO, made: BinaryIO, task: CharacterTask, method: Method
                 try:
                     byte_S = decoder.step(whole(model.chances()[:count]))
                 except OtherChances:
-                    raise UserError(
-                        f"{name}: made on another machine, or with another version of torch, numpy or the "
-                        "C compiler; decompress it there"
-                    ) from None
+                    raise _unfit(name, method) from None
                 model.update(byte_S)
                 writer.step(byte_S)
                 bar.update(count)
@@ -77,10 +74,17 @@ def decode(source: BinaryIO, made: BinaryIO, task: CharacterTask, method: Method
     for _ in frames:
         raise UserError(f"{name}: damaged; fetch it again")
     if length_and_crc(made) != (method.length, method.content_crc):
-        raise UserError(
-            f"{name}: damaged, or made on another machine or with another version of torch, numpy or the C "
-            "compiler; decompress it there"
-        )
+        raise _unfit(name, method)
+
+
+def _unfit(name: str, method: Method) -> UserError:
+    """What is to be said where the words are of other chances."""
+    if method.portable:
+        return UserError(f"{name}: damaged; fetch it again")
+    return UserError(
+        f"{name}: damaged, or made on another machine or with another version of torch, numpy or the C "
+        "compiler; decompress it there"
+    )
 
 
 def progress(length: int, what: str) -> Any:

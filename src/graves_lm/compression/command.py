@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from graves_lm.compression.codec import decode, encode
 from graves_lm.compression.file_format import read_frames, read_header
 from graves_lm.compression.method import RULES, Fresh, Method, Rule
-from graves_lm.compression.network import NOTHING, byte_model, checksum, fresh_model, is_compiled
+from graves_lm.compression.network import NOTHING, byte_model, checksum, fresh_model, how_read, is_compiled
 from graves_lm.compression.parts import length_and_crc
 from graves_lm.learning.tasks.character import CharacterTask
 from graves_lm.runtime.errors import UserError, visible
@@ -38,7 +38,8 @@ def compress(cfg: DictConfig) -> None:
             size = made.tell()
             deliver(made, target)
     rate = f", {8 * size / length:.4f} bits per byte" if length else ""
-    report(target, f"{size:,} bytes of {length:,}{rate} ({bits / 8:,.0f} predicted)")
+    where = "" if method.portable else "; to be decompressed on a machine of this kind"
+    report(target, f"{size:,} bytes of {length:,}{rate} ({bits / 8:,.0f} predicted){where}")
 
 
 def decompress(cfg: DictConfig) -> None:
@@ -122,7 +123,9 @@ def method_of(cfg: DictConfig, length: int, crc: int) -> tuple[Method, Character
     if settings is not None and settings["streams"] != 1:
         raise UserError("dynamic.streams: here it is streams=, for all that is read side by side")
     model = b"" if fresh else checksum(task)
-    return Method(length, crc, model, is_compiled(task), cfg.streams, cfg.counts, rule, fresh), task
+    read = how_read(task, learns=rule is not None)
+    how: dict[str, Any] = {**read, "streams": cfg.streams, "counts": cfg.counts, "rule": rule, "fresh": fresh}
+    return Method(length, crc, model, **how), task
 
 
 def rule_of(settings: Any) -> Rule | None:
@@ -149,7 +152,7 @@ def task_of(cfg: DictConfig, method: Method, name: str) -> CharacterTask:
             raise UserError(
                 f"{name}: made with other weights than ckpt={cfg.ckpt}; give those that it was made with"
             )
-    if is_compiled(task) != method.kernel:
+    if not method.portable and is_compiled(task) != method.kernel:
         how = (
             "with compiled kernels; install a C compiler"
             if method.kernel

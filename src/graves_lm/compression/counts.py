@@ -16,8 +16,8 @@ after each byte (M. Mahoney's PAQ does so bit by bit): the sum of a set for the 
 sure that is and how long the match is, and a set for the last byte.
 
 Memory is fixed, 150 MB at most: contexts are hashed into rows of 16 bytes with a check, and a new one takes
-an old one's row. The streams share everything but their last bytes. All is float64 and in the order in which
-it stands, by one thread.
+an old one's row. The streams share everything but their last bytes. All is float64, in the order in which it
+stands, by one thread and with nothing fused: the same to the last bit on every machine.
 
 Shape legend: S streams, C contexts, M inputs of the mixture, W places of a row.
 """
@@ -67,8 +67,7 @@ class State:
         self.hit, self.miss = np.zeros(_LONGEST + 1), np.zeros(_LONGEST + 1)
         self.history = np.zeros((S, self.ring), np.uint8)
         self.latest = np.zeros(_TABLE, np.uint32)
-        self.times = np.random.Generator(np.random.Philox(0)).integers(1, 2**63, highest + 3, dtype=np.uint64)
-        self.times = 2 * self.times + np.uint64(1)
+        self.times = np.array([plain_counts.scrambled(n) | 1 for n in range(1, highest + 4)], np.uint64)
         self.last = np.zeros((S, highest), np.uint64)  # the latest first
         self.words = np.zeros((S, 2), np.uint64)
         self.next, self.place, self.length = (np.zeros(S, np.int64) for _ in range(3))
@@ -109,14 +108,11 @@ class CountsMixed:
         highest: the most bytes of a context.
         streams: S.
         length: bytes that are to come, of all streams: how many rows there are.
-        compiled: whether by the kernel, which is told apart in a file, for its last bits are others.
     """
 
-    def __init__(self, highest: int, streams: int, length: int, compiled: bool = True):
+    def __init__(self, highest: int, streams: int, length: int):
         self.state = State(highest, streams, length)
-        self._mix, self._update = (
-            (kernel("counts_mix"), kernel("counts_update")) if compiled else (None, None)
-        )
+        self._mix, self._update = kernel("counts_mix"), kernel("counts_update")
         numbers = [getattr(self.state, name) for name in (*_NUMBERS, *_FRACTIONS)]
         self._c = _CState(*numbers, *(getattr(self.state, name).ctypes.data for name in _ARRAYS))
 

@@ -79,6 +79,7 @@ class Method(
         "length": "l",
         "content_crc": "c",
         "model": "m",
+        "portable": "p",
         "kernel": "k",
         "streams": "s",
         "counts": "o",
@@ -90,7 +91,8 @@ class Method(
 
     length, content_crc: bytes of the content and their CRC-32.
     model: checksum of the network and its symbols; none where `fresh` is given.
-    kernel: whether the network was read by the compiled kernel.
+    portable: whether the network was read in whole numbers, which are the same on every machine.
+    kernel: where it was not, whether by the compiled kernel.
     streams: how many parts of the content were read side by side.
     counts: the highest order of the counts that are mixed in; 0: none.
     rule: how the network went on learning; None: not at all.
@@ -100,6 +102,7 @@ class Method(
     length: Annotated[int, Meta(ge=0, le=2**62)]
     content_crc: Annotated[int, Meta(ge=0, lt=2**32)]
     model: Annotated[bytes, Meta(max_length=6)] = b""
+    portable: bool = False
     kernel: bool = True
     streams: Annotated[int, Meta(ge=1, le=MOST_STREAMS)] = 1
     counts: Annotated[int, Meta(ge=0, le=8)] = 0
@@ -109,6 +112,9 @@ class Method(
     def __post_init__(self) -> None:
         if self.rule is not None and self.streams * self.rule.segment > MOST_AT_ONCE:
             raise UserError(f"streams × dynamic.segment are more than {MOST_AT_ONCE:,}; take less")
+
+        if self.portable and (self.rule is not None or self.fresh is not None):
+            raise UserError("no network learns in whole numbers")
 
     def packed(self) -> bytes:
         """For the header of a file."""

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from graves_lm.compression.alphabet import AllBytes
 from graves_lm.compression.counts import CountsMixed
 from graves_lm.compression.method import Method
+from graves_lm.compression.portable import PortablePredictor
 from graves_lm.compression.predictor import Predictor
 from graves_lm.learning.tasks.character import CharacterTask
 
@@ -14,13 +15,11 @@ class Model:
     """Chances of the next byte of each stream, the same for encoder and decoder."""
 
     def __init__(self, task: CharacterTask, method: Method):
-        rule = None if method.rule is None else method.rule.made()
-        segment = 1 if method.rule is None else method.rule.segment
-        self._network = Predictor(task, method.streams, rule, segment)
+        self._network = _network(task, method)
         self._bytes = AllBytes(task.symbols)
         self._counts = None
         if method.counts:
-            self._counts = CountsMixed(method.counts, method.streams, method.length, method.kernel)
+            self._counts = CountsMixed(method.counts, method.streams, method.length)
         self._streams = method.streams
 
     def chances(self) -> NDArray[np.float64]:
@@ -35,3 +34,11 @@ class Model:
         self._network.update(symbol_S)
         if self._counts is not None:
             self._counts.update(byte_S)
+
+
+def _network(task: CharacterTask, method: Method) -> Predictor | PortablePredictor:
+    if method.portable:
+        return PortablePredictor(task.network, method.streams)
+    if method.rule is None:
+        return Predictor(task, method.streams)
+    return Predictor(task, method.streams, method.rule.made(), method.rule.segment)

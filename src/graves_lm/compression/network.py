@@ -6,6 +6,7 @@ from functools import partial
 import torch
 
 from graves_lm.compression.method import Fresh
+from graves_lm.compression.portable import is_portable
 from graves_lm.compression.predictor import one_thread
 from graves_lm.data.symbols import Symbols
 from graves_lm.learning.loading import load_task
@@ -53,3 +54,10 @@ def is_compiled(task: CharacterTask) -> bool:
         and kernel("network_step") is not None
         and kernel("write_point") is not None
     )
+
+
+def how_read(task: CharacterTask, learns: bool) -> dict[str, bool]:
+    """Of a method: whether its network is read in whole numbers, and where not, whether by the kernel."""
+    if not learns and is_portable(task.network):
+        return {"portable": True}
+    return {"kernel": is_compiled(task)}

@@ -1,12 +1,15 @@
 """native/counts.c in numpy, for machines without a compiler: some twenty times slower.
 
-Equal but for the last bits; names are those of `counts.State`, whole numbers are of 64 bits and wrap around.
+Equal to the last bit, and the same on every machine (`exact`); names are those of `counts.State`, whole
+numbers are of 64 bits and wrap around.
 """
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from graves_lm.compression.exact import exponential, logarithm, total
 
 _64 = (1 << 64) - 1
 
@@ -41,9 +44,9 @@ def update(state: Any, bytes_: list[int]) -> None:
 def _mix(state: Any, s: int, chance_256: NDArray[np.float64]) -> None:
     orders, log_p_M256 = state.orders, state.log_p[s]
     p: list[NDArray[np.float64]] = []
-    first, top, known = state.once / state.once.sum(), (0.0, 0), 0
+    first, top, known = state.once / total(state.once), (0.0, 0), 0
     for c, context in enumerate(_contexts(state, s)):
-        hashed = _scrambled(context)
+        hashed = scrambled(context)
         row, check = hashed & state.rows - 1, hashed >> 40 & 255
         state.row[s, c] = row
         if state.check[row] != check:
@@ -53,23 +56,24 @@ def _mix(state: Any, s: int, chance_256: NDArray[np.float64]) -> None:
         p.append(p_256)
         if c == 0 or (c < orders and sum_ > 0):
             known, top = c + (sum_ > 0), (sum_, kinds)
-    log_p_M256[0] = np.log(np.maximum(chance_256, 1e-12))
+    log_p_M256[0] = logarithm(np.maximum(chance_256, 1e-12))
     for m, c in enumerate((state.input_0, state.input_1, state.input_2, orders, orders + 1), 1):
-        log_p_M256[m] = np.log(p[c])
+        log_p_M256[m] = logarithm(p[c])
     said, odds, how_long, length = -1, 0.0, 0, int(state.length[s])
     if length:
         said = int(state.history.ravel()[state.place[s]])
         right = (state.hit[length] + 1) / (state.hit[length] + state.miss[length] + 1.3)
-        odds, how_long = float(np.log(right * 255 / (1 - right))), 1 + (length >= 12) + (length >= 24)
+        odds = float(logarithm(np.array(right * 255 / (1 - right))))
+        how_long = 1 + (length >= 12) + (length >= 24)
     sure = 0 if top[1] > 1 else 2 if top[0] > 2 else 1
     inputs = len(log_p_M256) + 1
     chosen = (known * 3 + sure) * 4 + how_long
     weight_M = state.weight[chosen] + state.weight_of_last[int(state.last[s, 0])]
-    z_256 = weight_M[:-1] @ log_p_M256
+    z_256 = total((weight_M[:-1, None] * log_p_M256).T)
     if said >= 0:
         z_256[said] += weight_M[-1] * odds
-    z_256 = np.exp(z_256 - z_256.max())
-    state.mixed[s] = z_256 / z_256.sum()
+    z_256 = exponential(z_256 - z_256.max())
+    state.mixed[s] = z_256 / total(z_256)
     state.set[s], state.said[s], state.odds[s] = chosen * inputs, said, odds
 
 
@@ -90,15 +94,16 @@ def _interpolated(
 ) -> tuple[NDArray[np.float64], float, int]:
     count_W, symbol_W = state.count[row].astype(np.float64), state.symbol[row]
     sum_, kinds = float(count_W.sum()), int((count_W > 0).sum())
-    p_256 = (state.discount * kinds + state.concentration) * below_256
+    over = 1 / (sum_ + state.concentration)
+    p_256 = (state.discount * kinds + state.concentration) * over * below_256
     seen_W = count_W > 0
-    p_256[symbol_W[seen_W]] += count_W[seen_W] - state.discount
-    return p_256 / (sum_ + state.concentration), sum_, kinds
+    p_256[symbol_W[seen_W]] += (count_W[seen_W] - state.discount) * over
+    return p_256, sum_, kinds
 
 
 def _learn(state: Any, s: int, byte: int) -> None:
     mixed_256, log_p_M256, said = state.mixed[s], state.log_p[s], int(state.said[s])
-    gradient_M = np.append(log_p_M256[:, byte] - log_p_M256 @ mixed_256, 0.0)
+    gradient_M = np.append(log_p_M256[:, byte] - total(log_p_M256 * mixed_256), 0.0)
     if said >= 0:
         gradient_M[-1] = state.odds[s] * ((said == byte) - mixed_256[said])
     state.weight[state.set[s] // len(gradient_M)] += state.rate * gradient_M
@@ -134,7 +139,7 @@ def _follow(state: Any, s: int, byte: int) -> None:
     here, hashed = s * ring + int(state.next[s]), 0
     for x in _before(state, here, state.shortest):
         hashed = hashed * 0x9E3779B97F4A7C15 + x + 1 & _64
-    hashed = _scrambled(hashed) & state.table - 1
+    hashed = scrambled(hashed) & state.table - 1
     if not length and state.latest[hashed]:
         place = int(state.latest[hashed]) - 1
         pairs = zip(_before(state, place, state.longest), _before(state, here, state.longest), strict=True)
@@ -153,7 +158,7 @@ def _before(state: Any, place: int, count: int) -> list[int]:
     return found
 
 
-def _scrambled(z: int) -> int:
+def scrambled(z: int) -> int:
     """SplitMix64's finaliser (G. Steele, D. Lea and C. Flood, 2014)."""
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & _64
     z = (z ^ z >> 27) * 0x94D049BB133111EB & _64

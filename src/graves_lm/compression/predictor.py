@@ -1,4 +1,4 @@
-"""The network of a compressor: step by step, the same to the last bit for encoder and decoder.
+"""The network of a compressor, where it learns: the same to the last bit for encoder and decoder.
 
 Predicting, its steps are the compiled kernel's, which are the same with any number of threads; without it,
 and learning, torch has one thread, for a product's order of sums depends on their number.
