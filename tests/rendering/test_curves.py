@@ -5,7 +5,12 @@ import pytest
 
 from graves_lm.data.hershey.lines import HersheyLines
 from graves_lm.data.strokes import to_pen_strokes
-from graves_lm.rendering.curves import smooth
+from graves_lm.rendering import curves as of
+
+
+def smooth(xy: np.ndarray, tolerance: float) -> np.ndarray:
+    (curves,) = of.smooth([xy], tolerance)
+    return curves
 
 
 def along(segments: np.ndarray, steps: int = 40) -> np.ndarray:
@@ -84,3 +89,16 @@ def test_few_or_repeated_points(xy, count):
     curves = smooth(np.array(xy, dtype=float), 0.1)
     assert curves.shape == (count, 4, 2)
     assert np.isfinite(curves).all()
+
+
+def test_strokes_do_not_see_each_other():
+    """Side by side each is as it is alone, but for the last bits of sums."""
+    strokes = [xy for line in HersheyLines(2, writers=2) for xy in to_pen_strokes(line.strokes)]
+    strokes += [np.zeros((1, 2)), np.ones((4, 2)), *strokes[:2]]
+    for together, alone in (
+        (of.smooth(strokes, 2.0), [smooth(xy, 2.0) for xy in strokes]),
+        (of.flat(strokes, 2.0), [of.flat([xy], 2.0)[0] for xy in strokes]),
+    ):
+        for a, b in zip(together, alone, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+    assert of.smooth([], 1.0) == []

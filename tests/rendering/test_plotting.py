@@ -58,12 +58,12 @@ def same(found: list[np.ndarray], wanted: list[np.ndarray], tolerance: float) ->
 
 @pytest.mark.parametrize("tolerance", [0.005, 0.02, 0.3])
 def test_polygons_are_near_the_points(tolerance):
-    fine = flat(WAVE, 1e-4)
-    polygon = flat(WAVE, tolerance)
+    fine = flat([WAVE], 1e-4)[0]
+    polygon = flat([WAVE], tolerance)[0]
     assert distance(WAVE, polygon) <= 2 * tolerance
     assert distance(fine, polygon) <= 2 * tolerance + 0.01
     assert len(polygon) < len(fine)
-    assert flat(WAVE[[3, 3, 3]], tolerance).tolist() == [WAVE[3].tolist()]
+    assert flat([WAVE[[3, 3, 3]]], tolerance)[0].tolist() == [WAVE[3].tolist()]
 
 
 def test_gcode_lifts_before_it_moves_and_lowers_before_it_draws():

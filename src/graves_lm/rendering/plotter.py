@@ -40,7 +40,7 @@ def pens(
     """Colour by colour, so that each pen is taken once, the strokes of a page in millimetres as polygons
     (P, 2), mm from the corner `origin`, y up; one place is a dot."""
     for numbers in by_colour(page):
-        polygons = [flat(page.strokes[n], tolerance) for n in numbers]
+        polygons = flat([page.strokes[n] for n in numbers], tolerance)
         yield page.colour(numbers[0]), [upright(xy_P2, page.height, origin) for xy_P2 in polygons]
 
 

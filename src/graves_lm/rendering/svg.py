@@ -10,6 +10,7 @@ from graves_lm.rendering.brush import outline
 from graves_lm.rendering.curves import smooth
 from graves_lm.rendering.layout import POINT_MS, Page, Print, Style, place
 
+_NO_CURVES = np.zeros((0, 4, 2))
 # While it is written, a stroke is one long dash that slides in from its start: the path counts as 1 long,
 # and the dash is a little longer, lest round ends show where the pen has not been. Before and after, there
 # is no dash, so viewers without animation show the page.
@@ -59,15 +60,17 @@ def page_to_svg(
     if width_mm is not None:
         size = f' width="{width_mm:g}mm" height="{width_mm * page.height / page.width:.6g}mm"'
     paths, drawn = [], 0
-    for number, xy_N2 in enumerate(page.strokes):
+    inked = bool(page.widths) and point_ms is None
+    curves = smooth(page.strokes, tolerance) if tolerance and not inked else [_NO_CURVES] * len(page.strokes)
+    for number, (xy_N2, curves_S42) in enumerate(zip(page.strokes, curves, strict=True)):
         colour = page.colour(number)
         own = "" if colour == page.rgb else f' stroke="#{bytes(colour).hex()}"'
-        if page.widths and point_ms is None:
+        if inked:
             border = _numbers(outline(xy_N2, page.widths[number]), decimals)
             paths.append(f'<path d="M{border}z" fill="#{bytes(colour).hex()}" stroke="none"/>')
             continue
         timing = "" if point_ms is None else _timing(drawn, len(xy_N2), point_ms)
-        paths.append(f'<path d="{_outline(xy_N2, tolerance, decimals)}"{own}{timing}/>')
+        paths.append(f'<path d="{_data(xy_N2, curves_S42, decimals)}"{own}{timing}/>')
         drawn += len(xy_N2)
     frame = _numbers([page.width, page.height], decimals)
     return "\n".join(
@@ -87,21 +90,20 @@ def page_to_svg(
 
 def _printed(printed: Print, decimals: int) -> str:
     """What is on the paper already, as one path."""
-    data = "".join(_outline(xy_N2, 0, decimals) for xy_N2 in printed.strokes)
+    data = "".join(_data(xy_N2, _NO_CURVES, decimals) for xy_N2 in printed.strokes)
     return (
         f'<path fill="none" stroke="#{bytes(printed.rgb).hex()}" '
         f'stroke-width="{_numbers(printed.pen, decimals)}" stroke-linecap="round" d="{data}"/>'
     )
 
 
-def _outline(xy_N2: NDArray[np.float64], tolerance: float, decimals: int) -> str:
-    """A stroke's path data."""
-    curves = smooth(xy_N2, tolerance) if tolerance else np.zeros((0, 4, 2))
-    if len(curves) == 0:
+def _data(xy_N2: NDArray[np.float64], curves_S42: NDArray[np.float64], decimals: int) -> str:
+    """A stroke's path data: its curves, or straight lines where it has none."""
+    if len(curves_S42) == 0:
         # The first point twice where there is no other: a segment of no length, which round caps make a dot.
         return f"M{_numbers(xy_N2 if len(xy_N2) > 1 else xy_N2.repeat(2, axis=0), decimals)}"
     # Relative numbers are shorter. They are differences of rounded places, so that no error adds up.
-    places_S42 = curves.round(decimals)
+    places_S42 = curves_S42.round(decimals)
     steps = places_S42[:, 1:] - places_S42[:, :1]
     data = f"M{_numbers(xy_N2[0], decimals)}c{_numbers(steps, decimals)}"
     return data.replace(" -", "-").replace("-0.", "-.").replace(" 0.", " .")
