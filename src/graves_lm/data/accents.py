@@ -39,7 +39,7 @@ _ABOVE, _BELOW = -19.0, 5.0  # from here on, what is over or under a small lette
 _DOT = 6.0  # the largest dot of an i
 _FEW = 4  # low letters, at least, that tell where a line is and how large
 _SLANT = 0.6  # at most: x per y
-_MOST = 4  # letters of a line that get an accent
+_MOST = 0.6  # of a line's letters get an accent
 _SHIFT, _TURN, _GROW = (
     (0.9, 0.6),
     0.08,
@@ -156,7 +156,7 @@ def _ranges(point_U: NDArray[np.int64], T: int) -> list[tuple[int, int]]:
 def accented(
     line: StrokeLine, point_U: NDArray[np.int64], ruled: Ruled, forms: dict[str, str], random: Generator
 ) -> StrokeLine | None:
-    """The line with marks on one to four of its letters; None where no letter can have one.
+    """The line with marks on some of its letters, from one to most; None where no letter can have one.
 
     A mark is written when the stroke with its letter is done, or with the word, as this line's hand has it.
     """
@@ -164,9 +164,8 @@ def accented(
     able = [u for u, c in enumerate(text) if c in forms]
     # As often as it has forms, and no more often because the letter is frequent.
     weight = np.array([len(forms[text[u]]) / count_of[text[u]] for u in able])
-    wanted = random.choice(
-        len(able), min(len(able), int(random.integers(1, _MOST + 1))), False, weight / weight.sum()
-    )
+    count = 1 + int(random.uniform(0, _MOST) * len(able))
+    wanted = random.choice(len(able), count, False, weight / weight.sum())
 
     pen = to_pen_strokes(line.strokes)
     xy_T2 = np.concatenate(pen)
