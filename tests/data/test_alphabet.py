@@ -97,6 +97,21 @@ def test_accents_are_composed():
     assert Alphabet("\u00c5\ud55c").spell("\u212b\u1112\u1161\u11ab") == "\u00c5\ud55c"
 
 
+def test_a_letter_is_written_in_parts_where_these_are_known():
+    parts = Alphabet("aeu\u0308ø ")
+    assert (
+        parts.encode("aüø ü").tolist() == parts.encode("au\u0308ø u\u0308").tolist() == [0, 2, 3, 4, 5, 2, 3]
+    )
+    assert parts.parted("ëa") == "e\u0308a"
+    assert [c for c in "aäéøo\n" if parts.knows(c)] == list("aäø")
+    whole = Alphabet("aeu\u0308ü ")
+    assert whole.encode("ü").tolist() == [4]
+    for unknown in "éo\n":
+        with pytest.raises(UserError, match=f"U\\+{ord(unknown):04X}"):
+            parts.encode(f"ü{unknown}")
+    assert parts.union(Alphabet("üéo")).characters == list("aeu\u0308ø éo")
+
+
 def test_plain_forms():
     for text, plain in {
         "\ufb01nd \ufb03": "find ffi",

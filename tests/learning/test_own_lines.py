@@ -1,7 +1,10 @@
 """Lines of one's own pen that do not go with their texts are named, and left out where that is asked for."""
 
+from unicodedata import normalize
+
 import pytest
 
+from graves_lm.data.accents import MARKED
 from graves_lm.data.hershey.lines import HersheyLines
 from graves_lm.data.ink.corpus import InkData
 from graves_lm.learning.own_lines import look_over
@@ -73,10 +76,21 @@ def test_where_all_are_of_other_texts_nothing_is_left(tmp_path, lines):
 
 
 def test_three_lines_are_few_whatever_is_made_of_them(tmp_path, lines):
-    (told,) = look_over(opened(tmp_path, lines[:3], None, grafts=12))
+    (told,) = look_over(opened(tmp_path, lines[:3], None, grafts=12, accents=6))
     assert "2 line(s) to learn from are few; 20 make a hand known" in told
 
 
 def test_a_letter_that_the_reader_does_not_know_is_read_as_its_plain_form(tmp_path, lines):
     accented = [line._replace(text=line.text.replace("e", "é").replace("a", "à")) for line in lines]
     assert look_over(opened(tmp_path, accented, "keep")) == []
+
+
+def test_lines_with_accents_are_learned_from_and_are_none_of_ones_own(tmp_path, lines):
+    plain, accented = opened(tmp_path, lines, None), opened(tmp_path, lines, None, accents=8)
+    assert accented.card["added"] >= 6
+    new = set(accented.card["characters"]) - set(plain.card["characters"])
+    assert new
+    assert new <= set(normalize("NFD", MARKED))
+    assert [line.id for line in accented.own_lines()] == [line.id for line in plain.own_lines()]
+    assert accented.card["counts"]["val"] == plain.card["counts"]["val"]
+    assert accented.card["normalisation"] == plain.card["normalisation"]

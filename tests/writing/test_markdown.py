@@ -65,6 +65,8 @@ def test_words_are_divided_between_their_letters():
     assert divide("cat", 3) is None
     assert divide("1234567", 5) is None
     assert divider("de")("Schifffahrt", 8) == ("Schiff-", 6)
+    assert divider("de")("Gemüsesuppe", 8) == ("Gemüse-", 6)
+    assert divider("de")("(Gemu\u0308sesuppe", 10) == ("(Gemu\u0308se-", 8), "in parts as well"
     for most in range(2, 15):
         shown, length = divide("incomprehensible", most) or ("", 0)
         assert len(shown) <= most

@@ -1,8 +1,9 @@
 """Lines of a database with accents on some of their letters: é in a hand that never wrote one.
 
 The letter stays as the person wrote it, and the mark is generated, in the line's size, slant and pace, so
-that all that a network has to learn of ü is what makes it of u. Where each letter is in the ink, a reader
-says.
+that all that a network has to learn of ü is what makes it of u. The text says the same: it is decomposed into
+u and a mark (NFD), so that there is one character for each mark and not one for each letter with it. Where
+the letters are in the ink, a reader says.
 
 Shapes: T points of a line, U characters of its text; a line (T, 3) is (dx, dy, end of stroke), y down. Font
 units are those of `hershey.forms`: small letters are 14 high and y is 0 on the base line.
@@ -194,7 +195,7 @@ def accented(
             if late:
                 word = _word_end(line.text, u)
                 stroke = max(stroke, int(stroke_T[point_U[word]]))
-        text[u] = letter
+        text[u] = unicodedata.normalize("NFD", letter)
         for mark in marks(letter, Glyph((ink,), (), 0.0)):
             drawn = ruled.from_font(write(_varied(mark, random), motor, random))
             behind.setdefault(stroke, []).append(drawn)

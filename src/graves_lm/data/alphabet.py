@@ -59,7 +59,8 @@ class Alphabet:
     __hash__ = None  # type: ignore[assignment]
 
     def union(self, other: "Alphabet") -> "Alphabet":
-        """These characters in their places, and after them those that only `other` has.
+        """These characters in their places, and after them those that only `other` has: not é where e and its
+        accent are known.
 
         Raises UserError where one of them writes characters as the non-letter label and the other does not.
         """
@@ -68,7 +69,8 @@ class Alphabet:
                 f"its alphabet writes {len(self.non_letters)} characters as {NON_LETTER}, that of the data "
                 f"{len(other.non_letters)}; give the same data.characters"
             )
-        return Alphabet([*self.characters, *(c for c in other.characters if c not in self)], self.non_letters)
+        new = (c for c in other.characters if not self.knows(c))
+        return Alphabet([*self.characters, *new], self.non_letters)
 
     def to_plain(self) -> dict[str, list[str]]:
         """Plain lists, for checkpoints."""
@@ -91,17 +93,34 @@ class Alphabet:
         return cls(plain["characters"], plain["non_letters"])
 
     def encode(self, text: str, where: str = "text") -> NDArray[np.int64]:
-        """Indices of `text`, (U,). Raises UserError that names the first unknown character and its place."""
+        """Indices of `text`, (U,), of é those of e and its accent where it is known so (see `parted`)."""
+        return np.array([self._index[c] for c in self.parted(text, where)], dtype=np.int64)
+
+    def parted(self, text: str, where: str = "text") -> str:
+        """`text` in known characters alone: é as e and its accent, where it is not known itself but they are.
+
+        Raises UserError that names the first unknown character and its place.
+        """
+        if self._index.keys() >= set(text):
+            return text
+        parts: list[str] = []
         for index, character in enumerate(text):
-            if character not in self._index:
+            form = self._parts(character)
+            if form is None:
                 raise self._unknown(character, text, index, where)
-        return np.array([self._index[c] for c in text], dtype=np.int64)
+            parts.append(form)
+        return "".join(parts)
+
+    def knows(self, character: str) -> bool:
+        """Whether it can be written, itself or in parts."""
+        return self._parts(character) is not None
 
     def spell(self, text: str, on_unknown: str = "error", where: str = "text") -> str:
         """`text` in known characters.
 
         Line ends of any system become newlines, other white space spaces; what is invisible (byte order
-        marks, soft hyphens, zero width, direction) is left out; accents that stand alone are composed.
+        marks, soft hyphens, zero width, direction) is left out; accents that stand alone are composed, or the
+        other way round, as letters are known.
 
         Args:
             on_unknown: "error" refuses an unknown character; "replace" takes the plain form of typographic
@@ -142,8 +161,12 @@ class Alphabet:
 
     def _form(self, letter: str) -> str | None:
         """The letter in the code in which it is known, composed or not."""
+        return letter if letter == "\n" else self._parts(letter)
+
+    def _parts(self, letter: str) -> str | None:
+        """The known characters that make a letter."""
         forms = (letter, unicodedata.normalize("NFD", letter))
-        return next((f for f in forms if f == "\n" or all(c in self._index for c in f)), None)
+        return next((form for form in forms if all(c in self._index for c in form)), None)
 
     def _plain(self, letter: str) -> str | None:
         """Its closest plain form that is known."""

@@ -56,7 +56,7 @@ def _doubted(corpus: InkData, reader: TrainedReader) -> Iterator[tuple[int, str]
     numbers = [n for n, text in enumerate(corpus.store.texts) if text and has_extent(corpus.store.strokes(n))]
     read = reader.read([corpus.store.strokes(n) for n in numbers])
     for number, found in zip(numbers, read, strict=True):
-        text = "".join(c if c in reader.alphabet else plain_letter(c) for c in corpus.store.texts[number])
-        known = sum(c in reader.alphabet for c in text.replace(" ", ""))
+        text = "".join(c if reader.alphabet.knows(c) else plain_letter(c) for c in corpus.store.texts[number])
+        known = sum(map(reader.alphabet.knows, text.replace(" ", "")))
         if known > len(text) / 2 and errors(text, found) > DOUBT * len(text.replace(" ", "")):
             yield number, found

@@ -92,7 +92,7 @@ def _(trained: TrainedHandwriting, sampler: SynthesisSampler, corpus: Any, seed:
         phi_TU = attention.weights(text)[:, 0].cpu()
     files: Files = {
         "density.png": density_picture(distribution, batch, trained.normalisation),
-        "window.png": to_png(window_heatmap(phi_TU, example.text)),
+        "window.png": to_png(window_heatmap(phi_TU, trained.alphabet.parted(example.text))),
     }
     pages = {"handwriting": lines} | comparisons(trained, sampler, example, seed)
     for name, page in pages.items():

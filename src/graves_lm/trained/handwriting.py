@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
+from unicodedata import normalize
 
 import numpy as np
 import torch
@@ -72,11 +73,11 @@ class TrainedHandwriting:
 
     def _judge(self, reader: TrainedReader, texts: Sequence[str]) -> Judge | None:
         """The reader as samplers take it; None where it does not know a character of the texts."""
-        if not all(c in reader.alphabet for text in texts for c in text):
+        if not all(reader.alphabet.knows(c) for text in texts for c in text):
             return None
 
         def judge(lines: Sequence[Tensor], symbols: Sequence[int]) -> Sequence[Verdict]:
-            text = "".join(self.alphabet.characters[s] for s in symbols)
+            text = normalize("NFC", "".join(self.alphabet.characters[s] for s in symbols))
             return reader.judge([to_line(line.numpy(), self.normalisation) for line in lines], text)
 
         return judge
@@ -96,8 +97,8 @@ class TrainedHandwriting:
         return nats_of(found.log_prob(batch.point_TB3[1:]), batch, units)
 
     def _nearest(self, text: str) -> list[int]:
-        near = "".join(c if c in self.alphabet else plain_letter(c) for c in text)
-        known = "".join(c for c in near if c in self.alphabet) or self.alphabet.characters[0]
+        near = "".join(c if self.alphabet.knows(c) else plain_letter(c) for c in text)
+        known = "".join(c for c in near if self.alphabet.knows(c)) or self.alphabet.characters[0]
         return self.alphabet.encode(known).tolist()
 
     def _in_data_units(self, events: Iterable[Event], primed: bool) -> Iterator[Event]:
@@ -131,4 +132,5 @@ def _magnified(events: Iterable[Event], factor: float) -> Iterator[Event]:
 def stroke_line(line: WholeLine, passage: TextPassage) -> StrokeLine:
     """A sampled line of a passage, in data units, with its number and its text."""
     number = passage.first_line + line.line
-    return StrokeLine(f"line-{number + 1}", np.array(line.points, np.float32), passage.texts[line.line])
+    text = normalize("NFC", passage.texts[line.line])
+    return StrokeLine(f"line-{number + 1}", np.array(line.points, np.float32), text)

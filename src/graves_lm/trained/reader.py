@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
-from unicodedata import decomposition
+from unicodedata import decomposition, normalize
 
 import numpy as np
 import torch
@@ -95,9 +95,9 @@ class TrainedReader:
         line is hardly this text, has no extent, or the text a character that the reader does not know, nor
         its plain form."""
         found: list[NDArray[np.int64] | None] = [None] * len(lines)
-        known = set(self.alphabet.characters)
-        texts = ["".join(c if c in known else plain_letter(c) for c in text) for text in texts]
-        fit = [i for i, text in enumerate(texts) if text and set(text) <= known and has_extent(lines[i])]
+        knows = self.alphabet.knows
+        texts = ["".join(c if knows(c) else plain_letter(c) for c in text) for text in texts]
+        fit = [i for i, text in enumerate(texts) if text and all(map(knows, text)) and has_extent(lines[i])]
         for rows, log_p_TBY, length_B in self._outputs([lines[i] for i in fit]):
             for b, (row, length) in enumerate(zip(rows, length_B.tolist(), strict=True)):
                 i = fit[row]
@@ -107,7 +107,9 @@ class TrainedReader:
                 )
                 if float(nats) < _SURE * len(symbol_U):
                     log_p_TY = log_p_TBY[:length, b].numpy()
-                    found[i] = frame_points(lines[i])[likeliest_frames(log_p_TY, symbol_U)]
+                    parts = [len(self.alphabet.parted(c)) for c in texts[i]]
+                    first = np.cumsum([0, *parts[:-1]])  # of a letter and its accent, the letter
+                    found[i] = frame_points(lines[i])[likeliest_frames(log_p_TY, symbol_U)[first]]
         return found
 
     def _verdicts(self, lines: Sequence[ArrayLike], text: str) -> list[Verdict]:
@@ -124,7 +126,7 @@ class TrainedReader:
         return verdicts
 
     def _spelt(self, symbols: Sequence[int]) -> str:
-        return "".join(self.alphabet.characters[s] for s in symbols)
+        return normalize("NFC", "".join(self.alphabet.characters[s] for s in symbols))
 
     def _outputs(self, lines: Sequence[ArrayLike]) -> Iterator[tuple[list[int], Tensor, Tensor]]:
         """log Pr of some lines at a time, of similar lengths, with their numbers."""

@@ -75,18 +75,18 @@ def page_data(trained: TrainedHandwriting, weights: str, name: str = "") -> dict
             {"text": hand.text, "points": _base64(np.rint(hand.strokes).astype("<i2").tobytes())}
             for hand in hands_of(of, trained.alphabet)
         ],
-        "carried": None if trained.hand is None else carried(trained.hand, name),
+        "carried": None if trained.hand is None else carried(trained.hand, name, trained.alphabet),
     }
 
 
-def carried(hand: Style, name: str) -> dict[str, Any]:
+def carried(hand: Style, name: str, alphabet: Alphabet) -> dict[str, Any]:
     """The hand that comes with the weights, under their name; of a blend, which no file has, the first."""
     line = hand if isinstance(hand, StrokeLine) else hand.lines[0]
-    return {"name": name, "text": line.text, "points": line.strokes.tolist()}
+    return {"name": name, "text": alphabet.parted(line.text), "points": line.strokes.tolist()}
 
 
 def plain_forms(alphabet: Alphabet) -> dict[str, str]:
-    """What `Alphabet.spell` writes in place of characters that are not known."""
+    """What stands for characters that are not known themselves: for é e and its accent, or e."""
     forms = {}
     for character in (chr(code) for codes in _REPLACEABLE for code in codes):
         if character in alphabet:

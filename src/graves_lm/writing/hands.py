@@ -20,7 +20,7 @@ BANK = PRETRAINED / "hands.json"
 def hands_of(normalisation: Normalisation, alphabet: Alphabet) -> tuple[StrokeLine, ...]:
     """The hands that serve a network with these units and characters, hand 1 first: all or none."""
     units, lines = _bank(BANK) if BANK.is_file() else (None, ())
-    known = {character for line in lines for character in line.text} <= set(alphabet.characters)
+    known = all(alphabet.knows(character) for line in lines for character in line.text)
     return lines if known and units == normalisation else ()
 
 

@@ -8,6 +8,7 @@ Shapes: S strokes from left to right, W words.
 
 from collections.abc import Sequence
 from itertools import pairwise
+from unicodedata import combining
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,8 @@ _GAP = 2.0  # what a gap as wide as a letter is worth, in squared spreads
 
 
 def letters(text: str) -> Floats:
-    """How wide each character is in common writing, one of them being 1."""
-    return np.array([_WIDTHS.get(c, _SPACE if c == " " else _CAPITAL if c.isupper() else 1.0) for c in text])
+    """How wide each character is in common writing, one of them being 1; an accent is part of its letter."""
+    return np.array([_WIDTHS.get(c, 0.0 if combining(c) else _CAPITAL if c.isupper() else 1.0) for c in text])
 
 
 def extents(strokes: Sequence[Floats], text: str) -> list[tuple[float, float]]:

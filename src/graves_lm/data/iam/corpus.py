@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from itertools import chain
 from typing import Any, Literal
+from unicodedata import normalize
 
 from graves_lm.data.accents import ACCENTS_VERSION, MARKED, with_accents
 from graves_lm.data.grafts import GRAFTS_VERSION, grafts, words_with_letters
@@ -17,7 +18,7 @@ from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import CountOrNone
 
-_ADDED = 1  # to be raised with how lines are added: part of the caches' keys
+_ADDED = 2  # to be raised with how lines are added: part of the caches' keys
 _OF_EACH = 100  # one in so many grafted words more for each letter and sign that English has not
 LENGTHS = (2, 40)
 """Characters of generated lines, from and to: those of the database are about 29."""
@@ -96,6 +97,8 @@ class IamData(PenCorpus):
         if self.generated:
             people = HersheyLines(self.generated, self.generated, characters=LENGTHS, european=self.european)
             added += made_lines({"train": people})["train"]
+        # A mark is a character for all letters that it goes with, as in `accents`.
+        added = [line._replace(text=normalize("NFD", line.text)) for line in added]
         table = f"{report.table()}\nevery line that was touched, by name: {self.cache / 'report.txt'}\n"
         about = f"IAM-OnDB, the {self.split}'s split (research use only, not to be passed on)"
         return PenLines(splits, about, table, {"report.txt": report.table() + "\n" + report.listing()}, added)

@@ -1,6 +1,7 @@
 """Reading handwriting: the loss in nats of a line's text, metrics as character and word error rates."""
 
 from collections.abc import Callable
+from unicodedata import normalize
 
 import numpy as np
 import torch
@@ -88,7 +89,7 @@ class ReaderTask(SequenceTask):
         return lines
 
     def spelt(self, symbols: list[int]) -> str:
-        return "".join(self.alphabet.characters[s] for s in symbols)
+        return normalize("NFC", "".join(self.alphabet.characters[s] for s in symbols))
 
     def trained(self) -> TrainedReader:
         return TrainedReader(self.network, self.normalisation, self.alphabet, self.config)
