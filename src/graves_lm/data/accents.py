@@ -102,7 +102,7 @@ def with_accents(
     order = default_rng(SeedSequence((seed, count))).permutation(len(fit))[:count]
     readable = _found([fit[i] for i in order.tolist()], reader)
     made = []
-    for n in range(count if readable else 0):
+    for n in tqdm(range(count if readable else 0), unit="line", desc="accents", leave=False):
         line, point_U, ruled = readable[n % len(readable)]
         made.append(accented(line, point_U, ruled, forms, default_rng(SeedSequence((seed, n)))))
     return [line for line in made if line is not None]
