@@ -8,11 +8,13 @@ import zlib
 
 import msgspec
 import pytest
+from omegaconf import OmegaConf
 
 from graves_lm.compression.codec import decode
+from graves_lm.compression.command import task_of
 from graves_lm.compression.file_format import MAGIC, number, read_frames, read_header
 from graves_lm.compression.method import RULES, Fresh, Method, Rule
-from graves_lm.compression.network import fresh_model, is_compiled
+from graves_lm.compression.network import byte_model, checksum, fresh_model, is_compiled
 from graves_lm.runtime.errors import UserError
 
 METHOD = {"l": 10, "c": 0, "f": {"l": 1, "h": 8}}
@@ -41,6 +43,7 @@ def frame(symbols: int, words: bytes, claimed: int | None = None) -> bytes:
         ({"f": {"l": 8, "h": 2048}}, "layers × hidden_size"),
         ({"m": b"longer than six"}, "m"),
         ({"new": 1}, "new"),
+        ({"p": True}, "no network learns in whole numbers"),
         ({"s": 1024, "r": {"n": "sgd", "t": 100}}, "streams × dynamic.segment"),
         ({"r": {"n": "os.system"}}, "does not know: os.system"),
         ({"r": {"n": "\x1b[31m"}}, r"does not know: \\x1b"),
@@ -89,6 +92,13 @@ def test_words_of_no_encoder(words):
     method = Method(10, 0, kernel=is_compiled(task), fresh=fresh)
     with pytest.raises(UserError, match=r"^it: [^\n]*decompress it there$"):
         decode(io.BytesIO(frame(10, words) + number(0)), io.BytesIO(), task, method, "it")
+
+
+def test_whole_numbers_of_a_network_that_cannot_be_read_so(monkeypatch):
+    method = Method(1, 0, checksum(byte_model("character")), portable=True)
+    monkeypatch.setattr("graves_lm.compression.command.is_portable", lambda network: False)
+    with pytest.raises(UserError, match=r"^it: damaged; fetch it again$"):
+        task_of(OmegaConf.create({"ckpt": "character"}), method, "it")
 
 
 def test_what_a_file_leaves_out_stands():

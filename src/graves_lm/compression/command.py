@@ -16,6 +16,7 @@ from graves_lm.compression.file_format import read_frames, read_header
 from graves_lm.compression.method import RULES, Fresh, Method, Rule
 from graves_lm.compression.network import NOTHING, byte_model, checksum, fresh_model, how_read, is_compiled
 from graves_lm.compression.parts import length_and_crc
+from graves_lm.compression.portable import is_portable
 from graves_lm.learning.tasks.character import CharacterTask
 from graves_lm.runtime.errors import UserError, visible
 from graves_lm.runtime.files import check, replacing
@@ -152,6 +153,8 @@ def task_of(cfg: DictConfig, method: Method, name: str) -> CharacterTask:
             raise UserError(
                 f"{name}: made with other weights than ckpt={cfg.ckpt}; give those that it was made with"
             )
+    if method.portable and not is_portable(task.network):
+        raise UserError(f"{name}: damaged; fetch it again")
     if not method.portable and is_compiled(task) != method.kernel:
         how = (
             "with compiled kernels; install a C compiler"

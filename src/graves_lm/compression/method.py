@@ -112,7 +112,6 @@ class Method(
     def __post_init__(self) -> None:
         if self.rule is not None and self.streams * self.rule.segment > MOST_AT_ONCE:
             raise UserError(f"streams × dynamic.segment are more than {MOST_AT_ONCE:,}; take less")
-
         if self.portable and (self.rule is not None or self.fresh is not None):
             raise UserError("no network learns in whole numbers")
 
