@@ -2,11 +2,13 @@
 
 The characters of the run are those of the weights and, after them, those that only the data have. So every
 place of a known character is what it was, and its weights are carried over as they are. A new one begins as
-its plain form, where that is known (ä as a), else as a new network's would.
+its plain form, where that is known (ä as a), else as a new network's would. Where a and the mark of ä are
+known, ä is not new.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from unicodedata import combining
 
 import torch
 from torch import Tensor
@@ -112,4 +114,6 @@ def plain_form(symbol: Any) -> Any:
 
 
 def shown(symbol: Any) -> str:
-    return symbol if isinstance(symbol, str) and symbol.isprintable() else repr(symbol)
+    if not isinstance(symbol, str) or not symbol.isprintable():
+        return repr(symbol)
+    return f"\u25cc{symbol}" if combining(symbol[:1] or " ") else symbol

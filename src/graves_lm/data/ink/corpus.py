@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+from unicodedata import normalize
 
 import numpy as np
 
@@ -33,7 +34,8 @@ class InkData(PenCorpus):
             and left out; None: none are read.
         grafts: training lines added once more with a generated word of digits, capitals or signs beside
             them, in their size, slant and pace: what one has not written is not forgotten.
-        accents: training lines added once more with accents on some of their letters (see `accents`).
+        accents: training lines added once more with accents on some of their letters (see `accents`), those
+            that the lines' own letters have.
         seed: of those choices.
     """
 
@@ -87,7 +89,9 @@ class InkData(PenCorpus):
         own = "".join(c for c in LETTERS if any(c in text for text in texts))
         rare = words_with_letters(texts, own, set().union(*texts))
         added = grafts(splits["train"], self.grafts, self.seed, rare)
-        added += with_accents(splits["train"], self.accents, seed=self.seed)
+        accented = with_accents(splits["train"], self.accents, own, self.seed)
+        # Composed, as pens' texts are: which letters are known in parts, the weights say.
+        added += [line._replace(text=normalize("NFC", line.text)) for line in accented]
         listing = "".join(f"{p.name}: {p.reason}\n" for p in problems)
         report = f"{len(lines):,} lines read, {len(problems):,} files or lines left out"
         if problems:
