@@ -35,7 +35,7 @@ def test_it_is_the_network_in_python_s_whole_numbers(skips, peepholes, compiled,
         for weight in network.parameters():
             weight.normal_(0, 0.7)
     made = PortablePredictor(network, streams=2)
-    h, c, unit = [[[0] * 5] * 2, [[0] * 5] * 2], [[[0] * 5] * 2, [[0] * 5] * 2], made._unit
+    h, c, unit = [[[0] * 5] * 2, [[0] * 5] * 2], [[[0] * 5] * 2, [[0] * 5] * 2], 2.0**made._bits
     for symbols in [(-1, -1), (3, 0), (5, 5), (-1, 2), (1, 4)]:
         made.update(np.array(symbols))
         chance_SK = made.chances()
@@ -141,13 +141,13 @@ def test_weights_without_bounds_are_read_as_they_are():
     network = byte_task().network
     assert is_portable(network)
     with torch.no_grad():
-        network.stack.to_output.weight[0, 0] = 3e5
+        network.stack.to_output.weight[0, 0] = 5e3
     assert not is_portable(network)
     with torch.no_grad():
         network.stack.to_output.weight[0, 0] = 1e3
     assert is_portable(network)
     made = PortablePredictor(network, 1)
-    assert made._unit == 32
+    assert made._bits == 5
     assert np.isfinite(made.chances()).all()
 
 
@@ -158,11 +158,11 @@ def test_no_sum_leaves_its_bits():
         network.stack.recurrences[0].weight.fill_(0.999)
     made = PortablePredictor(network, 1)
     layer = made._layers[0]
-    full = np.full((1, 900), 2.0**11)
+    full = np.full((1, 900), 2**11)
     expected = int(layer.matrix.whole_GI[0].astype(np.int64).sum()) * 2**11
     assert layer.matrix(full)[0, 0] == expected
     assert expected < 2**31
-    assert made._unit * 2 * 0.999 * 900 * 2**11 > 2**31, "the finest that fits"
+    assert 2.0 ** (made._bits + 1) * 0.999 * 900 * 2**11 > 2**31, "the finest that fits"
 
 
 def test_log_and_exp_are_those_of_mathematics():
@@ -186,7 +186,7 @@ def test_states_follow_a_long_text(monkeypatch):
     with torch.no_grad():
         for weight in network.parameters():
             weight.fill_(5.0)
-    monkeypatch.setattr(portable, "_MOST_C", 3 * 2.0**20)
+    monkeypatch.setattr(portable, "_MOST_C", 3 << 20)
     made = PortablePredictor(network, 1)
     for _ in range(10):
         made.update(np.array([1]))
