@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 Shorts = NDArray[np.int16]
 Wholes = NDArray[np.int64]
 _H, _C, _GATE, _STEP = 11, 20, 15, 11
-"""Bits behind the point: of an activation, a cell's state, what tables of σ and tanh hold, and their places."""
+"""Bits behind the point: of an activation, a cell's state, what σ's and tanh's tables hold, their places."""
 _MOST_C = 1024 << _C
 _LARGEST = 4096.0  # of weights
 _SHORT, _SUM = 2**15 - 1, 2**31 - 1  # what 16 and 32 bits hold
@@ -146,8 +146,8 @@ def _matrices(network: CharacterNetwork) -> list[Floats]:
 
 
 def _bits(weights: Sequence[Floats]) -> int | None:
-    """The most bits behind the point that a weight can have, so that each has 16 in all and each sum 32; None:
-    none."""
+    """The most bits behind the point that weights can have, so that each has 16 in all and each sum 32; None
+    where there are none."""
     for bits in range(14, -1, -1):
         whole = [np.floor(np.abs(w) * 2.0**bits + 0.5) for w in weights]
         if all(w.max() <= _SHORT and w.sum(axis=1).max() * 2.0**_H <= _SUM for w in whole):
