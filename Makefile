@@ -60,8 +60,8 @@ demo: $(VENV)/.installed  ## train small networks for text and for handwriting, 
 ENGINE ?= src/graves_lm/web/engine/engine.wasm
 PYTHON_OF_ENGINE ?= $(BIN)/python
 NATIVE := src/graves_lm/nn/native
-ENGINE_C := $(addprefix src/graves_lm/web/engine/, alone.c engine.c) $(addprefix $(NATIVE)/, pen.c step.c)
-ENGINE_H := $(addprefix $(NATIVE)/, end.h functions.h matrix.h noise.h pen.h rows.h step.h team.h)
+ENGINE_C := $(addprefix src/graves_lm/web/engine/, alone.c engine.c) $(addprefix $(NATIVE)/, lines.c pen.c step.c)
+ENGINE_H := $(addprefix $(NATIVE)/, end.h functions.h lines.h matrix.h noise.h pen.h rows.h step.h team.h)
 engine:  ## the page's engine in WebAssembly (needs ziglang: pip install -e '.[engine]')
 	$(PYTHON_OF_ENGINE) -m ziglang cc -target wasm32-wasi -mexec-model=reactor -O3 -msimd128 -fno-math-errno -s \
 	    -Wl,--strip-all -I $(NATIVE) $(ENGINE_C) -o $(ENGINE)

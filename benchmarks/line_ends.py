@@ -27,7 +27,7 @@ from graves_lm.data.line_batches import collate
 from graves_lm.data.strokes import StrokeLine
 from graves_lm.models.synthesis import Text
 from graves_lm.nn.window import WindowParameters, window_weights
-from graves_lm.sampling.end_of_line import Ending, EndOfLine, EndSettings, Look
+from graves_lm.sampling.end_of_line import EndOfLine, EndSettings, Known, Look
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting
 from graves_lm.trained.loading import load_trained
@@ -87,13 +87,16 @@ def ends(trained: TrainedHandwriting, lines: list[StrokeLine]) -> dict[str, floa
 
 def _end(point_T3: NDArray[np.float32], phi_TV: torch.Tensor, dx_T: NDArray[np.float32]) -> str:
     T, U, last = len(point_T3), phi_TV.shape[1] - 1, None
-    rule = EndOfLine(U, EndSettings())
+    rule, length_1 = EndOfLine(EndSettings()), torch.tensor([U])
+    known_1E = rule.begin([U])
     for t, phi_V in enumerate(phi_TV):
-        look = Look(phi_V, bool(phi_V[U] > phi_V[:U].max()), int(phi_V[:U].argmax()))
-        forth, down, up = point_T3[t].tolist() if t < T else (3.0, 0.0, 0.0)
-        ending = rule.add((forth, down, up), look)
-        if ending is not Ending.NOT_YET:
-            last = t if ending is Ending.WITH_IT else t - 1
+        text_V, after = phi_V[:U], phi_V[U]
+        look = Look(phi_V[None], length_1, (after > text_V.max())[None], text_V.argmax()[None])
+        point_3 = torch.from_numpy(point_T3[t]) if t < T else torch.tensor([3.0, 0.0, 0.0])
+        known_1E = rule.add(known_1E, point_3[None], look)
+        known = Known(*known_1E.unbind(1))
+        if known.ended > 0:
+            last = int(known.points) - 1
             break
     if last is None or last >= T:
         return "late"

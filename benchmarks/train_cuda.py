@@ -2,8 +2,8 @@
 
 Training: `training_steps` (character: 1×1000, stroke and synthesis: 3×400) at 16, 64 and 256 rows, by the
 clock of the host over several steps. Only points that are not padding count. Sampling: 64 and 1024 lines of
-29 characters at once by `SynthesisSampler.stream`, which reads each point back to see whether a line has
-ended. Without a GPU nothing is measured. Prints a table and, as last line, one JSON object.
+29 characters at once by `SynthesisSampler.events`, eight points of each at a time. Without a GPU nothing is
+measured. Prints a table and, as last line, one JSON object.
 
     python benchmarks/train_cuda.py [--task synthesis] [--batch 64] [--precision bf16-mixed 32-true]
 """

@@ -160,6 +160,13 @@ def test_sample_shows_and_writes_the_prompt_and_as_many_symbols_as_asked(call, c
     assert [p.name for p in call.folder.iterdir()] == ["out.txt"]
 
 
+def test_sample_on_a_gpu_that_is_not_there(call, ckpt, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    said = call.refuse("sample", f"ckpt={ckpt}", "device=cuda")
+    assert said == "device=cuda: torch finds no GPU here; leave device= out"
+    assert "device=gpu" in call.refuse("sample", f"ckpt={ckpt}", "device=gpu")
+
+
 def test_sample_as_a_process(trained, ckpt, tmp_path):
     command = [sys.executable, "-m", "graves_lm.sample", f"ckpt={ckpt}", "sampler.length=4"]
     result = run_process([*command, f"prompt={ODD_PROMPT}"], tmp_path)

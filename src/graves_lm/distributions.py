@@ -135,7 +135,7 @@ class StrokeDistribution(Distribution):
         `b` is a number or a tensor that broadcasts to the batch, one bias per row; 0 changes nothing.
         """
         b = torch.as_tensor(b, dtype=self.mu.dtype, device=self.mu.device)
-        if not (b.isfinite() & (b >= 0)).all():
+        if self._validate_args and not (b.isfinite() & (b >= 0)).all():
             raise UserError(f"the sampling bias must be a finite number of 0 or more, not {b.tolist()}")
         # Less the largest logit, which the softmax does not see, so that no bias overflows.
         pi_logits = (self.pi_logits - self.pi_logits.amax(-1, keepdim=True)) * (1 + b[..., None])

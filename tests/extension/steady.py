@@ -9,7 +9,7 @@ import torch
 
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
 from graves_lm.runtime.errors import UserError
-from graves_lm.sampling.events import Event, LineDone, PenPoint, Report
+from graves_lm.sampling.events import Event, LineDone, PenPoints, Report
 from graves_lm.sampling.passage import SymbolPassage
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import Count
@@ -39,7 +39,7 @@ class SteadyPen:
             while points < self.most and not stopped:
                 point_13 = density.mode
                 points, nats = points + 1, nats - float(density.log_prob(point_13))
-                yield PenPoint(line, tuple(point_13[0].tolist()))
+                yield PenPoints(line, point_13.numpy())
                 density, state, phi_1V = network.step(point_13, text, state)
                 coverage_U += (phi_1V / phi_1V.sum())[0, len(before) : -1]
                 stopped = bool(past_the_end(phi_1V, text))

@@ -27,6 +27,6 @@ def drawn(sampler, network, texts, **passage) -> list[Drawn]:
     for whole in in_order(whole_lines(sampler.events(network, Passage(texts, **passage)))):
         r = whole.report
         assert r.points == len(whole.points)
-        point_T3 = torch.tensor(whole.points)
+        point_T3 = torch.from_numpy(whole.points)
         found.append(Drawn(point_T3, r.coverage_U, r.stopped, r.stuck, r.nats, r.skipped, r.faults))
     return found

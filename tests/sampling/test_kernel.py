@@ -33,7 +33,7 @@ def drawn(packed: PackedNetwork, network: SynthesisNetwork, rows: list[int], thr
     state_BS = packed.pack(*network.initial_state(len(rows)))
     for _, noise in zip(range(POINTS), point_noise(M, [(0, n) for n in rows]), strict=False):
         x_B3, state_BS, y_BY, _, done, where = packed.point(x_B3, state_BS, noise, (0.2, 0.9), text)
-        made.append(torch.cat([x_B3, state_BS, y_BY, torch.tensor([done, where]).T], dim=1))
+        made.append(torch.cat([x_B3, state_BS, y_BY, torch.stack([done, where], dim=1)], dim=1))
     return torch.stack(made)
 
 

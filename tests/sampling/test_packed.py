@@ -116,13 +116,13 @@ def test_a_drawn_point_is_the_distributions(path, read):
         x, mine, y, seen, done, where = packed.point(x, mine, numbers, bias, text, read)
         torch.testing.assert_close(x, expected, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(seen, phi, rtol=1e-4, atol=1e-5)
-        assert done == past_the_end(phi, text).tolist()
-        assert where == [int(phi[0, :-1].argmax()) - read]
+        assert done.equal(past_the_end(phi, text))
+        assert where.tolist() == [int(phi[0, :-1].argmax()) - read]
         assert y.shape == (1, 6 * M + 1)
         x = expected  # so that rounding does not add up
         if done[0]:
             break
-    assert done == [True]
+    assert done.all()
     assert len(places) == 5 - read
 
 

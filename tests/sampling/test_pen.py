@@ -13,8 +13,8 @@ from graves_lm.nn.native import arguments, kernel
 from graves_lm.sampling.end_of_line import EndSettings
 from graves_lm.sampling.events import whole_lines
 from graves_lm.sampling.noise import line_key
-from graves_lm.sampling.packed import FULL_BIAS
 from graves_lm.sampling.passage import Prime, SymbolPassage
+from graves_lm.sampling.pens import FULL_BIAS
 from graves_lm.sampling.plain import for_drawing
 from graves_lm.sampling.synthesis import SynthesisSampler
 

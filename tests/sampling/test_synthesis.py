@@ -3,15 +3,17 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from graves_lm.distributions import StrokeDistribution
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
 from graves_lm.runtime.errors import UserError
-from graves_lm.sampling.events import LineDone, PenPoint, Report, WholeLine, whole_lines
+from graves_lm.sampling.drawing import Drawing
+from graves_lm.sampling.end_of_line import EndOfLine
+from graves_lm.sampling.events import LineDone, PenPoints, Report, WholeLine, whole_lines
 from graves_lm.sampling.noise import line_key, point_noise
-from graves_lm.sampling.packed import PackedNetwork
 from graves_lm.sampling.passage import Passage, Prime, SymbolPassage, Verdict
 from graves_lm.sampling.synthesis import Candidate, SynthesisSampler, least_faulty
 from tests.sampling.lines import drawn
@@ -89,7 +91,8 @@ def test_streamed_points_are_those_of_the_whole_lines(network, batch_size, prime
             assert (event.report.stopped, event.report.nats) == (whole[line].stopped, whole[line].nats)
         else:
             assert batch_size > 1 or len(ended) == line
-            points[line].append(event.point)
+            assert len(event.point_N3) > 0
+            points[line].extend(event.point_N3.tolist())
     for line, alone in zip(points, whole, strict=True):
         assert torch.equal(torch.tensor(line), alone.point_T3)
     assert sorted(ended) == list(range(len(TEXTS)))
@@ -104,20 +107,21 @@ def test_of_several_candidates_no_point_is_shown_before_one_is_chosen(network):
     for begin, end in zip([0, *(i + 1 for i in ends)], ends, strict=False):
         line = events[end].line
         shown = events[begin:end]
-        assert all(isinstance(event, PenPoint) and event.line == line for event in shown)
-        assert torch.equal(torch.tensor([event.point for event in shown]), lines[line].point_T3)
+        assert all(isinstance(event, PenPoints) and event.line == line for event in shown)
+        points = np.concatenate([event.point_N3 for event in shown])
+        assert torch.equal(torch.from_numpy(points), lines[line].point_T3)
     assert len(ends) == len(TEXTS)
 
 
 def test_a_stream_draws_no_more_than_is_asked_for(network, monkeypatch):
-    calls, original = [], PackedNetwork.point
-    monkeypatch.setattr(PackedNetwork, "point", lambda *a, **k: calls.append(1) or original(*a, **k))
+    calls, original = [], Drawing.points
+    monkeypatch.setattr(Drawing, "points", lambda *a: calls.append(len(a[2].u_L)) or original(*a))
     sampler = SynthesisSampler(candidates=3, retries=2)
     stream = sampler.events(network, Passage(TEXTS[:1], live=True))
     assert calls == []
     for n in range(1, 6):
-        next(stream)
-        assert len(calls) == n
+        assert len(next(stream).point_N3) == 1
+        assert calls == [1] * n
         assert not torch.is_inference_mode_enabled()
     assert sum(isinstance(event, LineDone) for event in stream) == 1
     with pytest.raises(UserError, match="the text is empty"):
@@ -145,14 +149,15 @@ def test_a_line_ends_with_the_pen_up_after_the_stop_rule_holds(network, monkeypa
     undotted = SynthesisSampler()
     undotted.end = replace(undotted.end, dot=0)  # what a dot ends: test_end_of_line
     lines = drawn(undotted, network, texts, seed=2)
-    original = PackedNetwork.point
+    original = EndOfLine.add
 
-    def endless(*arguments):
-        step = original(*arguments)
-        return step._replace(done=[False] * len(step.done))
+    def endless(rule, known_LE, point_L3, look):
+        never = torch.zeros_like(look.past_end_L)
+        return original(rule, known_LE, point_L3, look._replace(past_end_L=never))
 
     with monkeypatch.context() as patch:
-        patch.setattr(PackedNetwork, "point", endless)
+        patch.setenv("GRAVES_LM_NATIVE", "0")
+        patch.setattr(EndOfLine, "add", endless)
         undotted.end = replace(undotted.end, longest_dwell=10_000)
         longer = drawn(undotted, network, texts, seed=2)
     for text, line, on in zip(texts, lines, longer, strict=True):
@@ -211,7 +216,7 @@ def test_a_line_with_faults_is_drawn_again():
 def test_the_most_legible_of_the_candidates_with_the_fewest_faults_is_kept(network, monkeypatch):
     def line(stopped=True, coverage=(1.0, 1.0), misread=None):
         report = Report(5, torch.tensor(coverage), stopped, 0.0, misread=misread)
-        return Candidate(WholeLine(0, [(0.0, 0.0, 0.0)] * 5, report), None)
+        return Candidate(WholeLine(0, np.zeros((5, 3), np.float32), report), None)
 
     cut, skipping, good, better = line(stopped=False), line(coverage=(1.0, 0.2)), line(), line()
     misread = line(misread="o")

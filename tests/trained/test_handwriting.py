@@ -8,7 +8,7 @@ from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.strokes import Normalisation
 from graves_lm.models.synthesis import SynthesisNetwork
 from graves_lm.runtime.errors import UserError
-from graves_lm.sampling.events import LineDone, PenPoint, Report
+from graves_lm.sampling.events import LineDone, PenPoints, Report
 from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting
 from tests.data.lines import make_line
 
@@ -27,8 +27,8 @@ class Played:
 
     def _events(self):
         for point in POINTS:
-            yield PenPoint(1, point)
-            yield PenPoint(0, tuple(2 * v if v != 1 else 1.0 for v in point))
+            yield PenPoints(1, np.array([point], np.float32))
+            yield PenPoints(0, np.array([point], np.float32) * np.array([2, 2, 1], np.float32))
         for line in (1, 0):
             yield LineDone(line, Report(len(POINTS), torch.ones(2), True, -1.0))
 
@@ -95,10 +95,10 @@ def test_a_point_is_given_when_the_next_one_is_drawn(trained):
 
     given = trained.events(Noted(), TextPassage(["ab", "ba"], live=True))
     for n in range(1, len(POINTS) + 1):
-        assert isinstance(next(given), PenPoint)
+        assert isinstance(next(given), PenPoints)
         assert len(drawn) == n
     last, done = given
-    assert last.point[2] == 1
+    assert last.point_N3[-1, 2] == 1
     assert isinstance(done, LineDone)
 
 

@@ -95,7 +95,7 @@ def test_figures_are_those_of_that_version(call: Commands):  # noqa: F811
         assert {name: metrics[name] for name in expected} == pytest.approx(expected, rel=CLOSE)
 
 
-def noise_of_that_version(mixtures: int, keys: list[Key]) -> Iterator[Noise]:
+def noise_of_that_version(mixtures: int, keys: list[Key], points: int) -> Iterator[Noise]:
     """256 points at a time from torch's generator."""
     places = [(seed, 0, place >> 32, place % 2**32) for seed, place in keys]
     seeds = [int(np.random.SeedSequence(p).generate_state(1, np.uint64)[0] >> 1) for p in places]
@@ -104,14 +104,15 @@ def noise_of_that_version(mixtures: int, keys: list[Key]) -> Iterator[Noise]:
         race = [torch.empty(256, mixtures).exponential_(generator=g) for g in generators]
         z = [torch.empty(256, 2).normal_(generator=g) for g in generators]
         u = [torch.empty(256).uniform_(generator=g) for g in generators]
-        drawn = zip(*(torch.stack(numbers, 1) for numbers in (race, z, u)), strict=True)
-        yield from (Noise(*numbers) for numbers in drawn)
+        drawn = [torch.stack(numbers, 1).split(points) for numbers in (race, z, u)]
+        yield from (Noise(*some) for some in zip(*drawn, strict=True))
 
 
 def test_samples_are_those_of_that_version(call: Commands, monkeypatch):  # noqa: F811
     """But for the bias of a slow pen, which was the whole one then, and the random numbers."""
-    monkeypatch.setattr("graves_lm.sampling.packed.FULL_BIAS", 1e-6)
-    monkeypatch.setattr("graves_lm.sampling.synthesis.point_noise", noise_of_that_version)
+    for module in ("kernel", "pens"):
+        monkeypatch.setattr(f"graves_lm.sampling.{module}.FULL_BIAS", 1e-6)
+    monkeypatch.setattr("graves_lm.sampling.synthesis.noise_blocks", noise_of_that_version)
     assert call("sample", "ckpt=character.ckpt", "prompt=the", "seed=1", "output=text").status == 0
     assert (call.folder / "text").read_text() == RECORD["character"]["text"]
     settings = ("text=at", "seed=1", "sampler.retries=0", "output=page.json")

@@ -19,8 +19,9 @@ import torch
 from graves_lm.models.synthesis import SynthesisNetwork
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.events import whole_lines
-from graves_lm.sampling.packed import FULL_BIAS, PackedNetwork
+from graves_lm.sampling.packed import PackedNetwork
 from graves_lm.sampling.passage import Prime, SymbolPassage
+from graves_lm.sampling.pens import FULL_BIAS
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.trained.loading import load_trained
 from graves_lm.web.html import HERE
@@ -146,8 +147,8 @@ def test_the_weights_of_the_package_give_the_same_states_phi_and_outputs(weights
 def test_the_engine_is_no_older_than_its_sources():
     """Else `make engine` is to be run."""
     native, own = ROOT / "src/graves_lm/nn/native", WASM.parent
-    c = [own / "alone.c", own / "engine.c", native / "pen.c", native / "step.c"]
-    names = ("end", "functions", "matrix", "noise", "pen", "rows", "step", "team")
+    c = [own / "alone.c", own / "engine.c", native / "lines.c", native / "pen.c", native / "step.c"]
+    names = ("end", "functions", "lines", "matrix", "noise", "pen", "rows", "step", "team")
     sources = b"".join(path.read_bytes() for path in (*c, *(native / f"{name}.h" for name in names)))
     assert WASM.with_suffix(".sources").read_text().strip() == hashlib.sha256(sources).hexdigest()
     included = {name for path in c for name in re.findall(rb'#include "(\w+)\.h"', path.read_bytes())}

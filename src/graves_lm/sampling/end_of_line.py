@@ -6,17 +6,21 @@ each stroke for which the pen goes back: the bar of a t, the dot of an i. After 
 holds a stroke too late: a dot ends a line as well when the window has half left the text and the next stroke
 would begin with a gap (docs/adr/0016-end-of-a-line.md).
 
-Shape legend: V the characters of the text, those of a prime before it included, and one past them.
+The rule follows many lines side by side, on the device where they are drawn; nn/native/end.h is the same for
+the compiled kernel, with the same numbers in the same order.
+
+Shape legend: L lines, V the characters of the longest text, those of a prime before it included, and one past
+them, E the fields of `Known`.
 """
 
 import enum
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
-
-from graves_lm.sampling.events import Point
 
 
 @dataclass(frozen=True)
@@ -42,93 +46,129 @@ class EndSettings:
 
 
 class Look(NamedTuple):
-    """Where the window looks when a point is sampled.
+    """Where the windows look when a point of each line is sampled.
 
-    phi_V: φ on each character and one past them.
-    past_end: whether the stop rule of section 5.3 holds.
-    at: the character it looks at, counted from the first of the text; negative while it is on a prime.
+    phi_LV: φ on each character and one past them; 0 beyond that.
+    length_L: how many characters there are.
+    past_end_L: whether the stop rule of section 5.3 holds.
+    at_L: the character it looks at, counted from the first of the text; negative while it is on a prime.
     """
 
-    phi_V: Tensor
-    past_end: bool
-    at: int
+    phi_LV: Tensor
+    length_L: Tensor
+    past_end_L: Tensor
+    at_L: Tensor
 
 
-class Ending(enum.Enum):
+class Ending(enum.IntEnum):
     """What a point means for its line."""
 
-    NOT_YET = enum.auto()
-    WITH_IT = enum.auto()
+    NOT_YET = 0
+    WITH_IT = 1
     """It is the last one."""
-    BEFORE_IT = enum.auto()
+    BEFORE_IT = 2
     """The one before it was the last one."""
 
 
-class EndOfLine:
-    """Follows a line point after point, until it ends.
+class Known(NamedTuple):
+    """What the rule knows of each line, (L,) each, all of them whole numbers but `after` and `largest`.
 
-    Args:
-        characters: U of its text, without a prime's.
-        settings: see `EndSettings`.
-
-    stopped: whether the line has come to the end of its text.
-    reached: whether the window has reached its text, or was there from the first point on.
+    cap: the most points it may have.
+    points: those it has.
+    held: the point at which it was found to be past its text; negative before.
+    stroke, lifted: points of the last stroke so far, and whether it is done.
+    dwell, at: for so many points the window has stood on that character.
+    reached: whether the window has reached the text, or was there from the first point on.
+    after, largest: φ(t, U+1) at the last point, and the largest other.
+    begin: the first point that belongs to the text; negative while that is not known. The window is ahead of
+        the pen, so a stroke that ends before the window has come to the text still belongs to the prime: a
+        crossbar, or the rest of a letter.
+    ended: an `Ending`. From then on nothing changes.
     """
 
-    def __init__(self, characters: int, settings: EndSettings):
-        self._settings = settings
-        self._cap = settings.least_cap + math.ceil(settings.points_per_character * characters)
-        self.reached = False
-        self._points = 0
-        self._held: int | None = None  # the point at which it was found to be past its text
-        self._stroke, self._lifted = 0, False  # points of the last stroke so far, and whether it is done
-        self._at, self._dwell = 0, 0  # the character that the window looks at, and for so many points
-        self._phi_V: Tensor | None = None  # at the last point
+    cap: Tensor
+    points: Tensor
+    held: Tensor
+    stroke: Tensor
+    lifted: Tensor
+    dwell: Tensor
+    at: Tensor
+    reached: Tensor
+    after: Tensor
+    largest: Tensor
+    begin: Tensor
+    ended: Tensor
 
-    @property
-    def stopped(self) -> bool:
-        return self._held is not None
 
-    @property
-    def stuck(self) -> int | None:
-        """The character on which the window has stood for too long; None: on none."""
-        stands = self._dwell > self._settings.longest_dwell and not self.stopped
-        return max(0, self._at) if stands else None
+class EndOfLine:
+    """The rule for some lines, as a function of what it knows: nothing is kept here.
 
-    def add(self, point: Point, look: Look) -> Ending:
-        """What this point, the line's next, means for it. After an end the line takes no more."""
-        forth, _, up = point
-        if look.past_end and self._held is None:
-            self._held = self._points
-        self._dwell = self._dwell + 1 if look.at == self._at else 1
-        self._at = look.at
-        if not self._goes_on(forth):
-            return Ending.BEFORE_IT
-        self._points += 1
-        self._stroke, self._lifted = 1 if self._lifted else self._stroke + 1, up > 0.5
-        self._phi_V = look.phi_V
-        self.reached = self.reached or look.past_end or look.at >= 0
-        return Ending.WITH_IT if self._is_over() else Ending.NOT_YET
+    Args:
+        settings: see `EndSettings`.
 
-    def _goes_on(self, forth: float) -> bool:
-        """Whether a point, `forth` more than a mean step to the right, still belongs to the line.
+    >>> rule = EndOfLine(EndSettings(points_per_character=1, least_cap=1))
+    >>> known_LE = rule.begin([2, 1])
+    >>> phi_LV = torch.tensor([[0.9, 0.1, 0.0], [0.9, 0.0, 0.0]])
+    >>> look = Look(phi_LV, torch.tensor([2, 1]), torch.tensor([False, False]), torch.tensor([0, 0]))
+    >>> for _ in range(2):
+    ...     known_LE = rule.add(known_LE, torch.zeros(2, 3), look)
+    >>> Known(*known_LE.unbind(1)).ended.tolist()  # the second has as many points as it may have
+    [0.0, 1.0]
+    """
 
-        A stroke that begins further right does not, once the stop rule has held; nor does one with a gap
-        before it, after a dot when the window has half left the text: that dot was a full stop.
-        """
-        if not self.reached or not self._lifted or forth < 0:
-            return True
-        if self._held is None and self._stroke <= self._settings.dot and forth > self._settings.gap:
-            assert self._phi_V is not None
-            *text_U, after = self._phi_V.tolist()
-            if after > self._settings.half_left * max(text_U):
-                self._held = self._points
-        return self._held is None
+    def __init__(self, settings: EndSettings):
+        self.settings = settings
 
-    def _is_over(self) -> bool:
-        """Whether the line ends with its last point, wherever the pen is."""
-        if self._held is not None:
-            too_long = self._points - self._held > self._settings.points_per_character
-        else:
-            too_long = self._dwell > self._settings.longest_dwell
-        return too_long or self._points == self._cap
+    def begin(
+        self, characters: Sequence[int], primed: bool = False, device: torch.device | str = "cpu"
+    ) -> Tensor:
+        """known_LE before the first point of lines of U characters each, without a prime's."""
+        of = self.settings
+        caps = [of.least_cap + math.ceil(of.points_per_character * U) for U in characters]
+        known_LE = torch.zeros(len(caps), len(Known._fields))
+        known = Known(*known_LE.unbind(1))
+        known.cap.copy_(torch.tensor(caps))
+        known.held.fill_(-1)
+        known.begin.fill_(-1 if primed else 0)
+        return known_LE.to(device)
+
+    def add(self, known_LE: Tensor, point_L3: Tensor, look: Look) -> Tensor:
+        """known_LE after the next point of each line."""
+        of, known = self.settings, Known(*known_LE.unbind(1))
+        forth, _, up = point_L3.unbind(1)
+        points, lifted = known.points, known.lifted > 0
+        held = torch.where(look.past_end_L & (known.held < 0), points, known.held)
+        at = look.at_L.to(known_LE)
+        dwell = torch.where(at == known.at, known.dwell + 1, 1)
+        # A stroke that begins further right is none of the line's once the stop rule has held. Nor is one
+        # with a gap before it, after a dot when the window has half left the text: that was a full stop.
+        begins = (known.reached > 0) & lifted & ~(forth < 0)
+        dotted = (known.stroke <= of.dot) & (forth > of.gap) & (known.after > of.half_left * known.largest)
+        held = torch.where(begins & dotted & (held < 0), points, held)
+        is_before = begins & (held >= 0)
+
+        points = points + 1
+        stroke = torch.where(lifted, 1, known.stroke + 1)
+        lifted = up > 0.5
+        last_L1 = look.length_L.unsqueeze(1)
+        after = look.phi_LV.gather(1, last_L1).squeeze(1)
+        largest = look.phi_LV.scatter(1, last_L1, -math.inf).amax(1)
+        reached = (known.reached > 0) | look.past_end_L | (at >= 0)
+        too_long = torch.where(held >= 0, points - held > of.points_per_character, dwell > of.longest_dwell)
+        over = too_long | (points == known.cap)
+        others = points - torch.where(~reached & lifted, 1, stroke)
+        begin = torch.where((known.begin < 0) & (reached | over), others, known.begin)
+        new = (points, held, stroke, lifted, dwell, at, reached, after, largest, begin, over)
+        with_LE = torch.stack([known.cap, *(v.to(known_LE) for v in new)], dim=1)
+        before = known._replace(held=held, dwell=dwell, at=at, ended=torch.full_like(held, Ending.BEFORE_IT))
+        new_LE = torch.where(is_before.unsqueeze(1), torch.stack(before, dim=1), with_LE)
+        return torch.where((known.ended > 0).unsqueeze(1), known_LE, new_LE)
+
+    def stopped(self, known: Known) -> Tensor:
+        """Whether each line has come to the end of its text, (L,)."""
+        return known.held >= 0
+
+    def stuck(self, known: Known) -> Tensor:
+        """The character on which each window has stood for too long, (L,); −1: on none."""
+        stands = (known.dwell > self.settings.longest_dwell) & (known.held < 0)
+        return torch.where(stands, known.at.clamp_min(0), -1)

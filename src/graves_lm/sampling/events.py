@@ -1,7 +1,7 @@
 """What sampling a passage gives: a stream of small events, each of them final.
 
-    PenPoint(line=0, point=(0.4, -0.1, 0.0))    the next point of a line
-    LineDone(line=0, report=Report(…))          it has all its points, and went like this
+    PenPoints(line=0, point_N3=[[0.4, -0.1, 0.0]])    the next points of a line, N of them
+    LineDone(line=0, report=Report(…))                it has all its points, and went like this
 
 Lines that are sampled side by side take turns. Whoever wants whole lines collects the stream: `whole_lines`.
 """
@@ -9,12 +9,11 @@ Lines that are sampled side by side take turns. Whoever wants whole lines collec
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
-
-Point = tuple[float, float, float]
-"""(dx, dy, end of stroke): normalised as it is sampled, in data units from `trained` on."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,12 @@ class Report:
         return (not self.stopped, self.misread is not None, len(self.skipped))
 
 
-class PenPoint(NamedTuple):
-    """The next point of a line of the passage, counted from 0."""
+class PenPoints(NamedTuple):
+    """The next points of a line of the passage, counted from 0, one at least: (dx, dy, end of stroke),
+    normalised as they are sampled, in data units from `trained` on."""
 
     line: int
-    point: Point
+    point_N3: NDArray[np.floating[Any]]
 
 
 class LineDone(NamedTuple):
@@ -62,25 +62,26 @@ class LineDone(NamedTuple):
     report: Report
 
 
-Event = PenPoint | LineDone
+Event = PenPoints | LineDone
 
 
 class WholeLine(NamedTuple):
-    """All points of a line, and how it went."""
+    """All points (T, 3) of a line, and how it went."""
 
     line: int
-    points: list[Point]
+    points: NDArray[np.floating[Any]]
     report: Report
 
 
 def whole_lines(events: Iterable[Event]) -> Iterator[WholeLine]:
     """Each line when it is done."""
-    points: defaultdict[int, list[Point]] = defaultdict(list)
+    points: defaultdict[int, list[NDArray[np.floating[Any]]]] = defaultdict(list)
     for event in events:
-        if isinstance(event, PenPoint):
-            points[event.line].append(event.point)
+        if isinstance(event, PenPoints):
+            points[event.line].append(event.point_N3)
         else:
-            yield WholeLine(event.line, points.pop(event.line, []), event.report)
+            some = points.pop(event.line, [np.zeros((0, 3), np.float32)])
+            yield WholeLine(event.line, np.concatenate(some), event.report)
 
 
 def in_order(lines: Iterable[WholeLine]) -> Iterator[WholeLine]:

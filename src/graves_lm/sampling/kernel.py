@@ -1,6 +1,7 @@
-"""A whole step of some lines or texts in a compiled kernel, nn/native/step.c.
+"""A whole step of some lines or texts, or some points of lines, in a compiled kernel: nn/native/step.c and
+lines.c.
 
-Shapes as in `sampling.packed`.
+Shapes as in `sampling.packed` and `sampling.pens`.
 """
 
 import ctypes
@@ -18,6 +19,7 @@ from graves_lm.nn.native.step import CLayer, CMatrix, CNetwork, Room, address, c
 from graves_lm.nn.window import LARGEST_EXPONENT
 from graves_lm.sampling.noise import Noise
 from graves_lm.sampling.packed_weights import PackedWeights
+from graves_lm.sampling.pens import FULL_BIAS, Manner, Pens, Points
 from graves_lm.sampling.weights import Matrix
 
 _WORTH_A_THREAD = 200_000  # products of a number and a weight; below, threads cost more than they do
@@ -36,13 +38,20 @@ class Kernel:
     @classmethod
     def of(cls, packed: PackedWeights) -> Optional["Kernel"]:
         """None where there is no compiled kernel, and for weights that are not on the CPU."""
-        step, point = kernel("network_step"), kernel("write_point")
-        if step is None or point is None or packed.output.value_GI.device.type != "cpu":
+        functions = [kernel(name) for name in ("network_step", "write_point", "next_points")]
+        if packed.output.value_GI.device.type != "cpu":
             return None
-        return cls(packed, step, point)
+        step, point, points = functions
+        return None if step is None or point is None or points is None else cls(packed, step, point, points)
 
-    def __init__(self, packed: PackedWeights, step: Callable[..., None], point: Callable[..., None]):
-        self._step, self._point = step, point
+    def __init__(
+        self,
+        packed: PackedWeights,
+        step: Callable[..., None],
+        point: Callable[..., None],
+        points: Callable[..., None],
+    ):
+        self._step, self._point, self._points = step, point, points
         self._weights = packed  # whose memory the kernel reads
         self._outputs, self._mixtures = len(packed.output.bias_G), packed.mixtures
         layers = [
@@ -85,7 +94,7 @@ class Kernel:
         share_B: Tensor,
         text: Text | None,
         read: int,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[bool], list[int]]:
+    ) -> tuple[Tensor, ...]:
         """As `PackedNetwork.point`; `share_B` of the bias holds for each line."""
         made = _results(self._outputs, state_BS, text)
         drawn_B5 = x_B3.new_empty(len(x_B3), 5)  # the point, whether it is written, where the window looks
@@ -96,12 +105,27 @@ class Kernel:
         )
         with self._alone:
             self._point(*self._of(len(x_B3)), *arguments(*given))
-        done, where = drawn_B5[:, 3:].t().tolist()
-        return (
-            *(drawn_B5[:, :3], made.state_BS, made.y_BY, made.phi_BV),
-            [value > 0 for value in done],
-            [int(value) for value in where],
+        done_B, where_B = drawn_B5[:, 3] > 0, drawn_B5[:, 4].long()
+        return drawn_B5[:, :3], made.state_BS, made.y_BY, made.phi_BV, done_B, where_B
+
+    def points(self, pens: Pens, noise: Noise, manner: Manner) -> tuple[Pens, Points]:
+        """As `drawing.Drawing.points`."""
+        L, P = len(pens.x_L3), len(noise.u_L)
+        x_L3, known_LE, coverage_LV = (v.clone() for v in (pens.x_L3, pens.known_LE, pens.coverage_LV))
+        states_2LS = pens.state_LS.new_empty(2, *pens.state_LS.shape)
+        states_2LS[0] = pens.state_LS
+        y_PLY, point_PL3 = x_L3.new_empty(P, L, self._outputs), x_L3.new_empty(P, L, 3)
+        race_PLM, z_PL2, u_PL = (n.contiguous() for n in noise)
+        text = _texts(pens.text)
+        settings = _settings(manner)
+        phi_LV = torch.zeros_like(coverage_LV)
+        given: tuple[Tensor | int | None, ...] = (
+            *(x_L3, states_2LS, *text, manner.read, known_LE, coverage_LV, phi_LV),
+            *(y_PLY, self._mixtures, race_PLM, z_PL2, u_PL, point_PL3),
         )
+        with self._alone:
+            self._points(*self._of(L), *arguments(P), ctypes.byref(settings), *arguments(*given))
+        return Pens(pens.text, x_L3, states_2LS[P % 2], known_LE, coverage_LV), Points(point_PL3, y_PLY)
 
     def _of(self, lines: int) -> tuple[object, ...]:
         """What both functions take first."""
@@ -111,6 +135,12 @@ class Kernel:
             self._free_room = weakref.finalize(self, self._room.free)
         team = min(self.most_threads, 1 + lines * self._products // _WORTH_A_THREAD)
         return (ctypes.byref(self._network), self._room.address, *arguments(team, lines))
+
+
+def _settings(manner: Manner) -> "ctypes.Array[ctypes.c_float]":
+    """PenSettings of lines.h."""
+    numbers = (*manner.bias, FULL_BIAS, *manner.still, *vars(manner.end).values())
+    return (ctypes.c_float * len(numbers))(*numbers)
 
 
 class _Results(NamedTuple):

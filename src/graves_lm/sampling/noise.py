@@ -4,7 +4,7 @@ They come from a counter (Philox: J. Salmon et al., "Parallel Random Numbers: As
 number n of a line is a function of the line's key and n, the same on every machine and in every language.
 Point t of a line takes the numbers from (M + 3) t on: M of the race, two of z, one of u.
 
-Shape legend: L lines, M mixture components.
+Shape legend: L lines, P points of each, M mixture components.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,8 @@ Key = tuple[int, int]
 
 
 class Noise(NamedTuple):
-    """The random numbers of one point a line, (L, M), (L, 2) and (L,): see `StrokeDistribution.point`."""
+    """The random numbers of a point of each line, (L, M), (L, 2) and (L,), or of P, (P, L, M), (P, L, 2) and
+    (P, L): see `StrokeDistribution.point`."""
 
     race_LM: Tensor
     z_L2: Tensor
@@ -32,7 +33,9 @@ class Noise(NamedTuple):
 
     def of(self, lines: Sequence[int]) -> "Noise":
         """Those of some lines."""
-        return Noise(*(n[lines] for n in self))
+        along = self.u_L.dim() - 1
+        index = torch.tensor(lines, dtype=torch.long, device=self.u_L.device)
+        return Noise(*(n.index_select(along, index) for n in self))
 
 
 def line_key(seed: int, line: int, candidate: int = 0) -> Key:
@@ -43,6 +46,12 @@ def line_key(seed: int, line: int, candidate: int = 0) -> Key:
 def point_noise(mixtures: int, keys: Sequence[Key]) -> Iterator[Noise]:
     """The random numbers of lines with these keys, point after point without end: standard exponential,
     standard normal (G. Box, M. Muller, 1958) and uniform."""
+    for some in noise_blocks(mixtures, keys, 1):
+        yield Noise(*(n[0] for n in some))
+
+
+def noise_blocks(mixtures: int, keys: Sequence[Key], points: int) -> Iterator[Noise]:
+    """The same for some points at a time, of which 256 must be a multiple."""
     generators = [np.random.Philox(key=np.array(key, np.uint64)) for key in keys]
     shape = (_BLOCK, mixtures + 3)
     while True:
@@ -51,5 +60,5 @@ def point_noise(mixtures: int, keys: Sequence[Key]) -> Iterator[Noise]:
         far_TL, turn_TL = np.sqrt(-2 * np.log(uniform_TLN[..., -3])), 2 * np.pi * uniform_TLN[..., -2]
         z_TL2 = np.stack([far_TL * np.cos(turn_TL), far_TL * np.sin(turn_TL)], axis=2)
         numbers = (-np.log(uniform_TLN[..., :-3]), z_TL2, uniform_TLN[..., -1])
-        drawn = zip(*(torch.from_numpy(n.astype(np.float32)) for n in numbers), strict=True)
-        yield from (Noise(*point) for point in drawn)
+        drawn = [torch.from_numpy(n.astype(np.float32)).split(points) for n in numbers]
+        yield from (Noise(*some) for some in zip(*drawn, strict=True))

@@ -29,24 +29,21 @@ from graves_lm.nn.window import window_vector
 from graves_lm.sampling.kernel import Kernel
 from graves_lm.sampling.noise import Noise
 from graves_lm.sampling.packed_weights import PackedLayer, PackedWeights, pack_weights
+from graves_lm.sampling.pens import moving
 from graves_lm.sampling.weights import Matrix
-
-FULL_BIAS = 0.5
-"""The pen's way from point to point, in normalised units, from which on the whole bias holds: about half of
-the points of real lines have it."""
 
 
 class Step(NamedTuple):
     """What follows from one point: the next, the state, ŷ, and with a text φ at u = 1 … U+1 (past a row's own
-    last place it says nothing), whether each row is written, and which character the window looks at, counted
-    from the first that was not `read`."""
+    last place it says nothing), whether each row is written, (B,) bool, and which character the window looks
+    at, (B,) whole numbers counted from the first that was not `read`."""
 
     x_B3: Tensor
     state_BS: Tensor
     y_BY: Tensor
     phi_BV: Tensor
-    done: list[bool]
-    where: list[int]
+    done_B: Tensor
+    where_B: Tensor
 
 
 class PackedNetwork:
@@ -61,6 +58,7 @@ class PackedNetwork:
     ):
         self.weights = pack_weights(network, weights)
         self.kernel = Kernel.of(self.weights)
+        self.device = self.weights.output.value_GI.device
         self.mixtures, self.symbols = self.weights.mixtures, self.weights.symbols
         self._products: Products | None = None
 
@@ -122,30 +120,21 @@ class PackedNetwork:
 
         `bias` goes from its first number to its second while the window goes along the text, of which `read`
         characters do not count. Where it is known which offset a pen has that stands `still`, a slow one has
-        less of it, see `moving`.
+        less of it, see `pens.moving`.
         """
         share_B = x_B3.new_ones(len(x_B3)) if still is None else moving(x_B3, still)
         if self.kernel is not None:
             return Step(*self.kernel.point(x_B3, state_BS, noise, bias, share_B, text, read))
         y_BY, state_BS, phi_BV = self.step(x_B3, state_BS, text)
-        done, where, b = [False] * len(x_B3), [0] * len(x_B3), x_B3.new_tensor(bias[0])
+        where_B = torch.zeros(len(x_B3), dtype=torch.long, device=x_B3.device)
+        done_B, b_B = where_B > 0, share_B * bias[0]
         if text is not None:
-            done = past_the_end(phi_BV, text).tolist()
+            done_B = past_the_end(phi_BV, text)
             where_B = phi_BV[:, :-1].masked_fill(text.symbol_BU < 0, 0).argmax(1) - read
-            where = where_B.tolist()
-            b = bias[0] + (bias[1] - bias[0]) * where_B.clamp_min(0) / (text.length_B - read)
-        distribution = stroke_distribution(y_BY, self.mixtures).biased(b * share_B)
-        return Step(distribution.point(*noise), state_BS, y_BY, phi_BV, done, where)
-
-
-def moving(x_B3: Tensor, still: tuple[float, float]) -> Tensor:
-    """How much of the bias holds after each point, (B,): none for a pen that rests, rising with its way to 1.
-
-    A pen that rests is likelier to rest on than to go. A bias makes that likelier still at every point, and a
-    short rest endless (docs/adr/0026-bias-and-rest.md).
-    """
-    way_B = torch.linalg.vector_norm(x_B3[:, :2] - x_B3.new_tensor(still), dim=1)
-    return (way_B / FULL_BIAS).clamp_max(1)
+            way_B = where_B.clamp_min(0) / (text.length_B - read)
+            b_B = (bias[0] + (bias[1] - bias[0]) * way_B) * share_B
+        distribution = stroke_distribution(y_BY, self.mixtures).biased(b_B)
+        return Step(distribution.point(*noise), state_BS, y_BY, phi_BV, done_B, where_B)
 
 
 class Product:

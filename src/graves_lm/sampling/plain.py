@@ -37,6 +37,7 @@ class PlainNetwork(PackedNetwork):
             cell = type(network.stack.recurrences[0]).__qualname__
             raise UserError(f"sampler.weights={weights}: for the LSTM; a network of {cell} takes float32")
         self.network, self.kernel = network, None
+        self.device = network.stack.to_output.weight.device
         self.mixtures = 0 if isinstance(network, CharacterNetwork) else network.head.mixtures
         self.symbols, self.components = 0, 0
         if isinstance(network, SynthesisNetwork):

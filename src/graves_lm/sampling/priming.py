@@ -1,16 +1,12 @@
-"""Drawing on from a prime, section 5.5: the state it leaves, and the first point that is not its own.
+"""Drawing on from a prime, section 5.5: the state it leaves.
 
-Shape legend: L lines, S their states, T points so far, V characters of the prime and the text and one past
-them.
+Shape legend: L lines, S their states, T points of the prime.
 """
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from graves_lm.models.synthesis import SynthesisNetwork, Text
-from graves_lm.sampling.events import Point
 from graves_lm.sampling.packed import PackedNetwork
 from graves_lm.sampling.passage import Prime
 
@@ -60,17 +56,3 @@ def _start(
     for x_L3 in point_TL3[:-1]:
         _, state_LS, _ = packed.step(x_L3, state_LS, text)
     return state_LS, point_TL3[-1]
-
-
-def beginning(points: Sequence[Point], phi_TV: Tensor, before: int) -> int:
-    """The first point of the strokes that belong to the text.
-
-    The window is ahead of the pen. So a stroke that ends before the window has reached the text, which is
-    `before` characters from the start, still belongs to the prime: a crossbar, or the rest of a letter.
-    """
-    if before == 0:
-        return 0
-    reached = (phi_TV.argmax(1) >= before).nonzero()
-    end = int(reached[0]) if len(reached) else len(points)
-    lifted = [t for t, (_, _, up) in enumerate(points[:end]) if up > 0.5]
-    return min(lifted[-1] + 1, len(points) - 1) if lifted else 0

@@ -10,23 +10,28 @@ a point is (dx, dy, end of stroke) in normalised units.
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Annotated, NamedTuple
+from itertools import compress
+from typing import Annotated, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from msgspec import Meta
+from numpy.typing import NDArray
 from torch import Tensor
 
 from graves_lm.models.synthesis import SynthesisNetwork, Text
 from graves_lm.nn.mixture import stroke_distribution
 from graves_lm.runtime.errors import UserError
-from graves_lm.sampling.end_of_line import Ending, EndOfLine, EndSettings, Look
-from graves_lm.sampling.events import Event, LineDone, PenPoint, Point, Report, WholeLine, whole_lines
+from graves_lm.sampling.drawing import Drawing
+from graves_lm.sampling.end_of_line import EndOfLine, EndSettings
+from graves_lm.sampling.events import Event, LineDone, PenPoints, Report, WholeLine, whole_lines
 from graves_lm.sampling.legibility import legibility
-from graves_lm.sampling.noise import Key, line_key, point_noise
+from graves_lm.sampling.noise import Key, line_key, noise_blocks
 from graves_lm.sampling.packed import PackedNetwork
 from graves_lm.sampling.passage import Judge, Prime, SymbolPassage, Verdict
+from graves_lm.sampling.pens import Manner, Pens
 from graves_lm.sampling.plain import for_drawing
-from graves_lm.sampling.priming import beginning, start
+from graves_lm.sampling.priming import start
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import Bias, Name, Share, Weights
 
@@ -52,7 +57,7 @@ class SynthesisSampler:
     Args:
         bias: b ≥ 0 of (61)–(62), how much the likelier parts of the density are preferred: 0 is the network's
             own, 1 is neat. Two numbers go from the first to the second along the text. Where the pen is slow
-            there is less of it, see `sampling.packed.moving`.
+            there is less of it, see `sampling.pens.moving`.
         candidates: lines sampled for each text, of which the best is kept: one with the fewest faults, of
             these the one that is read best, by the passage's reader, or else by the network itself
             (`legibility`).
@@ -141,8 +146,8 @@ class SynthesisSampler:
             for i in done:
                 best = _best(network, passage.texts[i], drawn[i], passage.prime)
                 drawn[i].clear()
-                for point in best.points:
-                    yield PenPoint(i, point)
+                if len(best.points):
+                    yield PenPoints(i, best.points)
                 yield LineDone(i, best.report)
 
     def _judged(
@@ -151,7 +156,7 @@ class SynthesisSampler:
         """The lines with the judge's verdict, if there is a judge, in their reports."""
         if judge is None:
             return [Candidate(line, None) for line in lines]
-        verdicts = judge([torch.tensor(line.points) for line in lines], text)
+        verdicts = judge([torch.from_numpy(line.points) for line in lines], text)
         return [
             Candidate(self._as_judged(line, len(text), verdict), verdict)
             for line, verdict in zip(lines, verdicts, strict=True)
@@ -196,69 +201,90 @@ class SynthesisSampler:
             # The kernel uses them as addresses.
             raise IndexError(f"symbol {min(unknown)} of a text: there are {packed.symbols}, counted from 0")
         text = Text.of(rows_U, device)
+        manner = Manner(self.bias, passage.still, self.end, len(before))
         state_LS, x_L3 = start(network, packed, text, prime)
-        rows = [_Row(i, len(before), EndOfLine(len(t), self.end)) for i, t in enumerate(texts)]
-        for noise in point_noise(packed.mixtures, keys):
+        pens = Pens.begin(text, x_L3, state_LS, [len(t) for t in texts], manner)
+        drawing, rows = Drawing(packed, manner), [_Row(i) for i in range(len(texts))]
+        for noise in noise_blocks(packed.mixtures, keys, 1 if passage.live else _AT_ONCE):
             mine = noise if len(rows) == len(texts) else noise.of([row.line for row in rows])
-            x_L3, state_LS, y_LY, phi_LV, done_L, where_L = packed.point(
-                x_L3, state_LS, mine.to(device), self.bias, text, len(before), passage.still
-            )
-            keep = []
-            seen = zip(rows, x_L3.tolist(), y_LY.unbind(), phi_LV.unbind(), done_L, where_L, strict=True)
-            for i, (row, point, y_Y, phi_V, done, where) in enumerate(seen):
-                look = Look(phi_V[: len(before) + len(texts[row.line]) + 1], done, where)
-                ending = row.end.add(tuple(point), look)
-                if ending is not Ending.BEFORE_IT:
-                    yield from row.add(tuple(point), y_Y, look.phi_V, ending)
-                if ending is Ending.NOT_YET:
-                    keep.append(i)
-                else:
-                    yield LineDone(row.line, row.report(packed.mixtures))
-            if not keep:
-                return
-            if len(keep) < len(rows):
-                index = torch.tensor(keep, dtype=torch.long, device=device)
-                rows = [rows[i] for i in keep]
-                x_L3, text, state_LS = x_L3[index], text.rows(index), state_LS[index]
+            pens, made = drawing.points(pens, mine.to(device))
+            known, point_PL3 = pens.known(), made.point_PL3.cpu().numpy()
+            counts, begins = known.points.int().tolist(), known.begin.int().tolist()
+            for i, row in enumerate(rows):
+                yield from row.add(point_PL3[:, i], made.y_PLY[:, i], counts[i], begins[i])
+            new = [bool(end) and row.open for end, row in zip(known.ended.tolist(), rows, strict=True)]
+            if any(new):
+                yield from self._reports(list(compress(rows, new)), pens.rows(_where(new, device)), manner)
+                left = [row.open for row in rows]
+                if not any(left):
+                    return
+                if drawing.gains(sum(left), len(rows)):
+                    rows, pens = list(compress(rows, left)), pens.rows(_where(left, device))
+
+    def _reports(self, rows: Sequence["_Row"], pens: Pens, manner: Manner) -> Iterator[LineDone]:
+        """Of lines that have ended."""
+        rule, known, read = EndOfLine(manner.end), pens.known(), manner.read
+        stopped, stuck = rule.stopped(known).tolist(), rule.stuck(known).int().tolist()
+        coverage_LV, lengths = pens.coverage_LV.cpu(), pens.text.length_B.tolist()
+        points = [row.own(row.points) for row in rows]
+        y_NY = torch.cat([y for row in rows for y in row.own(row.outputs)])
+        point_N3 = torch.from_numpy(np.concatenate([p for some in points for p in some]))
+        density = stroke_distribution(y_NY, (y_NY.shape[1] - 1) // 6)
+        nats_N = -density.log_prob(point_N3.to(y_NY.device)).double().cpu()
+        parts = nats_N.split([sum(map(len, some)) for some in points])
+        for i, (row, own) in enumerate(zip(rows, parts, strict=True)):
+            row.close()
+            coverage_U, stands = coverage_LV[i, read : lengths[i]], stuck[i] if stuck[i] >= 0 else None
+            yield LineDone(row.line, Report(len(own), coverage_U, stopped[i], float(own.sum()), stands))
+
+
+_AT_ONCE = 8  # points that are drawn together: one more costs less than what surrounds it
+
+
+def _where(rows: Sequence[bool], device: torch.device) -> Tensor:
+    return torch.tensor(rows).nonzero().squeeze(1).to(device)
+
+
+Part = TypeVar("Part", "NDArray[np.float32]", Tensor)
 
 
 class _Row:
-    """A line that is being sampled. `before`: characters of the prime."""
+    """A line that is being drawn."""
 
-    def __init__(self, line: int, before: int, end: EndOfLine):
-        self.line, self.before, self.end = line, before, end
-        self.points: list[Point] = []
+    def __init__(self, line: int):
+        self.line, self.count, self.open = line, 0, True
+        self.points: list[NDArray[np.float32]] = []
         self.outputs: list[Tensor] = []  # ŷ, whose density each point was sampled from
-        self.phi: list[Tensor] = []  # on each character, the prime's and its own, and one past them
-        self.begin: int | None = None  # the first point that belongs to the text, once that is known
+        self._begin: int | None = None  # the first point that belongs to the text, once that is known
 
-    def add(self, point: Point, y_Y: Tensor, phi_V: Tensor, ending: Ending) -> Iterator[PenPoint]:
-        """Take a point, and give those that are now known to be the text's."""
-        self.points.append(point)
-        self.outputs.append(y_Y)
-        self.phi.append(phi_V)
-        if self.begin is not None:
-            yield PenPoint(self.line, point)
-        elif self.end.reached or ending is Ending.WITH_IT:
-            self.begin = beginning(self.points, self._phi_TV(), self.before)
-            for own in self.points[self.begin :]:
-                yield PenPoint(self.line, own)
+    def add(self, point_P3: NDArray[np.float32], y_PY: Tensor, count: int, begin: int) -> Iterator[PenPoints]:
+        """Take points, of which the line has `count` then, and give those that are now known to be the
+        text's."""
+        new, self.count = count - self.count, count
+        if new == 0:
+            return
+        self.points.append(point_P3[:new])
+        self.outputs.append(y_PY[:new])
+        if self._begin is not None:
+            yield PenPoints(self.line, self.points[-1])
+        elif begin >= 0:
+            self._begin = begin
+            yield PenPoints(self.line, np.concatenate(self.own(self.points)))
 
-    def report(self, mixtures: int) -> Report:
-        phi_TV = self._phi_TV()
-        share_TV = phi_TV / phi_TV.sum(1, keepdim=True).clamp_min(1e-12)
-        y_TY = torch.stack(self.outputs[self.begin :])
-        point_T3 = torch.tensor(self.points[self.begin :], dtype=torch.float32, device=y_TY.device)
-        return Report(
-            len(point_T3),
-            share_TV[:, self.before : -1].sum(0).cpu(),
-            self.end.stopped,
-            -float(stroke_distribution(y_TY, mixtures).log_prob(point_T3).double().sum()),
-            self.end.stuck,
-        )
+    def close(self) -> None:
+        """It has ended, and needs nothing of what it has."""
+        self.open = False
+        self.points.clear()
+        self.outputs.clear()
 
-    def _phi_TV(self) -> Tensor:
-        return torch.stack(self.phi).clamp_min(0)
+    def own(self, parts: list[Part]) -> list[Part]:
+        """Of what the line has, one of each point, that of the text."""
+        found, before = [], self._begin or 0
+        for part in parts:
+            if before < len(part):
+                found.append(part[before:])
+            before = max(0, before - len(part))
+        return found
 
 
 def least_faulty(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -278,6 +304,6 @@ def _best(
         best = min(range(len(good)), key=lambda i: (verdicts[i].errors, verdicts[i].nats))
         return good[best].line
     before, points = (prime.symbol_U, prime.point_T3) if prime else ((), None)
-    lines = [torch.tensor(candidate.line.points) for candidate in good]
+    lines = [torch.from_numpy(candidate.line.points) for candidate in good]
     shown = legibility(network, lines, text, before, points)
     return good[shown.index(max(shown))].line

@@ -41,6 +41,7 @@ Fields = Annotated[
 Hand = Annotated[int, Meta(ge=1, le=2**31)] | Place
 Width = Annotated[int, Meta(ge=1, le=10_000)]
 OnUnknown = Literal["error", "skip", "replace"]
+Device = Literal["cpu", "cuda"]
 Weights = Literal["float32", "bf16", "int8"]
 RecurrentInit = Literal["orthogonal", "uniform"]
 Bias = Annotated[float, Meta(ge=0, le=1e6)]

@@ -10,6 +10,7 @@ from graves_lm.settings.kinds import (
     Bias,
     Count,
     CountOrNone,
+    Device,
     Few,
     Fields,
     Hand,
@@ -181,6 +182,7 @@ def evaluate(
 def sample(
     ckpt: Place | None,
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)],
+    device: Device,
     output: Place | None,
     prompt: str,
     text: str,

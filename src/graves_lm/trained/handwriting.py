@@ -6,6 +6,7 @@ from unicodedata import normalize
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from graves_lm.data.alphabet import Alphabet
@@ -13,7 +14,7 @@ from graves_lm.data.characters import plain_letter
 from graves_lm.data.line_batches import collate
 from graves_lm.data.strokes import Normalisation, StrokeLine
 from graves_lm.models.synthesis import SynthesisNetwork, Text
-from graves_lm.sampling.events import Event, LineDone, PenPoint, Point, Report, WholeLine, whole_lines
+from graves_lm.sampling.events import Event, LineDone, PenPoints, Report, WholeLine, whole_lines
 from graves_lm.sampling.passage import Judge, Passage, Verdict
 from graves_lm.sampling.protocols import DrawsHandwriting
 from graves_lm.trained.blend import Style, as_prime
@@ -102,30 +103,32 @@ class TrainedHandwriting:
         return self.alphabet.encode(known).tolist()
 
     def _in_data_units(self, events: Iterable[Event], primed: bool) -> Iterator[Event]:
-        (mean_x, mean_y), (std_x, std_y) = self.normalisation.mean, self.normalisation.std
-        last: dict[int, Point] = {}
+        mean_3, std_3 = (*self.normalisation.mean, 0.0), (*self.normalisation.std, 1.0)
+        last: dict[int, NDArray[np.float64]] = {}
         for event in events:
             line = event.line
             if isinstance(event, LineDone):
-                dx, dy, _ = last.pop(line)
-                yield PenPoint(line, (dx, dy, 1.0))
+                last_13 = last.pop(line)
+                last_13[0, 2] = 1.0
+                yield PenPoints(line, last_13)
                 yield event
                 continue
-            dx, dy, up = event.point
-            if (
-                line not in last and primed
-            ):  # the pen begins here; the way from the prime is none of the line's
-                last[line] = (0.0, 0.0, up)
-                continue
-            yield PenPoint(line, last.get(line, (0.0, 0.0, 0.0)))  # else it begins with the point before this
-            last[line] = (dx * std_x + mean_x, dy * std_y + mean_y, up)
+            point_N3 = event.point_N3.astype(np.float64) * std_3 + mean_3
+            if line in last:
+                point_N3 = np.concatenate([last[line], point_N3])
+            elif primed:  # the pen begins here; the way from the prime is none of the line's
+                point_N3[0, :2] = 0.0
+            else:  # it begins with the point before this
+                point_N3 = np.concatenate([np.zeros((1, 3)), point_N3])
+            last[line] = point_N3[-1:]
+            if len(point_N3) > 1:
+                yield PenPoints(line, point_N3[:-1])
 
 
 def _magnified(events: Iterable[Event], factor: float) -> Iterator[Event]:
     for event in events:
-        if isinstance(event, PenPoint):
-            dx, dy, up = event.point
-            event = event._replace(point=(factor * dx, factor * dy, up))
+        if isinstance(event, PenPoints):
+            event = event._replace(point_N3=event.point_N3 * (factor, factor, 1.0))
         yield event
 
 
@@ -133,4 +136,4 @@ def stroke_line(line: WholeLine, passage: TextPassage) -> StrokeLine:
     """A sampled line of a passage, in data units, with its number and its text."""
     number = passage.first_line + line.line
     text = normalize("NFC", passage.texts[line.line])
-    return StrokeLine(f"line-{number + 1}", np.array(line.points, np.float32), text)
+    return StrokeLine(f"line-{number + 1}", line.points.astype(np.float32), text)

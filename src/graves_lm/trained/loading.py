@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from graves_lm.runtime.errors import UserError
 from graves_lm.trained.checkpoint import (
     PRETRAINED,
     facts_of,
@@ -64,3 +65,17 @@ def load_reader(path: str | Path = "reader") -> TrainedReader:
 def load_trained(path: str | Path, task: str | None = None, setting: str = "ckpt") -> Trained:
     """`make_trained` of the checkpoint at `path`, see `read_checkpoint`."""
     return make_trained(read_checkpoint(path, task, setting))
+
+
+def move(trained: Trained, device: str) -> None:
+    """What draws, and what reads it, to a device.
+
+    Raises UserError where it is not there.
+    """
+    if device == "cpu":
+        return
+    if not torch.cuda.is_available():
+        raise UserError(f"device={device}: torch finds no GPU here; leave device= out")
+    trained.network.to(device)
+    if (reader := packaged_reader()) is not None:
+        reader.network.to(device)

@@ -20,7 +20,7 @@ from graves_lm.data.strokes import StrokeLine
 from graves_lm.models.synthesis import SynthesisNetwork
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.end_of_line import EndSettings
-from graves_lm.sampling.packed import FULL_BIAS
+from graves_lm.sampling.pens import FULL_BIAS
 from graves_lm.trained.blend import Style
 from graves_lm.trained.checkpoint import PRETRAINED
 from graves_lm.trained.handwriting import TrainedHandwriting

@@ -15,7 +15,7 @@ from graves_lm.sampling.protocols import DrawsStrokes, DrawsText
 from graves_lm.trained.checkpoint import PRETRAINED
 from graves_lm.trained.handwriting import TrainedHandwriting
 from graves_lm.trained.kinds import Trained
-from graves_lm.trained.loading import load_trained
+from graves_lm.trained.loading import load_trained, move
 from graves_lm.trained.samplers import make_sampler
 from graves_lm.trained.strokes import TrainedStrokes
 from graves_lm.trained.text import TrainedText
@@ -43,6 +43,7 @@ def run(cfg: DictConfig) -> None:
         if cfg[key] not in (None, "") and trained.task_name != model:
             raise UserError(f"{key}= is for model={model}; this checkpoint is of model={trained.task_name}")
     sampler = make_sampler(trained.config["sampler"], cfg.sampler, trained.sampler_kind)
+    move(trained, cfg.device)
     if isinstance(trained, TrainedText):
         stream_text(trained, sampler, cfg)
     elif isinstance(trained, TrainedStrokes):

@@ -11,7 +11,7 @@ import numpy as np
 from graves_lm.data.strokes import Floats, StrokeLine
 from graves_lm.runtime.errors import UserError
 from graves_lm.runtime.memory import give_back_free_memory
-from graves_lm.sampling.events import Event, PenPoint, Report, in_order, whole_lines
+from graves_lm.sampling.events import Event, PenPoints, Report, in_order, whole_lines
 from graves_lm.sampling.protocols import DrawsHandwriting, require
 from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.settings import declared
@@ -164,7 +164,10 @@ class Writer:
         wrapped = wrap(writer.trained.alphabet.spell(text, on_unknown), width or PageSettings().characters)
         drawn = writer.events(iter(list(wrapped)), sampler, seed, prime, one_hand, live=True)
         return (
-            (event.line, np.array(event.point, np.float32)) for event in drawn if isinstance(event, PenPoint)
+            (event.line, point_3.astype(np.float32))
+            for event in drawn
+            if isinstance(event, PenPoints)
+            for point_3 in event.point_N3
         )
 
     def lines(
@@ -186,7 +189,7 @@ class Writer:
 
         drawn = self.events(noted(), sampler, seed, prime, one_hand, first=first)
         for whole in in_order(whole_lines(drawn)):
-            yield begun.popleft(), np.array(whole.points, np.float32), whole.report
+            yield begun.popleft(), whole.points.astype(np.float32), whole.report
 
     def events(
         self,

@@ -8,40 +8,40 @@ typedef struct {
 
 enum { NOT_YET, WITH_IT, BEFORE_IT };
 
+/* What the rule knows of a line, whole numbers but for two; `end_of_line.Known` says what they are. */
 typedef struct {
-    EndSettings settings;
-    int64_t cap, points, held, stroke, dwell, at; /* held: the point at which its text was done; −1: not yet */
-    int reached, lifted;
-    float after, largest; /* φ one past the text at the last point, and the largest other */
+    float cap, points, held, stroke, lifted, dwell, at, reached, after, largest, begin, ended;
 } End;
 
-static End end_of(EndSettings settings, int64_t characters)
+static End end_of(const EndSettings *settings, int64_t characters, int primed)
 {
-    double more = (double)settings.points_per_character * characters;
+    double more = (double)settings->points_per_character * characters;
     int64_t whole = (int64_t)more;
-    return (End){.settings = settings, .cap = (int64_t)settings.least_cap + whole + (whole < more), .held = -1};
+    return (End){
+        .cap = settings->least_cap + whole + (whole < more), .held = -1, .begin = primed ? -1 : 0, .ended = NOT_YET};
 }
 
-static int end_goes_on(End *end, float forth)
+static int end_goes_on(End *end, const EndSettings *settings, float forth)
 {
     if (!end->reached || !end->lifted || forth < 0)
         return 1;
-    if (end->held < 0 && end->stroke <= end->settings.dot && forth > end->settings.gap &&
-        end->after > end->settings.half_left * end->largest)
+    if (end->held < 0 && end->stroke <= settings->dot && forth > settings->gap &&
+        end->after > settings->half_left * end->largest)
         end->held = end->points;
     return end->held < 0;
 }
 
 /* What the next point means for its line, when the window looks at character `at` with φ of U characters and one past
    them, and the text is `past` its end. */
-static int end_add(End *end, const float point[3], const float *phi, int64_t U, int past, int64_t at)
+static int end_add(End *end, const EndSettings *settings, const float point[3], const float *phi, int64_t U, int past,
+                   float at)
 {
     if (past && end->held < 0)
         end->held = end->points;
     end->dwell = at == end->at ? end->dwell + 1 : 1;
     end->at = at;
-    if (!end_goes_on(end, point[0]))
-        return BEFORE_IT;
+    if (!end_goes_on(end, settings, point[0]))
+        return end->ended = BEFORE_IT;
     end->points++;
     end->stroke = end->lifted ? 1 : end->stroke + 1;
     end->lifted = point[2] > 0.5f;
@@ -49,7 +49,11 @@ static int end_add(End *end, const float point[3], const float *phi, int64_t U, 
     for (int64_t u = 1; u < U; u++)
         end->largest = phi[u] > end->largest ? phi[u] : end->largest;
     end->reached = end->reached || past || at >= 0;
-    int long_enough = end->held >= 0 ? end->points - end->held > end->settings.points_per_character
-                                     : end->dwell > end->settings.longest_dwell;
-    return long_enough || end->points == end->cap ? WITH_IT : NOT_YET;
+    int over = (end->held >= 0 ? end->points - end->held > settings->points_per_character
+                               : end->dwell > settings->longest_dwell) ||
+               end->points == end->cap;
+    /* Strokes that end before the window has reached the text are the prime's. */
+    if (end->begin < 0 && (end->reached || over))
+        end->begin = end->points - (!end->reached && end->lifted ? 1 : end->stroke);
+    return end->ended = over ? WITH_IT : NOT_YET;
 }

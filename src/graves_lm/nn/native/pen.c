@@ -10,9 +10,9 @@ struct Pen {
     End end;
     int64_t *text, U, read, M, primed, primed_read, kept;
     uint64_t key[2];
-    float *prime, *states, *phi, *y, *race, x[3];
+    float *prime, *states, *phi, *y, *race, x[1][3];
     float (*points)[3];
-    int64_t count, room_for, drawn, begin, reached, lifted; /* see `place` */
+    int64_t room_for, drawn;
 };
 
 enum { STATES = 3 }; /* before and after a step, and the one that is kept */
@@ -34,12 +34,11 @@ void pen_make(const Network *net, const int64_t *text, int64_t length, int64_t r
     pen->text = copy(text, pen->U * sizeof *text);
     pen->prime = copy(prime, 3 * primed * sizeof *prime), pen->primed = primed;
     memcpy(pen->key, key, sizeof pen->key);
-    pen->end = end_of(settings->end, length);
+    pen->end = end_of(&settings->end, length, read > 0);
     pen->states = calloc(STATES * pen_state_size(net), sizeof *pen->states);
     pen->phi = calloc(pen->U + 1, sizeof *pen->phi);
     pen->y = calloc(net->outputs, sizeof *pen->y);
     pen->race = calloc(pen->M, sizeof *pen->race);
-    pen->begin = read ? -1 : 0, pen->reached = -1;
     room_make(net, 1, &pen->room);
     *made = pen;
 }
@@ -92,40 +91,21 @@ void pen_resume(Pen *pen, const float *state, int64_t points)
     pen->primed_read = pen->kept = points;
 }
 
-/* Strokes that end before the window has reached the text are the prime's (sampling/priming.py). */
-static void place(Pen *pen, int ending)
-{
-    int64_t last = pen->count - 1, at = 0;
-    for (int64_t v = 1; v <= pen->U; v++)
-        at = pen->phi[v] > pen->phi[at] ? v : at;
-    if (pen->reached < 0 && at >= pen->read)
-        pen->reached = last;
-    if (pen->reached < 0 && pen->points[last][2] > 0.5f)
-        pen->lifted = last + 1;
-    if (pen->begin < 0 && (pen->end.reached || ending == WITH_IT))
-        pen->begin = pen->lifted < last ? pen->lifted : last;
-}
-
 void pen_point(Pen *pen, int64_t *ending, int64_t *begin, int64_t *count)
 {
-    const PenSettings *of = &pen->settings;
-    float z[2], u, drawn[1][5], way = hypotf(pen->x[0] - of->still[0], pen->x[1] - of->still[1]);
-    float share = way < of->whole ? way / of->whole : 1;
+    float z[2], u, drawn[1][3];
     point_noise(pen->key, pen->drawn++, pen->M, pen->race, z, &u);
-    float *after = pen->states + pen_state_size(pen->net);
-    write_point(pen->net, pen->room, 1, 1, pen->x, pen->states, after, pen->text, &pen->U, pen->U, pen->read, pen->phi, pen->y, pen->M, of->bias[0], of->bias[1], &share, pen->race, z, &u, drawn);
+    next_points(pen->net, pen->room, 1, 1, 1, &pen->settings, pen->x, pen->states, pen->text, &pen->U, pen->U,
+                pen->read, &pen->end, NULL, pen->phi, pen->y, pen->M, pen->race, z, &u, drawn);
     swap(pen);
-    memcpy(pen->x, drawn[0], sizeof pen->x);
-    *ending = end_add(&pen->end, pen->x, pen->phi, pen->U, drawn[0][3] > 0, drawn[0][4]);
-    if (*ending != BEFORE_IT) {
-        if (pen->count == pen->room_for) {
-            pen->room_for = 2 * pen->room_for + 256;
-            pen->points = realloc(pen->points, pen->room_for * sizeof *pen->points);
-        }
-        memcpy(pen->points[pen->count++], pen->x, sizeof pen->x);
-        place(pen, *ending);
+    int64_t points = pen->end.points;
+    if (points > pen->room_for) {
+        pen->room_for = 2 * points + 256;
+        pen->points = realloc(pen->points, pen->room_for * sizeof *pen->points);
     }
-    *begin = pen->begin, *count = pen->count;
+    if (pen->end.ended != BEFORE_IT)
+        memcpy(pen->points[points - 1], drawn[0], sizeof drawn[0]);
+    *ending = pen->end.ended, *begin = pen->end.begin, *count = points;
 }
 
 void pen_look(const Pen *pen, const float **points, const float **phi, const float **y)

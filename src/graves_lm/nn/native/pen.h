@@ -1,17 +1,9 @@
 /* A pen that draws a line, point after point: what sampling/synthesis.py does for one line, for programs without
    Python. */
 #pragma once
-#include "end.h"
-#include "step.h"
+#include "lines.h"
 
 typedef struct Pen Pen;
-
-/* How to draw. The bias goes from one number to the other along the text; a pen that moves by less than `whole` has
-   less of it. `still` is the offset of a pen that rests. */
-typedef struct {
-    float bias[2], whole, still[2];
-    EndSettings end;
-} PenSettings;
 
 /* A pen for the text, `length` symbols after the first `read`, which belong to the prime of `primed` points (n, 3); it
    has read none of them yet. `key` is that of the line's random numbers. */
