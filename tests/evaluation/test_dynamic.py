@@ -138,3 +138,13 @@ def test_static_figures_do_not_depend_on_chunk_length_and_hardly_on_rows():
     assert rows == pytest.approx(one, rel=2e-3)
     longer = validate(task, StreamLoader(text, 4, 10, warm_up=200))
     assert abs(longer["bpc"] - one["bpc"]) < abs(rows["bpc"] - one["bpc"])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("rule", RULES)
+def test_on_a_gpu_it_learns_the_same(rule):
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    on_cpu = dynamic(make_task().float(), sequence(), RULES[rule](), streams=2)
+    on_gpu = dynamic(make_task().float().cuda(), sequence(), RULES[rule](), streams=2)
+    assert on_gpu == pytest.approx(on_cpu, rel=1e-4)

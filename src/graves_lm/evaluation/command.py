@@ -54,8 +54,10 @@ def dynamic(cfg: DictConfig, task: SequenceTask) -> dict[str, float]:
     """How well it predicts while it goes on learning (section 3.1)."""
     if not isinstance(task, CharacterTask):
         raise UserError(f"dynamic= learns along a text; this checkpoint is of model={task.task_name}")
-    if not alone(cfg):
-        raise UserError("dynamic= learns along one text, in one process on the CPU: leave trainer out")
+    if place()[1] > 1:
+        raise UserError("dynamic= learns along one text, in one process: give trainer.devices=1")
+    device = "cuda" if cfg.trainer.accelerator in ("gpu", "cuda") else "cpu"
+    task.to(device)
     corpus, split = opened(cfg, task)
     settings: Any = OmegaConf.to_container(cfg.dynamic, resolve=True)
     rule = made(settings["rule"], "dynamic.rule")
@@ -63,7 +65,7 @@ def dynamic(cfg: DictConfig, task: SequenceTask) -> dict[str, float]:
     batches = StreamLoader(corpus.sequence(split), streams, length, name=f"data={corpus.name}, {split}")
     # Statistics from the same number of streams, so that a segment's gradients are alike.
     training = StreamLoader(corpus.sequence("train"), streams, length, name="training text")
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=cfg.precision == "bf16-mixed"):
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=cfg.precision == "bf16-mixed"):
         figures = evaluate_dynamically(task, batches, rule, training)
     return report(cfg, task, corpus, split, f"dynamic ({type(rule).__name__})", figures)
 

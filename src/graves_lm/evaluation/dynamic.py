@@ -200,14 +200,20 @@ def evaluate_dynamically(
     """Metrics of `task` over `batches` in one pass, learning from each segment after predicting it.
 
     The task's weights are changed; give a task loaded for this. `training` is the training text, for
-    rules that take statistics from it. Segments are the batches' T symbols.
+    rules that take statistics from it. Segments are the batches' T symbols. It works where the weights are,
+    and waits for a GPU only where a rule has a `clip_norm`.
     """
-    rule.begin(task, training)
-    metrics, state = SymbolMetrics(), None
     weights: list[Tensor] = list(task.network.parameters())
+    device = weights[0].device
+    rule.begin(task, (_on(device, batch) for batch in training))
+    metrics, state = SymbolMetrics().to(device), None
     for batch in tqdm(batches, desc="dynamic evaluation", unit="segment"):
-        grads, (nats, errors), state = segment_gradients(task, batch, state)
-        count = batch.scored_TB.sum()
+        count = batch.scored_TB.sum()  # on the host
+        grads, (nats, errors), state = segment_gradients(task, _on(device, batch), state)
         metrics.update(nats, errors, count)
         learn(rule, weights, grads, int(count))
     return {name: float(figure) for name, figure in metrics.compute().items()}
+
+
+def _on(device: torch.device, batch: StreamBatch) -> StreamBatch:
+    return batch._replace(symbol_TB=batch.symbol_TB.to(device), scored_TB=batch.scored_TB.to(device))
