@@ -10,10 +10,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import graves_lm
 from graves_lm.learning.loading import load_task
 from graves_lm.runtime.errors import UserError
-from graves_lm.trained.checkpoint import read_checkpoint
+from graves_lm.trained.checkpoint import PRETRAINED, read_checkpoint
 from graves_lm.trained.exported import export, mean
+from tests.data.lines import make_line
 from tests.runs import train, write_waves
 
 
@@ -74,6 +76,24 @@ def test_the_command_writes_the_weights_and_their_card(ckpt, tmp_path):
     assert card["sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
     sampler = load_task(read_checkpoint(target)).config["sampler"]
     assert (sampler["lines"], sampler["bias"], sampler["length"]) == (3, 0.5, card["sampler"]["length"])
+
+
+def test_the_command_gives_weights_a_hand(tmp_path):
+    if not (PRETRAINED / "synthesis.safetensors").is_file():
+        pytest.skip("the package has no weights")
+    ink, target = tmp_path / "me.json", tmp_path / "w.safetensors"
+    line = make_line("me", 80, "a word")
+    points = [[float(x), float(y), int(up)] for x, y, up in line.strokes]
+    ink.write_text(json.dumps({"text": line.text, "points": points}))
+    done = run_export("synthesis", target, *ABOUT, "--hand", ink)
+    assert done.returncode == 0, done.stderr
+    assert graves_lm.load(target).trained.hand.text == "a word"
+    assert json.loads((tmp_path / "w.json").read_text())["hand"] == "a word"
+    ink.write_text(json.dumps({"text": "", "points": points}))
+    for hand, why in ((ink, "no text"), (tmp_path / "none.json", "none.json")):
+        refused = run_export("synthesis", target, *ABOUT, "--hand", hand)
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+        assert why in refused.stderr
 
 
 def test_the_command_refuses(ckpt, tmp_path):

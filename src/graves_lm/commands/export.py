@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from graves_lm.commands.launch import is_mistake, one_line
+from graves_lm.data.ink.reading import read_ink
+from graves_lm.data.strokes import StrokeLine
 from graves_lm.runtime import terminal
 from graves_lm.runtime.errors import UserError
 
@@ -27,6 +29,16 @@ def read_figures(file: Path | None) -> dict[str, Any]:
         return {key: value for key, value in found.items() if "/" in key or key in ("steps", "seed")}
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(f"--figures {file}: not a metrics.json that can be read ({error})") from error
+
+
+def hand_of(file: str | None) -> StrokeLine | None:
+    """The first line of an ink file. Raises UserError where there is none, or it has no text."""
+    if file is None:
+        return None
+    line = read_ink(file)[0][0]
+    if not line.text.strip():
+        raise UserError(f"--hand {file}: its first line has no text; give ink with texts")
+    return line
 
 
 def commit() -> str:
@@ -49,6 +61,7 @@ def main() -> None:
     parser.add_argument("--licence", required=True, help="what they may be used for")
     parser.add_argument("--command", required=True, help="that made them")
     parser.add_argument("--figures", type=Path, help="metrics.json of evaluate, in place of that of the run")
+    parser.add_argument("--hand", metavar="INK", help="ink with its text: the style of what they write")
     parser.add_argument("--sampler", nargs="*", default=[], metavar="KEY=VALUE", help="how they write best")
     with terminal.command("export"):
         given = parser.parse_args()
@@ -60,6 +73,7 @@ def main() -> None:
                 mean([read_checkpoint(path) for path in given.checkpoint]),
                 given.file,
                 given.sampler,
+                hand=hand_of(given.hand),
                 data=given.data,
                 licence=given.licence,
                 figures=read_figures(given.figures or metrics_of(given.checkpoint)),
