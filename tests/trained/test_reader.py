@@ -64,6 +64,27 @@ def test_which_words_take_late_marks():
     assert not takes_late_marks("is", dots=False)
 
 
+def test_letters_that_it_does_not_know_are_judged_by_those_they_are_made_of(reader):
+    """Each may be read as any, and all else must be read."""
+    assert (reader.near("Grüße, señor"), reader.near("日本"), reader.near("3 €")) == (
+        "Gruse, senor",
+        None,
+        None,
+    )
+    assert reader.near("u\u0308ber") == "uber"
+    for n in range(3):
+        right, wrong = (
+            judged(reader, strokes_of(text, n), "she was a señora")
+            for text in ("she was a señora", "he saw nothing")
+        )
+        assert right.surplus == 0
+        assert right.errors + 3 < wrong.errors
+        assert right.nats < wrong.nats
+        assert (
+            judged(reader, strokes_of("ñ", n), "ñ").errors <= judged(reader, strokes_of("ñ", n), "n").errors
+        )
+
+
 def test_a_line_in_which_the_pen_never_moves_reads_as_nothing(reader):
     verdict = judged(reader, [np.array([[5.0, 5.0]])], "a")
     assert (verdict.read, verdict.errors, verdict.nats, verdict.surplus) == ("", 1, float("inf"), 0)

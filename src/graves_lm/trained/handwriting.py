@@ -73,8 +73,8 @@ class TrainedHandwriting:
         return drawn if prime is None else _magnified(drawn, 1 / size_kept(sampler))
 
     def _judge(self, reader: TrainedReader, texts: Sequence[str]) -> Judge | None:
-        """The reader as samplers take it; None where it does not know a character of the texts."""
-        if not all(reader.alphabet.knows(c) for text in texts for c in text):
+        """The reader as samplers take it; None where a text has a character of no form that it knows."""
+        if not all(reader.near(text) for text in texts):
             return None
 
         def judge(lines: Sequence[Tensor], symbols: Sequence[int]) -> Sequence[Verdict]:

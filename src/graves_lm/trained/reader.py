@@ -68,8 +68,16 @@ class TrainedReader:
                 texts[i] = self._spelt(symbols)
         return texts
 
+    def near(self, text: str) -> str | None:
+        """The text in characters that it knows: others without their accents (ü as u), or as the first of
+        those that are written for them (ß as s). None where one has no such form."""
+        knows = self.alphabet.knows
+        near = "".join(c if knows(c) else plain_letter(c) for c in normalize("NFC", text))
+        return near if all(map(knows, near)) else None
+
     def judge(self, lines: Sequence[ArrayLike], text: str) -> list[Verdict]:
-        """How well each of some lines (T, 3) can be read as `text`, of characters that it knows.
+        """How well each of some lines (T, 3) can be read as `text`, which has a form that it knows (`near`).
+        A character that it does not know itself may be read as any.
 
         A stroke at the end for which the pen has gone back, and without which a line is read no worse, is
         none of the text's: it is not counted, and neither is one more before it
@@ -95,19 +103,18 @@ class TrainedReader:
         line is hardly this text, has no extent, or the text a character that the reader does not know, nor
         its plain form."""
         found: list[NDArray[np.int64] | None] = [None] * len(lines)
-        knows = self.alphabet.knows
-        texts = ["".join(c if knows(c) else plain_letter(c) for c in text) for text in texts]
-        fit = [i for i, text in enumerate(texts) if text and all(map(knows, text)) and has_extent(lines[i])]
+        nearest = [self.near(text) or "" for text in texts]
+        fit = [i for i, text in enumerate(nearest) if text and has_extent(lines[i])]
         for rows, log_p_TBY, length_B in self._outputs([lines[i] for i in fit]):
             for b, (row, length) in enumerate(zip(rows, length_B.tolist(), strict=True)):
                 i = fit[row]
-                symbol_U = self.alphabet.encode(texts[i])
+                symbol_U = self.alphabet.encode(nearest[i])
                 nats = text_nats(
                     log_p_TBY[:, b : b + 1], length_B[b : b + 1], torch.from_numpy(symbol_U)[None]
                 )
                 if float(nats) < _SURE * len(symbol_U):
                     log_p_TY = log_p_TBY[:length, b].numpy()
-                    parts = [len(self.alphabet.parted(c)) for c in texts[i]]
+                    parts = [len(self.alphabet.parted(c)) for c in nearest[i]]
                     first = np.cumsum([0, *parts[:-1]])  # of a letter and its accent, the letter
                     found[i] = frame_points(lines[i])[likeliest_frames(log_p_TY, symbol_U)[first]]
         return found
@@ -117,12 +124,14 @@ class TrainedReader:
         verdicts = [Verdict("", len(text), float("inf"))] * len(lines)
         written = [i for i, line in enumerate(lines) if has_extent(line)]
         decoder = make_sampler(self.config["sampler"], {}, ReadsInk)
-        symbols = torch.from_numpy(self.alphabet.encode(text))
+        near, unknown = self.near(text) or "", sum(not self.alphabet.knows(c) for c in text)
+        symbols = torch.from_numpy(self.alphabet.encode(near))
         for rows, log_p_TBY, length_B in self._outputs([lines[i] for i in written]):
             nats_B = text_nats(log_p_TBY, length_B, symbols.expand(len(rows), -1))
             read = map(self._spelt, decoder.texts(log_p_TBY, length_B))
             for row, as_read, nats in zip(rows, read, nats_B.tolist(), strict=True):
-                verdicts[written[row]] = Verdict(as_read, errors(text, as_read), nats)
+                others = max(0, errors(near, as_read) - unknown)
+                verdicts[written[row]] = Verdict(as_read, others, nats)
         return verdicts
 
     def _spelt(self, symbols: Sequence[int]) -> str:
