@@ -25,11 +25,11 @@ class Drawing:
         self._on_gpu = packed.device.type == "cuda"
         self._graph: _Graph | None = None
 
+    @torch.inference_mode()
     def points(self, pens: Pens, noise: Noise) -> tuple[Pens, Points]:
         """The next P points of each line, for as many random numbers, (P, L, …)."""
-        of = self._manner
         if self._packed.kernel is not None:
-            return self._packed.kernel.points(pens, noise, of)
+            return self._packed.kernel.points(pens, noise, self._manner)
         made: list[tuple[Tensor, Tensor]] = []
         if self._on_gpu:
             if self._graph is None or not self._graph.fits(pens):
