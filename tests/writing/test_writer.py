@@ -24,6 +24,7 @@ from graves_lm.trained.loading import load_trained
 from graves_lm.trained.prime import prime_of
 from graves_lm.writing.hands import BANK, hands_of
 from graves_lm.writing.page import PageSettings
+from graves_lm.writing.pen import warnings
 from graves_lm.writing.prime import find_prime
 from graves_lm.writing.wrap import wrap
 from graves_lm.writing.writer import Writer
@@ -298,6 +299,14 @@ def test_long_texts_are_written_piece_by_piece(writer):
     assert first.text == "a bad cab"
     assert report.stopped
     assert len(strokes) > 10
+
+
+def test_an_accent_is_reported_with_its_letter():
+    """Of texts in which it is a character of its own."""
+    text, coverage_U = "gru\u0308n", torch.tensor([9.0, 9.0, 9.0, 0.2, 0.1])
+    assert warnings(3, text, Report(9, coverage_U, True, 0.0)) == ["line 3: perhaps left out 'ü' 'n'"]
+    (still, *_) = warnings(1, text, Report(9, coverage_U, False, 0.0, stuck=3))
+    assert still.startswith("line 1: stood still at 'ü', character 4,")
 
 
 def test_a_line_that_went_wrong_is_reported(writer):

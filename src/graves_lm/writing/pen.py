@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
+from unicodedata import combining, normalize
 
 from tqdm import tqdm
 
@@ -43,9 +44,10 @@ def warnings(number: int, text: str, report: Report) -> list[str]:
     """What went wrong with a line, for people."""
     found = []
     if report.stuck is not None:
+        at = letter(text, report.stuck)
         found.append(
-            f"line {number}: stood still at {text[report.stuck]!r}, character {report.stuck + 1}, and ends "
-            "there; another seed or more sampler.retries help"
+            f"line {number}: stood still at {at!r}, character {report.stuck + 1}, and ends there; another "
+            "seed or more sampler.retries help"
         )
     elif not report.stopped:
         found.append(f"line {number}: reached the cap of {report.points} points before its end")
@@ -54,6 +56,14 @@ def warnings(number: int, text: str, report: Report) -> list[str]:
             f"line {number}: is read as {report.misread!r}; another seed or more sampler.retries help"
         )
     read = text if report.stuck is None else text[: report.stuck]
-    if skipped := [text[u] for u in report.skipped if u < len(read) and text[u] != " "]:
+    if skipped := [letter(text, u) for u in report.skipped if u < len(read) and text[u] != " "]:
         found.append(f"line {number}: perhaps left out {' '.join(map(repr, skipped))}")
     return found
+
+
+def letter(text: str, place: int) -> str:
+    """The character at a place, an accent with its letter."""
+    first = place
+    while first > 0 and combining(text[first]):
+        first -= 1
+    return normalize("NFC", text[first : place + 1])
