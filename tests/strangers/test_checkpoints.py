@@ -15,7 +15,8 @@ from graves_lm.learning.loading import load_task
 from graves_lm.runtime.errors import UserError
 from graves_lm.settings import stored
 from graves_lm.trained.checkpoint import read_checkpoint
-from graves_lm.trained.exported import export, mean
+from graves_lm.trained.exported import export
+from graves_lm.trained.mean import mean
 from graves_lm.trained.torch_file import read_torch_file
 from tests.runs import TEXT_RUN, train, write_text, write_waves
 from tests.strangers import payloads

@@ -14,7 +14,8 @@ import graves_lm
 from graves_lm.learning.loading import load_task
 from graves_lm.runtime.errors import UserError
 from graves_lm.trained.checkpoint import PRETRAINED, read_checkpoint
-from graves_lm.trained.exported import export, mean
+from graves_lm.trained.exported import export
+from graves_lm.trained.mean import mean
 from tests.data.lines import make_line
 from tests.runs import train, write_waves
 
@@ -90,8 +91,13 @@ def test_the_command_gives_weights_a_hand(tmp_path):
     assert graves_lm.load(target).trained.hand.text == "a word"
     assert json.loads((tmp_path / "w.json").read_text())["hand"] == "a word"
     ink.write_text(json.dumps({"text": "", "points": points}))
-    for hand, why in ((ink, "no text"), (tmp_path / "none.json", "none.json")):
-        refused = run_export("synthesis", target, *ABOUT, "--hand", hand)
+    for given, why in (
+        (["--hand", ink], "no text"),
+        (["--hand", tmp_path / "none.json"], "none.json"),
+        (["--shares", "1", "2"], "--shares: give a number above 0 for each of the 1 checkpoints"),
+        (["--shares", "-1"], "--shares"),
+    ):
+        refused = run_export("synthesis", target, *ABOUT, *given)
         assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
         assert why in refused.stderr
 
@@ -127,6 +133,50 @@ def test_the_mean_of_several_networks(ckpt, tmp_path):
     assert json.loads((tmp_path / "w.json").read_text())["figures"] == {"val/nll_per_line": -7.5}
     assert run_export(ckpt, second, target, *ABOUT).returncode == 0
     assert json.loads((tmp_path / "w.json").read_text())["figures"] == {}  # a run's are not the mean's
+
+
+def of_characters(characters: str, seed: int) -> dict:
+    """A checkpoint of a weight without entries for characters, one with them, one with a blank behind."""
+    torch.manual_seed(seed)
+    n = len(characters)
+    weights = {"a": torch.randn(3, 2), "window": torch.randn(2, n), "out": torch.randn(n + 1, 2)}
+    facts = {"alphabet": {"characters": list(characters), "non_letters": []}, "normalisation": {}}
+    config = {"model": {"network": {}}}
+    state = {f"network.{name}": weight for name, weight in weights.items()}
+    return {"state_dict": state, "graves_lm": {"task": "reader", "config": config, "facts": facts}}
+
+
+def test_what_only_some_networks_know_is_the_mean_of_these():
+    one, two, three = of_characters("ab", 0), of_characters("abcd", 1), of_characters("abc", 2)
+    found, shares = mean([one, two, three], [1.0, 2.0, 5.0]), (1.0, 2.0, 5.0)
+    a, window, out = (
+        [c["state_dict"][f"network.{name}"].double() for c in (one, two, three)]
+        for name in ("a", "window", "out")
+    )
+    expected = {
+        "a": sum(s * w for s, w in zip(shares, a, strict=True)) / 8,
+        "window": torch.stack(
+            [
+                *((window[0][:, n] + 2 * window[1][:, n] + 5 * window[2][:, n]) / 8 for n in range(2)),
+                (2 * window[1][:, 2] + 5 * window[2][:, 2]) / 7,
+                window[1][:, 3],
+            ],
+            dim=1,
+        ),
+        "out": torch.stack(
+            [
+                *((out[0][n] + 2 * out[1][n] + 5 * out[2][n]) / 8 for n in range(2)),
+                (2 * out[1][2] + 5 * out[2][2]) / 7,
+                out[1][3],
+                (out[0][2] + 2 * out[1][4] + 5 * out[2][3]) / 8,
+            ]
+        ),
+    }
+    for name, weight in expected.items():
+        torch.testing.assert_close(found["state_dict"][f"network.{name}"], weight)
+    assert found["graves_lm"] == two["graves_lm"]
+    with pytest.raises(UserError, match=r"differ in the order of their data's symbols have no mean"):
+        mean([one, of_characters("ba", 1)])
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.strokes import Normalisation
 from graves_lm.runtime.errors import UserError
 from graves_lm.trained.checkpoint import read_checkpoint
-from graves_lm.trained.exported import export, mean
+from graves_lm.trained.exported import export
 from graves_lm.trained.loading import load_trained
+from graves_lm.trained.mean import mean
 from graves_lm.trained.own_hand import CHARACTERS, POINTS, from_plain, to_plain
 from graves_lm.writing.writer import Writer
 from tests.data.lines import make_line

@@ -31,6 +31,13 @@ def read_figures(file: Path | None) -> dict[str, Any]:
         raise UserError(f"--figures {file}: not a metrics.json that can be read ({error})") from error
 
 
+def shares_of(given: Sequence[float] | None, count: int) -> Sequence[float] | None:
+    """How much of each checkpoint. Raises UserError for none that are."""
+    if given is not None and (len(given) != count or not all(0 < share < float("inf") for share in given)):
+        raise UserError(f"--shares: give a number above 0 for each of the {count} checkpoints")
+    return given
+
+
 def hand_of(file: str | None) -> StrokeLine | None:
     """The first line of an ink file. Raises UserError where there is none, or it has no text."""
     if file is None:
@@ -61,16 +68,23 @@ def main() -> None:
     parser.add_argument("--licence", required=True, help="what they may be used for")
     parser.add_argument("--command", required=True, help="that made them")
     parser.add_argument("--figures", type=Path, help="metrics.json of evaluate, in place of that of the run")
+    parser.add_argument(
+        "--shares", type=float, nargs="+", help="of each in the mean; else equal ones"
+    )
     parser.add_argument("--hand", metavar="INK", help="ink with its text: the style of what they write")
     parser.add_argument("--sampler", nargs="*", default=[], metavar="KEY=VALUE", help="how they write best")
     with terminal.command("export"):
         given = parser.parse_args()
         from graves_lm.trained.checkpoint import read_checkpoint  # torch, which --help does without
-        from graves_lm.trained.exported import export, mean
+        from graves_lm.trained.exported import export
+        from graves_lm.trained.mean import mean
 
         try:
             export(
-                mean([read_checkpoint(path) for path in given.checkpoint]),
+                mean(
+                    [read_checkpoint(path) for path in given.checkpoint],
+                    shares_of(given.shares, len(given.checkpoint)),
+                ),
                 given.file,
                 given.sampler,
                 hand=hand_of(given.hand),

@@ -8,8 +8,7 @@ optimiser's state as well. It is read wherever a checkpoint is. `synthesis.json`
 and programs, what it is and where it comes from, and holds the checksum that `loading.read_checkpoint` asks
 for.
 
-Of several checkpoints the file has the mean of their weights. Where one training went on from another, the
-mean is often better than either.
+Of several checkpoints the file has the mean of their weights (`trained.mean`).
 """
 
 import hashlib
@@ -32,12 +31,6 @@ from graves_lm.trained.stages import summary
 from graves_lm.trained.torch_file import regular_file
 
 HEADER = 4 << 20  # bytes: names and shapes of the tensors, and the metadata
-# What networks must share for a mean of their weights to be one.
-KINDS = {
-    "task": lambda card: card["task"],
-    "network": lambda card: card["config"]["model"]["network"],
-    "data's symbols or normalisation": lambda card: card["facts"],
-}
 
 
 def export(
@@ -89,31 +82,6 @@ def _as_plain(hand: StrokeLine, card: dict[str, Any]) -> dict[str, Any]:
     facts = card["facts"]
     units, alphabet = Normalisation.from_plain(facts["normalisation"]), Alphabet.from_plain(facts["alphabet"])
     return to_plain(hand, units, alphabet)
-
-
-def mean(checkpoints: Sequence[dict[str, Any]], shares: Sequence[float] | None = None) -> dict[str, Any]:
-    """The first checkpoint, with the mean of all their networks' weights: a "soup" (M. Wortsman et al.,
-    "Model soups", ICML 2022). It has a hand only where it is of one checkpoint.
-
-    Args:
-        shares: how much of each, positive numbers; None: as much of each, a "uniform soup".
-
-    Raises UserError for networks of different kinds, sizes, symbols or normalisations.
-    """
-    first, *others = checkpoints
-    share_N = torch.tensor([1.0] * len(checkpoints) if shares is None else shares, dtype=torch.float64)
-    share_N /= share_N.sum()
-    names = [name for name in first["state_dict"] if name.startswith(NETWORK)]
-    for other in others:
-        for what, of in KINDS.items():
-            if of(other[METADATA]) != of(first[METADATA]):
-                raise UserError(f"checkpoints that differ in their {what} have no mean")
-    weights = {
-        name: torch.tensordot(share_N, torch.stack([c["state_dict"][name].double() for c in checkpoints]), 1)
-        for name in names
-    }
-    card = {key: value for key, value in first[METADATA].items() if key != "hand" or not others}
-    return {"state_dict": weights, METADATA: card}
 
 
 def describe(card: dict[str, Any], content: bytes, weights: int, about: dict[str, Any]) -> str:

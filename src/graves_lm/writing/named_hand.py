@@ -18,10 +18,10 @@ from graves_lm.data.strokes import StrokeLine
 from graves_lm.runtime.errors import UserError, visible
 from graves_lm.trained.blend import Blend, Style
 from graves_lm.trained.checkpoint import hand_of, read_checkpoint
-from graves_lm.trained.exported import mean
 from graves_lm.trained.format import METADATA
 from graves_lm.trained.handwriting import TrainedHandwriting
 from graves_lm.trained.loading import make_trained, packaged_reader
+from graves_lm.trained.mean import mean
 from graves_lm.trained.prime import prime_of
 from graves_lm.trained.reader import errors
 from graves_lm.writing.hand_files import PACKAGE, find, is_weights
