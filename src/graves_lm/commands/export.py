@@ -68,9 +68,7 @@ def main() -> None:
     parser.add_argument("--licence", required=True, help="what they may be used for")
     parser.add_argument("--command", required=True, help="that made them")
     parser.add_argument("--figures", type=Path, help="metrics.json of evaluate, in place of that of the run")
-    parser.add_argument(
-        "--shares", type=float, nargs="+", help="of each in the mean; else equal ones"
-    )
+    parser.add_argument("--shares", type=float, nargs="+", help="of each in the mean; else equal ones")
     parser.add_argument("--hand", metavar="INK", help="ink with its text: the style of what they write")
     parser.add_argument("--sampler", nargs="*", default=[], metavar="KEY=VALUE", help="how they write best")
     with terminal.command("export"):
