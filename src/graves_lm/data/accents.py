@@ -30,7 +30,7 @@ from graves_lm.data.hershey.motion import Motor, write
 from graves_lm.data.strokes import StrokeLine, from_pen_strokes, to_pen_strokes
 from graves_lm.runtime.errors import UserError
 
-ACCENTS_VERSION = 1  # to be raised with any change of what is written: part of the caches' keys
+ACCENTS_VERSION = 2  # to be raised with any change of what is written: part of the caches' keys
 _READER = "graves_lm.trained.loading"  # by name: networks stand above data
 _LOW = "acemnorsuvwxz"  # letters as high as the x, on the base line
 _HANGING = "fgjpqyz"
@@ -41,6 +41,7 @@ _DOT = 6.0  # the largest dot of an i
 _FEW = 4  # low letters, at least, that tell where a line is and how large
 _SLANT = 0.6  # at most: x per y
 _MOST = 0.6  # of a line's letters get an accent
+_LATE = 0.1  # of lines have all marks of a word when it is done, which is harder to learn
 _SHIFT, _TURN, _GROW = (
     (0.9, 0.6),
     0.08,
@@ -172,7 +173,7 @@ def accented(
     xy_T2 = np.concatenate(pen)
     stroke_T = np.repeat(np.arange(len(pen)), [len(p) for p in pen])
     ranges = _ranges(point_U, len(xy_T2))
-    motor, late = _motor(line, ruled, random), bool(random.random() < 0.5)
+    motor, late = _motor(line, ruled, random), bool(random.random() < _LATE)
     behind: dict[int, list[Path]] = {}  # the marks behind each stroke
     gone: set[int] = set()  # dots of letters that have another mark now
     for u in sorted(able[w] for w in wanted):

@@ -38,13 +38,15 @@ export class Alphabet {
       .replace(/(?!\n)\s/gu, " ")
       .replace(CONTROL, "")
       .matchAll(LETTER)) {
-      let form = letter === "\n" || this.knows(letter) ? letter : this.plainForm(letter);
+      const parts = letter.normalize("NFD"); // with its accents as characters of their own
+      const written = [letter, parts].find((known) => known === "\n" || this.knows(known));
+      let form = written ?? this.plainForm(letter);
       if (form === null) {
         leftOut.add(letter);
         gap ||= !/\p{L}/u.test(letter); // what stood between two words keeps them apart
         continue;
       }
-      if (form !== letter) {
+      if (form !== written) {
         replaced.set(letter, form);
         const isFraction = letter.normalize("NFKD").includes(FRACTION_SLASH) && letter !== FRACTION_SLASH;
         if (isFraction && /\d$/.test(spelt)) form = " " + form; // 3½ is not 31/2
@@ -77,6 +79,7 @@ export class Alphabet {
  *  a word longer than a line is cut. */
 export function wrap(text: string, width: number): TextLine[] {
   const lines: TextLine[] = [];
+  const seen = (written: string): number => written.replace(/\p{M}/gu, "").length;
   let blank = 0;
   const add = (written: string): void => {
     lines.push({ text: written, blank });
@@ -85,7 +88,7 @@ export function wrap(text: string, width: number): TextLine[] {
   for (const line of text.split("\n")) {
     let written = "";
     for (const word of pieces(line, width)) {
-      if (written && written.length + 1 + word.length > width) {
+      if (written && seen(written) + 1 + seen(word) > width) {
         add(written);
         written = word;
       } else written = written ? `${written} ${word}` : word;
@@ -98,6 +101,7 @@ export function wrap(text: string, width: number): TextLine[] {
 
 function* pieces(line: string, width: number): Generator<string> {
   for (const [word] of line.matchAll(/\S+/g)) {
-    for (let at = 0; at < word.length; at += width) yield word.slice(at, at + width);
+    const letters = word.match(LETTER)!;
+    for (let at = 0; at < letters.length; at += width) yield letters.slice(at, at + width).join("");
   }
 }

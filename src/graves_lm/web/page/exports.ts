@@ -73,7 +73,7 @@ export function toInkml(lines: readonly InkLine[]): string {
     text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
   const groups = lines.map(({ text, points }) => {
     const traces = traced(points).map((trace) => `<trace>${trace.map(([x, y]) => `${x} ${y}`).join(",")}</trace>`);
-    return `<traceGroup>\n<annotation type="truth">${escaped(text)}</annotation>\n${traces.join("\n")}\n</traceGroup>`;
+    return `<traceGroup>\n<annotation type="truth">${escaped(text.normalize("NFC"))}</annotation>\n${traces.join("\n")}\n</traceGroup>`;
   });
   return `<?xml version="1.0" encoding="UTF-8"?>\n<ink xmlns="http://www.w3.org/2003/InkML">\n${groups.join("\n")}\n</ink>\n`;
 }

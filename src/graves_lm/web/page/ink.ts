@@ -67,7 +67,8 @@ export function inkJson(lines: readonly InkLine[], writer?: string): string {
       if (pressure && times) row.push(Math.round(times[i] * 10) / 10);
       return row;
     });
-    return { ...(name === undefined ? {} : { id: name }), ...(writer ? { writer } : {}), text, points: rows };
+    const named = { ...(name === undefined ? {} : { id: name }), ...(writer ? { writer } : {}) };
+    return { ...named, text: text.normalize("NFC"), points: rows };
   });
   return JSON.stringify({ format: "graves_lm.strokes", lines: content }) + "\n";
 }

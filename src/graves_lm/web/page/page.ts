@@ -154,7 +154,7 @@ class Page {
   private start(): void {
     const { hand, settings } = this;
     this.sheet.show(this.writing.lines, settings.width, hand?.measure ?? null, hand?.ink.text.length ?? 1);
-    const texts = this.writing.lines.map((line) => line.text);
+    const texts = this.writing.lines.map((line) => line.text.normalize("NFC"));
     element("sheet").setAttribute("aria-label", texts.length ? `Handwriting: ${texts.join(" ")}` : "An empty sheet");
     if (this.state !== "broken") this.go();
     keepSettings(settings) || this.notKept();

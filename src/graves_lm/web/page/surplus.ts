@@ -9,7 +9,7 @@ const DOTTED = /[ij?!:;.,'"]/;
 /** How many points at the end of a line are none of its text's. */
 export function surplus(points: readonly Point[], text: string): number {
   const word = text.trim().split(" ").at(-1) ?? "";
-  if (DOTTED.test(word) || word.normalize("NFD") !== word) return 0;
+  if (DOTTED.test(word) || /\p{M}/u.test(word.normalize("NFD"))) return 0;
   let first = points.length - 1; // of the last stroke
   while (first > 0 && points[first - 1][2] <= 0.5) first--;
   if (first <= 0) return 0;
