@@ -256,6 +256,26 @@ def test_ones_own_pen_is_a_hand(visit, writer, tmp_path):
     assert_same(ours, theirs.strokes)
 
 
+def test_weights_that_know_accents_as_characters_write_them(browser, tmp_path):
+    """As Python does; in files and to a screen reader, letters are whole."""
+    (tmp_path / "page.html").write_text(page_with("synthesis_european"), encoding="utf-8")
+    context = browser.new_context(offline=True, accept_downloads=True)
+    page = context.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    text = "müde señora"
+    (ours,) = write(page, text, seed=2)
+    (theirs,) = graves_lm.load("synthesis_european").write(text, seed=2, weights="int8", retries=0).lines
+    assert_same(ours, theirs.strokes)
+    assert page.get_attribute("#sheet", "aria-label") == f"Handwriting: {text}"
+    assert page.text_content("#spelling") == ""
+    wait(page, "document.getElementById('status').textContent === 'Written.'")
+    with page.expect_download() as saved:
+        page.click("#save-json")
+    saved.value.save_as(tmp_path / "ink.json")
+    assert [line.text for line in read_ink(tmp_path / "ink.json")[0]] == [text]
+    context.close()
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
