@@ -5,13 +5,13 @@ import torch
 
 from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.symbols import Symbols
-from graves_lm.learning.growing import carried, plain_form, told
+from graves_lm.learning.growing import carried, packaged_with, plain_form, told
 from graves_lm.models.character import CharacterNetwork
 from graves_lm.models.frames import NUMBERS
 from graves_lm.models.reader import ReaderNetwork
 from graves_lm.models.synthesis import SynthesisNetwork, Text
 from graves_lm.runtime.errors import UserError
-from graves_lm.trained.checkpoint import read_checkpoint
+from graves_lm.trained.checkpoint import PRETRAINED, read_checkpoint
 from graves_lm.trained.loading import load_trained
 from tests.data.lines import make_line, write_ink
 from tests.runs import train
@@ -111,6 +111,20 @@ def test_a_run_begins_with_weights_of_other_characters(tmp_path, caplog, task):
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert load_trained(half).task_name == task
+
+
+@pytest.mark.skipif(not (PRETRAINED / "synthesis.safetensors").is_file(), reason="the package has no weights")
+def test_weights_of_the_package_that_know_what_is_new_are_named(tmp_path, caplog):
+    assert packaged_with("äß", "synthesis", "alphabet") == "synthesis_european"
+    for characters_, task in (("日", "synthesis"), ("ä", "reader"), ("ä", "stroke")):
+        assert packaged_with(characters_, task, "alphabet") is None
+    caplog.set_level("INFO")
+    ink = source(tmp_path, "synthesis", "me", ["für alle", "schön", "da", "und ab"])
+    run = ("model=synthesis", "init=synthesis", "callbacks.samples=null", "trainer.max_steps=1")
+    small = ("model.network.hidden_size=400", "model.network.layers=3", "model.network.mixtures=20")
+    train(tmp_path / "run", ink, *run, *small, "model.network.window_components=10")
+    assert "2 new (ü as u, ö as o)" in caplog.text.replace("ö as o, ü as u", "ü as u, ö as o")
+    assert "; init=synthesis_european knows them" in caplog.text
 
 
 def test_symbols_of_another_unit_are_refused(tmp_path):

@@ -13,10 +13,11 @@ from unicodedata import combining
 import torch
 from torch import Tensor
 
+from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.base import Corpus
 from graves_lm.data.characters import plain_letter
 from graves_lm.runtime.errors import UserError
-from graves_lm.trained.checkpoint import facts_of, read_checkpoint
+from graves_lm.trained.checkpoint import PRETRAINED, facts_of, read_checkpoint
 from graves_lm.trained.format import METADATA
 
 CHARACTERS = ("alphabet", "symbols")
@@ -34,7 +35,8 @@ def grow(corpus: Corpus, path: str, takes: Sequence[str], setting: str = "init")
 
     Raises UserError where they cannot be had together.
     """
-    known, own = facts_of(read_checkpoint(path, setting=setting)[METADATA]), corpus.facts()
+    card = read_checkpoint(path, setting=setting)[METADATA]
+    known, own = facts_of(card), corpus.facts()
     for name in CHARACTERS:
         if name not in takes or name not in known or known[name] == own[name]:
             continue
@@ -43,8 +45,28 @@ def grow(corpus: Corpus, path: str, takes: Sequence[str], setting: str = "init")
             corpus.read_as(own | {name: union})
         except UserError as error:
             raise UserError(f"{setting}={path}: {error}") from error
-        return f"{setting}={path}: {told(known[name], union, own[name])}"
+        line = f"{setting}={path}: {told(known[name], union, own[name])}"
+        new = characters_of(union)[len(characters_of(known[name])) :]
+        packaged = (PRETRAINED / f"{path}.safetensors").is_file()
+        better = packaged_with(new, card["task"], name) if new and packaged else None
+        return line if better is None else f"{line}; {setting}={better} knows them"
     return None
+
+
+def packaged_with(characters: Sequence[Any], task: str, name: str) -> str | None:
+    """The package's weights for a task that know all these characters, the first by their names; None: there
+    are none."""
+    for file in sorted(PRETRAINED.glob("*.safetensors")):
+        card = read_checkpoint(file)[METADATA]
+        fact = facts_of(card).get(name) if card["task"] == task else None
+        if fact is not None and all(knows(fact, character) for character in characters):
+            return file.stem
+    return None
+
+
+def knows(fact: Any, character: Any) -> bool:
+    """Whether an alphabet, or a set of symbols, has a character, itself or in parts."""
+    return fact.knows(character) if isinstance(fact, Alphabet) else character in characters_of(fact)
 
 
 def carried(
