@@ -73,17 +73,18 @@ class Ending(enum.IntEnum):
 class Known(NamedTuple):
     """What the rule knows of each line, (L,) each, all of them whole numbers but `after` and `largest`.
 
-    cap: the most points it may have.
-    points: those it has.
-    held: the point at which it was found to be past its text; negative before.
-    stroke, lifted: points of the last stroke so far, and whether it is done.
-    dwell, at: for so many points the window has stood on that character.
-    reached: whether the window has reached the text, or was there from the first point on.
-    after, largest: φ(t, U+1) at the last point, and the largest other.
-    begin: the first point that belongs to the text; negative while that is not known. The window is ahead of
-        the pen, so a stroke that ends before the window has come to the text still belongs to the prime: a
-        crossbar, or the rest of a letter.
-    ended: an `Ending`. From then on nothing changes.
+    Attributes:
+        cap: the most points it may have.
+        points: those it has.
+        held: the point at which it was found to be past its text; negative before.
+        stroke, lifted: points of the last stroke so far, and whether it is done.
+        dwell, at: for so many points the window has stood on that character.
+        reached: whether the window has reached the text, or was there from the first point on.
+        after, largest: φ(t, U+1) at the last point, and the largest other.
+        begin: the first point that belongs to the text; negative while that is not known. The window is
+            ahead of the pen, so a stroke that ends before the window has come to the text still belongs to
+            the prime: a crossbar, or the rest of a letter.
+        ended: an `Ending`. From then on nothing changes.
     """
 
     cap: Tensor
