@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from graves_lm.distributions import StrokeDistribution
+from graves_lm.nn.mixture import stroke_distribution
 from graves_lm.runtime.errors import UserError
 
 PARAMETERS = ("pi_logits", "mu", "log_sigma", "rho_hat", "e_logit")
@@ -330,6 +331,8 @@ def test_a_large_bias_gives_the_likeliest_mean(b):
 def test_bias_refuses(b):
     with pytest.raises(UserError, match="bias"):
         one_normal().biased(b)
+    with pytest.raises(UserError, match="bias"):  # also where a network's own density is not validated
+        stroke_distribution(torch.zeros(7), 1).biased(b)
 
 
 def test_mode_is_the_component_with_the_highest_peak():

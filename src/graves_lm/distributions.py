@@ -132,10 +132,13 @@ class StrokeDistribution(Distribution):
     def biased(self, b: float | Tensor) -> "StrokeDistribution":
         """The distribution of biased sampling (61)-(62): σ = exp(σ̂ - b) and π = softmax(π̂ (1 + b)).
 
-        `b` is a number or a tensor that broadcasts to the batch, one bias per row; 0 changes nothing.
+        `b` is a number or a tensor that broadcasts to the batch, one bias per row; 0 changes nothing. Raises
+        UserError for one that is negative or not finite; for a tensor only where arguments are validated,
+        since a GPU would have to be waited for.
         """
+        check = self._validate_args or not isinstance(b, Tensor)
         b = torch.as_tensor(b, dtype=self.mu.dtype, device=self.mu.device)
-        if self._validate_args and not (b.isfinite() & (b >= 0)).all():
+        if check and not (b.isfinite() & (b >= 0)).all():
             raise UserError(f"the sampling bias must be a finite number of 0 or more, not {b.tolist()}")
         # Less the largest logit, which the softmax does not see, so that no bias overflows.
         pi_logits = (self.pi_logits - self.pi_logits.amax(-1, keepdim=True)) * (1 + b[..., None])

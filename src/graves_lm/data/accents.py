@@ -41,7 +41,7 @@ _DOT = 6.0  # the largest dot of an i
 _FEW = 4  # low letters, at least, that tell where a line is and how large
 _SLANT = 0.6  # at most: x per y
 _MOST = 0.6  # of a line's letters get an accent
-_LATE = 0.1  # of lines have all marks of a word when it is done, which is harder to learn
+_LATE = 0.1  # of lines have all marks of a word when it is done
 _SHIFT, _TURN, _GROW = (
     (0.9, 0.6),
     0.08,
