@@ -18,15 +18,20 @@ _BLOCK, _PIECE, _FILE_HEADER = 32768, 7, 7
 
 
 def records(path: Path) -> Iterator[Record]:
-    """The records of a `.wandb` file, in the order in which they were written."""
+    """The whole records of a `.wandb` file, in the order in which they were written.
+
+    The client may still be writing it: a piece whose end is not there yet ends the reading.
+    """
     content, at, record = path.read_bytes(), _FILE_HEADER, b""
-    assert content.startswith(b":W&B")
+    assert content.startswith(b":W&B"[: len(content)])
     while at + _PIECE <= len(content):
         if _BLOCK - at % _BLOCK < _PIECE:  # too little left of the block for another piece
             at += _BLOCK - at % _BLOCK
             continue
         _, length, kind = struct.unpack_from("<IHB", content, at)
         at += _PIECE
+        if at + length > len(content):
+            return
         record += content[at : at + length]
         at += length
         if kind in (1, 4):

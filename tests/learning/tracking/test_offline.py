@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from graves_lm.runtime.errors import TrainingDiverged
-from tests.learning.tracking.datastore import StoredRun, read_run
+from tests.learning.tracking.datastore import StoredRun, read_run, records
 from tests.runs import train, write_text, write_waves
 
 QUICK = ("logger=wandb", "trainer.log_every_n_steps=1", "trainer.val_check_interval=2")
@@ -153,6 +153,20 @@ def test_texts_become_a_table_of_all_so_far(tmp_path):
     for when, text in tables[-1]["data"]:
         assert text == (tmp_path / "run" / "samples" / f"{when}-text.txt").read_text()
     assert run.summary["val/bpc"]["min"] <= run.summary["val/bpc"]["last"]
+
+
+def test_a_file_that_is_still_written_gives_the_records_that_are_whole(first, tmp_path):
+    (path,) = first.folder.glob("run-*.wandb")
+    content, whole = path.read_bytes(), [record.SerializeToString() for record in records(path)]
+    part = tmp_path / path.name
+    counts = []
+    for size in [*range(64), *range(64, len(content), 211), len(content)]:
+        part.write_bytes(content[:size])
+        found = [record.SerializeToString() for record in records(part)]
+        assert found == whole[: len(found)]
+        counts.append(len(found))
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, len(whole))
 
 
 def test_divergence_and_early_stops_are_alerts(tmp_path, monkeypatch):
