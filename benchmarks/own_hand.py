@@ -1,14 +1,14 @@
 """How many lines make a hand known: `experiment=own_hand` on lines of writers that the weights never saw.
 
     python benchmarks/own_hand.py --source IAM --runs DIR [--writers 10] [--lines 5 10 20 40] [--held-out 12]
-                                  [--texts 12] [--bias 0.5] [--reader reader]
+                                  [--texts 12] [--bias 0.5] [--init synthesis] [--reader reader]
 
 Of each validation writer of IAM-OnDB so many lines are held out. From the others the weights are trained on,
-by the command as a user gives it, with 5, 10, … lines; beside them stand the package's weights as they are (0
-lines) and primed by one line (1). Each row of the table is a mean over the writers:
+by the command as a user gives it, with 5, 10, … lines; beside them stand the weights that these begin with
+(`--init`) as they are (0 lines) and primed by one line (1). Each row of the table is a mean over the writers:
 
     nats       a held-out line's under the weights, per line
-    better     writers whose lines these weights find likelier than the package's, primed by a line, do
+    better     writers whose lines these weights find likelier than those of `--init`, primed by a line, do
     cer        the character error rate of texts that are written, one candidate each, with the hand that the
                file carries (0: as it comes, 1: primed), which a reader reads
     distance   of the written lines' mean style to the held-out lines': slant, size, speed, stroke length and
@@ -71,8 +71,8 @@ def nats(trained: TrainedHandwriting, line: StrokeLine, prime: StrokeLine | None
     return float(-own_T.sum()) + len(own_T) * float(np.log(np.prod(units.std)))
 
 
-def trained_on(lines: Sequence[StrokeLine], folder: Path, count: int) -> tuple[Path, float]:
-    """The weights trained on with the first `count` lines, and the seconds that it took."""
+def trained_on(lines: Sequence[StrokeLine], folder: Path, count: int, init: str) -> tuple[Path, float]:
+    """The weights `init` trained on with the first `count` lines, and the seconds that it took."""
     run, ink = folder / str(count), folder / f"{count}.json"
     weights, clock = run / "own_hand.safetensors", folder / f"{count}.seconds"
     if not (weights.is_file() and clock.is_file()):
@@ -81,7 +81,7 @@ def trained_on(lines: Sequence[StrokeLine], folder: Path, count: int) -> tuple[P
         ink.write_text(strokes_to_json([line.strokes for line in own], [line.text for line in own]))
         command = [sys.executable, "-m", "graves_lm.train", "experiment=own_hand", f"data.source={ink}"]
         begun = time.perf_counter()
-        options = [f"run_dir={run}", "logger=none", "resume=last", f"data.cache_dir={folder}"]
+        options = [f"run_dir={run}", f"init={init}", "logger=none", "resume=last", f"data.cache_dir={folder}"]
         subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL, env={**os.environ})
         clock.write_text(f"{time.perf_counter() - begun:.1f}")
     return weights, float(clock.read_text())
@@ -132,11 +132,12 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=12)
     parser.add_argument("--texts", type=int, default=12)
     parser.add_argument("--bias", type=float, default=0.5)
+    parser.add_argument("--init", default="synthesis", help="weights to begin with")
     parser.add_argument("--reader", help="a checkpoint of model=reader")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     args.judge = load_trained(args.reader, task="reader") if args.reader else None
-    package = load_trained("synthesis", task="synthesis")
+    first = load_trained(args.init, task="synthesis")
     by: dict[str, list[StrokeLine]] = {}
     store = opened(args.source, args.cache_dir)
     for number in store.indices("val").tolist():
@@ -161,9 +162,9 @@ def main() -> None:
         for count in [0, 1, *(n for n in args.lines if n <= len(given))]:
             if count <= 1:
                 shown = prime if count else None
-                figures = measured(package, *own, shown, shown, *more)
+                figures = measured(first, *own, shown, shown, *more)
             else:
-                weights, seconds = trained_on(given, args.runs / writer, count)
+                weights, seconds = trained_on(given, args.runs / writer, count, args.init)
                 trained = load_trained(weights, task="synthesis")
                 assert isinstance(trained, TrainedHandwriting)
                 figures = measured(trained, *own, trained.hand, None, *more) | {"seconds": seconds}
@@ -181,7 +182,8 @@ def main() -> None:
         }
         print(f"{count:>6}" + "".join(f"{means[n]:14.3f}" if n in means else f"{'':14}" for n in names))
         table[count] = {n: round(v, 4) for n, v in means.items()}
-    report("own_hand", {"writers": len(rows["0"]), "among": len(many), "bias": args.bias, "lines": table})
+    given = {"init": args.init, "writers": len(rows["0"]), "among": len(many), "bias": args.bias}
+    report("own_hand", {**given, "lines": table})
 
 
 if __name__ == "__main__":
