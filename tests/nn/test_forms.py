@@ -362,9 +362,12 @@ MUTATIONS = {
         ("cuda/window.py", "for_kappa += first", "for_kappa = first"),
         ("cuda/window.py", "advance * dkappa", "beta * dkappa"),
         ("cuda/window.py", "p = part[:, None] * K + k[None, :]", "p = part[:, None] * 0 + k[None, :]"),
+        ("cuda/window.py", "(t + 1 < steps)", "(t + 2 < steps)"),
+        ("cuda/window.py", "(gate[:, None, None] * H + n", "(gate[:, None, None] * 0 + n"),
+        ("cuda/product.py", "tl.join(tl.join(i, g), tl.join(f, o))", "tl.join(tl.join(i, f), tl.join(g, o))"),
     ],
     "cuda/backward.py, backward": [
-        ("cuda/backward.py", "dhw += handed_back(", "dhw -= handed_back("),
+        ("cuda/backward.py", "dh + from_later, real", "dh - from_later, real"),
         ("cuda/backward.py", "dh += window.handed_back(", "dh -= window.handed_back("),
         THREE_TF32_OF_WINDOW,
     ],

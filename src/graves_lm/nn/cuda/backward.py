@@ -1,7 +1,7 @@
 """A whole recurrence in one launch, backward, with or without the window.
 
-How programs share the work is told in `nn.cuda.forward`. With the window a step has three ticks: what the
-step after hands back, the window, the gates.
+How programs share the work is told in `nn.cuda.forward`. With the window a step has two ticks: the window,
+and beside it what the step after hands back to h; the gates, which also hand back to w of the step before.
 """
 
 import triton
@@ -60,7 +60,7 @@ def handed_back(
     STAGES: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """What step t + 1 adds to the gradient with respect to h_t and w_t; after the last step there is none."""
+    """What step t + 1 adds to the gradient with respect to h_t; after the last step there is none."""
     b = start + tl.arange(0, ROWS)
     row = (tl.cast(t, tl.int64) + 1) * rows + b
     of_x = dz_TBG + row[None, :, None] * (4 * H) + terms(SLICES, PART)[:, None, :]
@@ -99,11 +99,19 @@ def gates_step(
     peep_f,
     peep_o,
     clip,
+    dw_SBC,
+    w_GF,
+    w_4UC,
     counter,
     early,
     H: tl.constexpr,
+    F: tl.constexpr,
     ROWS: tl.constexpr,
     UNITS: tl.constexpr,
+    K: tl.constexpr,
+    C_PLACES: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    PRECISION: tl.constexpr,
 ):
     """The gradients with respect to step t's pre-activations, from that with respect to h_t; `early` as in
     `forward.step`."""
@@ -116,6 +124,26 @@ def gates_step(
     tl.store(dz_TBG + at_dz + H, df.to(kind), real)
     tl.store(dz_TBG + at_dz + 2 * H, dg.to(kind), real)
     tl.store(dz_TBG + at_dz + 3 * H, do.to(kind), real)
+    if K > 0:
+        window.towards_w(
+            start,
+            rows,
+            tile,
+            di,
+            df,
+            dg,
+            do,
+            dw_SBC,
+            w_GF,
+            w_4UC,
+            H,
+            F,
+            ROWS,
+            UNITS,
+            C_PLACES,
+            COLUMNS,
+            PRECISION,
+        )
     if early:
         arrive(counter)
     at, _ = place(0, start, rows, tile, H, H, ROWS, UNITS)
@@ -134,7 +162,7 @@ def backward(
     a_TBG,
     c_TBH,
     dz_TBG,
-    carried_BF,
+    carried_BH,
     dc_BH,
     dpeephole_B3H,
     w_GF,
@@ -148,6 +176,7 @@ def backward(
     dkappa_BK,
     dp_TBP,
     dp_BQ,
+    dw_SBC,
     w_PH,
     characters,
     counter,
@@ -165,30 +194,34 @@ def backward(
     STAGES: tl.constexpr,
     PRECISION: tl.constexpr,
     ONE: tl.constexpr,  # tile of rows for each program
-    TICKS: tl.constexpr,  # a step: 1, with the window 3
+    TICKS: tl.constexpr,  # a step: 1, with the window 2
     K: tl.constexpr,
-    K_PLACES: tl.constexpr,
+    K_PLACES: tl.constexpr,  # powers of two, at least K, C and the number of tiles
+    C_PLACES: tl.constexpr,
+    COLUMNS: tl.constexpr,  # of w in one go
+    TILE_PLACES: tl.constexpr,
     CHARACTERS: tl.constexpr,
     OF_WINDOW: tl.constexpr,  # the precision of its products
 ):
     tile, group, tiles, groups = tl.program_id(0), tl.program_id(1), tl.num_programs(0), tl.num_programs(1)
     counter += group * 32
     n = tile * UNITS + tl.arange(0, UNITS)
-    real_w = n < F
+    real_w = n < H
     k = terms(SLICES, PART)
     of_w = w_GF + k[:, :, None] * F + n[None, None, :]
     w = tl.load(of_w, real_w[None, None, :] & (k < 4 * H)[:, :, None], 0.0)
     peep_i, peep_f, peep_o = diagonals(peephole_3H, tile, H, UNITS)
-    w_4KU = None
+    w_4KU, w_4UC = None, None
     if K > 0:
         w_4KU = window.weights_back(w_PH, tile, H, K, UNITS, K_PLACES)
+        w_4UC = window.weights_of_w(w_GF, tile, 0, H, F, UNITS, COLUMNS)
 
     for tick in tl.range(first, last, num_stages=1):
         t, phase = steps - 1 - tick // TICKS, tick % TICKS
         more = tick + 1 < last
         if ONE:  # what no other program makes is read while they are waited for
             start = group * ROWS
-            at, real = place(t, start, rows, tile, F, F, ROWS, UNITS)
+            at, real = place(t, start, rows, tile, F, H, ROWS, UNITS)
             dh = tl.load(dhw_TBF + at, real & (phase == 0), 0.0)
             i, f, g, o, c, c_before = inputs(
                 t, start, rows, tile, phase == TICKS - 1, a_TBG, c_TBH, c0_BH, H, ROWS, UNITS
@@ -238,15 +271,23 @@ def backward(
                     peep_f,
                     peep_o,
                     clip,
+                    dw_SBC,
+                    w_GF,
+                    w_4UC,
                     counter,
                     ONE & more,
                     H,
+                    F,
                     ROWS,
                     UNITS,
+                    K,
+                    C_PLACES,
+                    COLUMNS,
+                    PRECISION,
                 )
             else:
                 for start in tl.range(group * ROWS, rows, groups * ROWS, num_stages=1):
-                    at, real = place(t, start, rows, tile, F, F, ROWS, UNITS)
+                    at, real = place(t, start, rows, tile, F, H, ROWS, UNITS)
                     dh = tl.load(dhw_TBF + at, real, 0.0)
                     i, f, g, o, c, c_before = inputs(
                         t, start, rows, tile, True, a_TBG, c_TBH, c0_BH, H, ROWS, UNITS
@@ -292,17 +333,51 @@ def backward(
                         peep_f,
                         peep_o,
                         clip,
+                        dw_SBC,
+                        w_GF,
+                        w_4UC,
                         counter,
                         ONE & more,
                         H,
+                        F,
                         ROWS,
                         UNITS,
+                        K,
+                        C_PLACES,
+                        COLUMNS,
+                        PRECISION,
                     )
         elif phase == 0:
             for start in tl.range(group * ROWS, rows, groups * ROWS, num_stages=1):
-                at, real = place(t, start, rows, tile, F, F, ROWS, UNITS)
-                dhw = tl.load(dhw_TBF + at, real, 0.0)
-                dhw += handed_back(
+                for b in tl.range(start + tile, tl.minimum(start + ROWS, rows), tiles, num_stages=1):
+                    window.backward(
+                        t,
+                        b,
+                        steps,
+                        rows,
+                        dhw_TBF,
+                        dw_SBC,
+                        symbol_BU,
+                        kappa_TBK,
+                        p_TBP,
+                        dkappa_TBK,
+                        dkappa_BK,
+                        dp_TBP,
+                        dp_BQ,
+                        characters,
+                        tiles,
+                        H,
+                        F,
+                        K,
+                        K_PLACES,
+                        C_PLACES,
+                        TILE_PLACES,
+                        CHARACTERS,
+                    )
+                if ONE == 0:
+                    at, real = place(t, start, rows, tile, F, H, ROWS, UNITS)
+                    dh = tl.load(dhw_TBF + at, real, 0.0)
+                from_later = handed_back(
                     t,
                     start,
                     steps,
@@ -321,38 +396,15 @@ def backward(
                     STAGES,
                     PRECISION,
                 )
-                at, _ = place(0, start, rows, tile, F, F, ROWS, UNITS)
-                tl.store(carried_BF + at, dhw, real)
-        elif phase == 1:
-            for start in tl.range(group * ROWS, rows, groups * ROWS, num_stages=1):
-                for b in tl.range(start + tile, tl.minimum(start + ROWS, rows), tiles, num_stages=1):
-                    window.backward(
-                        t,
-                        b,
-                        rows,
-                        carried_BF,
-                        symbol_BU,
-                        kappa_TBK,
-                        p_TBP,
-                        dkappa_TBK,
-                        dkappa_BK,
-                        dp_TBP,
-                        dp_BQ,
-                        characters,
-                        H,
-                        F,
-                        K,
-                        K_PLACES,
-                        CHARACTERS,
-                    )
+                at, real = place(0, start, rows, tile, H, H, ROWS, UNITS)
+                tl.store(carried_BH + at, dh + from_later, real)
         else:
             for start in tl.range(group * ROWS, rows, groups * ROWS, num_stages=1):
                 if ONE == 0:
                     i, f, g, o, c, c_before = inputs(
                         t, start, rows, tile, True, a_TBG, c_TBH, c0_BH, H, ROWS, UNITS
                     )
-                at, real = place(0, start, rows, tile, F, H, ROWS, UNITS)
-                dh = tl.load(carried_BF + at, real, 0.0)
+                dh = carried(carried_BH, start, rows, tile, H, ROWS, UNITS)
                 dc = carried(dc_BH, start, rows, tile, H, ROWS, UNITS)
                 dh += window.handed_back(start, rows, dp_BQ, w_4KU, ROWS, UNITS, K_PLACES, OF_WINDOW)
                 gates_step(
@@ -376,11 +428,19 @@ def backward(
                     peep_f,
                     peep_o,
                     clip,
+                    dw_SBC,
+                    w_GF,
+                    w_4UC,
                     counter,
                     ONE & more,
                     H,
+                    F,
                     ROWS,
                     UNITS,
+                    K,
+                    C_PLACES,
+                    COLUMNS,
+                    PRECISION,
                 )
         if (ONE == 0 or phase < TICKS - 1) and more:
             arrive(counter)

@@ -20,6 +20,13 @@ def four(x, ROWS: tl.constexpr, UNITS: tl.constexpr):
 
 
 @triton.jit
+def side_by_side(i, f, g, o, ROWS: tl.constexpr, UNITS: tl.constexpr):
+    """The four gates of a tile as one, (4, ROWS, UNITS)."""
+    both = tl.join(tl.join(i, g), tl.join(f, o))
+    return both.permute(2, 3, 0, 1).reshape(4, ROWS, UNITS)
+
+
+@triton.jit
 def diagonals(peephole_3H, tile, H: tl.constexpr, UNITS: tl.constexpr):
     """The peepholes of a tile's units, (1, UNITS) each; zeros where there are none."""
     n = tile * UNITS + tl.arange(0, UNITS)

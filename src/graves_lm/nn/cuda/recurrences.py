@@ -31,10 +31,16 @@ from graves_lm.nn.window import LARGEST_EXPONENT
 
 CHARACTERS = 64
 """How much of a text the window looks at in one go."""
+WEIGHTS_OF_W = 16 * 1024
+"""Bytes of the weights from w to its gates that a program holds in the backward pass: with twice as many,
+ptxas puts registers into memory."""
 
 _FORWARD_ALONE = dict.fromkeys(("symbol_BU", "kappa_TBK", "p_TBP", "summed_SBQ", "w_PH", "b_P", "kappa0_BK"))
 _BACKWARD_ALONE = dict.fromkeys(
-    ("carried_BF", "symbol_BU", "kappa_TBK", "p_TBP", "dkappa_TBK", "dkappa_BK", "dp_TBP", "dp_BQ", "w_PH")
+    (
+        *("carried_BH", "symbol_BU", "kappa_TBK", "p_TBP", "dkappa_TBK"),
+        *("dkappa_BK", "dp_TBP", "dp_BQ", "dw_SBC", "w_PH"),
+    )
 )
 
 
@@ -83,10 +89,10 @@ def window_lstm(given: WindowLSTMInputs) -> WindowLSTMTrace:
 
 def window_lstm_backward(given: WindowLSTMBackwardInputs) -> WindowLSTMGradients:
     hw_TBF, kappa_TBK, p_TBP, w_GF = given.hw_TBF, given.kappa_TBK, given.p_TBP, given.w_GF
-    (_, B, F), H, K = hw_TBF.shape, given.c0_BH.shape[1], kappa_TBK.shape[2]
+    (_, B, K), H = kappa_TBK.shape, given.c0_BH.shape[1]
     dp_TBP, dkappa_BK = torch.empty_like(p_TBP), kappa_TBK.new_zeros(B, K)
     of_window = {
-        "carried_BF": given.c0_BH.new_empty(B, F),
+        "carried_BH": torch.empty_like(given.c0_BH),
         "symbol_BU": given.symbol_BU.long().contiguous(),
         "kappa_TBK": kappa_TBK,
         "p_TBP": p_TBP,
@@ -94,6 +100,7 @@ def window_lstm_backward(given: WindowLSTMBackwardInputs) -> WindowLSTMGradients
         "dkappa_BK": dkappa_BK,
         "dp_TBP": dp_TBP,
         "dp_BQ": p_TBP.new_zeros(B, 4 * _places(K)),
+        "dw_SBC": None,
         "w_PH": given.w_PH.contiguous(),
     }
     U = given.symbol_BU.shape[1]
@@ -140,7 +147,6 @@ def _forward(
         "c0_BH": c0_BH.contiguous(),
         "characters": U,
         "TICKS": 2 if K else 1,
-        "C_PLACES": triton.next_power_of_2(max(1, F - H)),
         "SEEN": seen,
         "H": H,
         "F": F,
@@ -175,11 +181,11 @@ def _backward(
         "c0_BH": c0_BH.contiguous(),
         "clip": given.clip,
         "characters": U,
-        "TICKS": 3 if K else 1,
+        "TICKS": 2 if K else 1,
         "H": H,
         "F": F,
     }
-    shape = tiles.Shape(outputs=F, terms=4 * H, columns=1, rows=B)
+    shape = tiles.Shape(outputs=H, terms=4 * H, columns=1, rows=B)
     _run(backward.backward, shape, w_GF.contiguous(), T, arguments | _window_constants(H, F, K))
     return dz_TBG, dpeephole_B3H.sum(0), dc_BH
 
@@ -204,12 +210,15 @@ def _run(kernel: Any, shape: tiles.Shape, w: Tensor, steps: int, arguments: dict
     counter = torch.zeros(plan.groups, 32, dtype=torch.int32, device=device)
     arguments |= {"counter": counter, "steps": steps, "rows": shape.rows, **plan.constants}
     arguments |= {"PRECISION": precision, "OF_WINDOW": "ieee" if precision == "ieee" else "tf32x3"}
+    arguments |= {"TILE_PLACES": triton.next_power_of_2(plan.tiles)}
+    weights, summed, numbers = "w_GF", "dw_SBC", arguments["C_PLACES"]
+    bytes_of_one = 4 * plan.constants["UNITS"] * w.element_size()
+    arguments["COLUMNS"] = min(arguments["C_PLACES"], max(16, WEIGHTS_OF_W // bytes_of_one))
     if kernel is forward.forward:
-        arguments |= {"w_GS": w, "TILE_PLACES": triton.next_power_of_2(plan.tiles)}
-        if K:
-            arguments["summed_SBQ"] = w.new_empty(plan.tiles, shape.rows, 4 * _places(K), dtype=torch.float32)
-    else:
-        arguments["w_GF"] = w
+        weights, summed, numbers = "w_GS", "summed_SBQ", 4 * arguments["K_PLACES"]
+    arguments[weights] = w
+    if K:
+        arguments[summed] = w.new_empty(plan.tiles, shape.rows, numbers, dtype=torch.float32)
     for first, last in launches(steps * arguments["TICKS"], device):
         launch(kernel, (plan.tiles, plan.groups, 1), arguments | {"first": first, "last": last}, device)
 
@@ -231,15 +240,15 @@ def _aligned(numbers: int) -> int:
     return triton.cdiv(numbers, ALIGNED) * ALIGNED
 
 
-def _places(K: int) -> int:
-    """Places for K components: a power of two, of which the tensor cores take 16 at a time."""
-    return max(16, triton.next_power_of_2(K)) if K else 1
+def _places(numbers: int) -> int:
+    """Places for so many numbers: a power of two, of which the tensor cores take 16 at a time."""
+    return max(16, triton.next_power_of_2(numbers)) if numbers else 1
 
 
 def _window_constants(H: int, F: int, K: int) -> dict[str, int]:
-    # A program holds CHARACTERS × C numbers at once.
-    characters = max(2, min(CHARACTERS, 8192 // triton.next_power_of_2(max(1, F - H))))
-    return {"K": K, "K_PLACES": _places(K), "CHARACTERS": characters}
+    c_places = _places(F - H)
+    characters = max(2, min(CHARACTERS, 8192 // c_places))  # a program holds CHARACTERS × C numbers at once
+    return {"K": K, "K_PLACES": _places(K), "C_PLACES": c_places, "CHARACTERS": characters}
 
 
 @triton.jit

@@ -1,16 +1,17 @@
 """The soft window (46)–(51) of one step, forward and backward.
 
-W_hp h is a sum over the hidden units: each program adds up those of its own tile (`products`). The rest is
-done a row at a time, by as many programs as there are rows: the sum of all tiles, all K components, the whole
-text. Sums run in a fixed order, so that results repeat to the bit. Everything is float32. The gradients are
-told in `nn.window_steps`; shapes are as there, but for Q = 4 · K_PLACES: α̂, β̂, κ̂ and nothing, each filled up
-to a power of two. What other programs made at this step is read from the cache that all share.
+W_hp h is a sum over the hidden units, and the gradient with respect to w one over their gates: each program
+adds up those of its own tile (`products`, `towards_w`). The rest is done a row at a time, by as many programs
+as there are rows: the sum of all tiles, all K components, the whole text. Sums run in a fixed order, so that
+results repeat to the bit. Everything is float32. The gradients are told in `nn.window_steps`; shapes are as
+there, but for S tiles, C filled up to C_PLACES, and Q = 4 · K_PLACES: α̂, β̂, κ̂ and nothing, each filled up to
+a power of two. What other programs made at this step is read from the cache that all share.
 """
 
 import triton
 import triton.language as tl
 
-from graves_lm.nn.cuda.product import INTERPRETED, added
+from graves_lm.nn.cuda.product import INTERPRETED, added, factor, side_by_side
 
 UNDERFLOW = tl.constexpr(106.0)
 """exp(−x) is exactly 0 in float32 for an x above this."""
@@ -139,8 +140,10 @@ def three_sums(a, b, c):
 def backward(
     t,
     b,
+    steps,
     rows,
-    carried_BF,  # the gradient with respect to h and w, but for what the window adds to it
+    dhw_TBF,
+    dw_SBC,
     symbol_BU,
     kappa_TBK,
     p_TBP,
@@ -149,14 +152,22 @@ def backward(
     dp_TBP,
     dp_BQ,
     characters,
+    tiles,
     H: tl.constexpr,
     F: tl.constexpr,
     K: tl.constexpr,
     K_PLACES: tl.constexpr,
+    C_PLACES: tl.constexpr,
+    TILE_PLACES: tl.constexpr,
     CHARACTERS: tl.constexpr,
 ):
+    """The gradients of step t of one row with respect to p and κ, from the tiles' `towards_w`."""
     row = tl.cast(t, tl.int64) * rows + b
-    dw = carried_BF + b * F + H
+    j, tile = tl.arange(0, C_PLACES), tl.arange(0, TILE_PLACES)
+    at = (tile * rows + b)[:, None] * C_PLACES + j[None, :]
+    made = (tile < tiles) & (t + 1 < steps)  # after the last step nothing is handed back
+    dw_C = tl.load(dhw_TBF + row * F + H + j, j < F - H, 0.0)
+    dw_C += tl.sum(tl.load(dw_SBC + at, made[:, None], 0.0, cache_modifier=".cg"), 0)
     k, u = tl.arange(0, K_PLACES), tl.arange(0, CHARACTERS)
     real_k = k < K
     text = symbol_BU + b * characters
@@ -173,7 +184,7 @@ def backward(
     for_beta = tl.zeros([K_PLACES], tl.float32)
     for start in tl.range(0, characters, CHARACTERS, num_stages=1):
         real_u = symbol >= 0
-        dphi = tl.load(dw + symbol, real_u, 0.0, cache_modifier=".cg")
+        dphi = tl.gather(dw_C, tl.maximum(symbol, 0).to(tl.int32), 0)
         d = kappa[:, None] - (start + u + 1).to(tl.float32)[None, :]
         term = tl.where(real_u[None, :], dphi[None, :] * tl.exp(-beta[:, None] * d * d), 0.0)
         one, first, second = three_sums(term, term * d, term * d * d)
@@ -202,6 +213,48 @@ def weights_back(w_PH, tile, H: tl.constexpr, K: tl.constexpr, UNITS: tl.constex
     real = ((part < 3)[:, None] & (k < K)[None, :])[:, :, None] & (n < H)[None, None, :]
     p = part[:, None] * K + k[None, :]
     return tl.load(w_PH + p[:, :, None] * H + n[None, None, :], real, 0.0)
+
+
+@triton.jit
+def weights_of_w(
+    w_GF, tile, first, H: tl.constexpr, F: tl.constexpr, UNITS: tl.constexpr, COLUMNS: tl.constexpr
+):
+    """The weights from the characters of w from `first` on to the gates of a tile's units, (4, UNITS,
+    COLUMNS)."""
+    n, gate, j = tile * UNITS + tl.arange(0, UNITS), tl.arange(0, 4), first + tl.arange(0, COLUMNS)
+    at = (gate[:, None, None] * H + n[None, :, None]) * F + H + j[None, None, :]
+    return tl.load(w_GF + at, (n < H)[None, :, None] & (j < F - H)[None, None, :], 0.0)
+
+
+@triton.jit
+def towards_w(
+    start,
+    rows,
+    tile,
+    di,
+    df,
+    dg,
+    do,
+    dw_SBC,
+    w_GF,
+    w_4UC,
+    H: tl.constexpr,
+    F: tl.constexpr,
+    ROWS: tl.constexpr,
+    UNITS: tl.constexpr,
+    C_PLACES: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """The part that a tile's gates of one step, (ROWS, UNITS) each, have in the gradient with respect to w of
+    the step before: with `w_4UC`, if that is all of the tile's weights, else so many characters in one go."""
+    dz = factor(side_by_side(di, df, dg, do, ROWS, UNITS).to(w_4UC.dtype))
+    b, j = start + tl.arange(0, ROWS), tl.arange(0, COLUMNS)
+    of_part = dw_SBC + (tile * rows + b)[:, None] * C_PLACES + j[None, :]
+    for first in tl.range(0, C_PLACES, COLUMNS, num_stages=1):
+        w = w_4UC if COLUMNS == C_PLACES else weights_of_w(w_GF, tile, first, H, F, UNITS, COLUMNS)
+        part = added(tl.dot(dz, factor(w), input_precision=PRECISION), 4, ROWS, COLUMNS)
+        tl.store(of_part + first, part, (b < rows)[:, None])
 
 
 @triton.jit
