@@ -56,9 +56,11 @@ def repeated_product(w_OI: Tensor, rows: int, b_O: Tensor | None = None) -> Call
 
 def weight_derivative(dy_NO: Tensor, x_NI: Tensor) -> Tensor:
     """dyᵀ x, (O, I), the gradient with respect to W of a loss whose gradient with respect to x Wᵀ is dy."""
-    if _served(dy_NO, len(dy_NO)) and dy_NO.dtype == torch.float32:
-        return _by_onednn(x_NI.t(), dy_NO.t()).t().contiguous()  # faster this way round
-    return torch.mm(dy_NO.t(), x_NI)
+    if not _served(dy_NO, len(dy_NO)) or dy_NO.dtype != torch.float32:
+        return torch.mm(dy_NO.t(), x_NI)
+    if dy_NO.shape[1] < x_NI.shape[1]:  # the first factor is transposed in memory: let it be the smaller one
+        return _by_onednn(dy_NO.t(), x_NI.t())
+    return _by_onednn(x_NI.t(), dy_NO.t()).t().contiguous()
 
 
 def recurrent_derivative(dz_TBO: Tensor, seen_TBI: Tensor, seen0_BI: Tensor) -> Tensor:
@@ -100,6 +102,8 @@ def linear(x: Tensor, w_OI: Tensor, b_O: Tensor | None = None) -> Tensor:
 
 def linear_of_parts(parts: Sequence[Tensor], w_OIs: Sequence[Tensor], b_O: Tensor | None = None) -> Tensor:
     """Σ x Wᵀ + b over the parts, as one product: x side by side, and W."""
+    if len(parts) == 1:
+        return linear(parts[0], w_OIs[0], b_O)
     missing = -sum(x.shape[-1] for x in parts) % ALIGNED
     if parts[0].is_cuda and missing:
         parts = [*parts, parts[0].new_zeros(*parts[0].shape[:-1], missing)]

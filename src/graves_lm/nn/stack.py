@@ -9,7 +9,7 @@ together. Shape legend: T steps, B batch rows, K one-hot symbols, I input size, 
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from torch.nn.functional import embedding
 from graves_lm.nn.cell import CellMaker, State, make_cell
 from graves_lm.nn.clip import clip_derivative
 from graves_lm.nn.lstm import LSTMRecurrence
-from graves_lm.nn.products import Linear
+from graves_lm.nn.products import Linear, linear_of_parts
 
 StackState = tuple[State, ...]
 """One state a layer, bottom first: `LSTMState`, or that of another cell."""
@@ -121,11 +121,14 @@ class SkipStack(nn.Module):
 
     def _preactivation(self, n: int, x: Tensor, below: Tensor | None) -> Tensor:
         """W_x x + W_below h^{n−1} + b^n of layer n (from 0), for one step or all."""
-        z = self.bias[n]
-        if n < len(self.from_input):
-            project = self.from_input[n]
-            z = project(x, z) if isinstance(project, OneHotProjection) else project(x) + z
-        return z if below is None else z + self.from_below[n - 1](below)
+        project = self.from_input[n] if n < len(self.from_input) else None
+        if isinstance(project, OneHotProjection):
+            z_G: Tensor = project(x, self.bias[n])
+            return z_G if below is None else z_G + self.from_below[n - 1](below)
+        seen = [] if project is None else [(x, cast(Linear, project).weight)]
+        if below is not None:
+            seen.append((below, cast(Linear, self.from_below[n - 1]).weight))
+        return linear_of_parts([part for part, _ in seen], [w for _, w in seen], self.bias[n])
 
     def _output(self, hs: list[Tensor]) -> Tensor:
         """(3). One product over the layers side by side."""
