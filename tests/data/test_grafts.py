@@ -119,6 +119,13 @@ def test_lines_without_extent_get_no_word(lines):
     assert grafts(dots, 3) == []
 
 
+def test_lines_without_a_text_get_no_word(lines):
+    assert grafts([line._replace(text="") for line in lines], 3) == []
+    made = grafts([lines[0]._replace(text=""), lines[1]], 3)
+    assert all(line.id.startswith(lines[1].id) for line in made)
+    assert len(made) == 3
+
+
 def test_letters_that_are_seldom_have_words_besides(lines):
     """Of the characters of the texts, which have no other accents then."""
     own = [lines[0]._replace(text="Grüße, schön"), *lines[1:]]

@@ -274,7 +274,7 @@ def test_copies_of_a_line_are_learned_from_once(tmp_path):
         tmp_path, written("a"), written("b"), written("c", "ho"), written("d", shift=1)
     )
     assert kept == ["a", "c", "d"]
-    assert report == "b: is the same, point by point, as a\n"
+    assert report == "b: left out: is the same, point by point, as a\n"
     with pytest.raises(UserError, match=r"one line of handwriting .* left out was b: is the same"):
         learned_from(tmp_path, *map(written, "abcde"))
 
@@ -285,4 +285,47 @@ def test_a_dot_is_no_writing_of_a_text(tmp_path):
     kept, report = learned_from(tmp_path, dot, few, written("a"), written("b", "ho"))
     assert kept == ["a", "b"]
     why = "points are no writing of its 10 letters"
-    assert report == f"dot: its 40 {why}\nfew: its 5 {why}\n"
+    assert report == f"dot: left out: its 40 {why}\nfew: left out: its 5 {why}\n"
+
+
+def test_a_pen_that_was_left_on_the_tablet_is_no_writing(tmp_path):
+    rests = {"id": "rests", "text": "hi", "strokes": [[[x % 7, x % 5] for x in range(999)]]}
+    kept, report = learned_from(tmp_path, written("a"), rests, written("b", "ho"), written("c", "he"))
+    assert kept == ["a", "b", "c"]
+    assert report == (
+        "rests: left out: its 999 points are 200 times as many a letter as the other lines have\n"
+    )
+
+
+def test_lines_of_another_device_are_brought_to_the_size_of_the_others(tmp_path):
+    def times(factor: float, line: dict[str, Any]) -> dict[str, Any]:
+        return line | {"strokes": [[[factor * x, factor * y] for x, y in s] for s in line["strokes"]]}
+
+    large, small = times(40.0, written("large", "hid")), times(0.02, written("small", "hit"))
+    own = [written("a", "his"), written("b", "hip", shift=1), times(3.9, written("c", "hid"))]
+    dash = times(0.001, written("dash", "-"))  # of one character nobody knows how large it was meant
+    kept, report = learned_from(tmp_path, *own, large, small, dash)
+    assert kept == ["a", "b", "c", "dash", "large", "small"]
+    assert report.splitlines() == [
+        "large: 40 times as large as the others: brought to their size",
+        "small: 50 times as small as the others: brought to their size",
+    ]
+    data = InkData(source=tmp_path / "me.json", cache_dir=tmp_path / "cache")
+    data.prepare()
+    data.open()
+    lines = {data.store.ids[n]: data.store.strokes(n) for n in range(len(kept))}
+    for name in ("large", "small"):
+        np.testing.assert_allclose(lines[name], lines["a"], rtol=1e-5)
+
+
+def test_of_a_text_what_is_invisible_is_no_character(tmp_path):
+    text = "\u200bna\u0308h\u00adte\ufe0f\u00a0so\u2028 far\u200f"
+    save(tmp_path / "me.json", {"lines": [written("a", text)]})
+    (line,), _ = read_ink(tmp_path / "me.json")
+    assert line.text == "nähte so far"
+
+
+def test_a_file_without_lines_is_said_to_have_none(tmp_path):
+    save(tmp_path / "me.json", {"lines": []})
+    with pytest.raises(UserError, match=r"no line of handwriting could be read; .*me\.json has none"):
+        read_ink(tmp_path / "me.json")

@@ -102,7 +102,7 @@ def test_what_is_no_file_is_named(tmp_path):
     assert "leaves the folder" in reasons["passwd.dat"]
     data = InkData(source=tmp_path, cache_dir=tmp_path / "cache")
     data.prepare()
-    assert "passwd.dat: is a link" in (data.cache / "report.txt").read_text()
+    assert "passwd.dat: left out: is a link" in (data.cache / "report.txt").read_text()
 
 
 @pytest.mark.parametrize("name", ["pipe.inkml", "loop.inkml"])

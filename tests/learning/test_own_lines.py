@@ -1,5 +1,6 @@
 """Lines of one's own pen that do not go with their texts are named, and left out where that is asked for."""
 
+import numpy as np
 import pytest
 
 from graves_lm.data.hershey.lines import HersheyLines
@@ -58,8 +59,28 @@ def test_a_list_that_is_shifted_by_a_line_is_asked_about(tmp_path, lines):
     texts = [line.text for line in lines]
     shifted = [line._replace(text=text) for line, text in zip(lines, texts[1:] + texts[:1], strict=True)]
     told = look_over(opened(tmp_path, shifted, "keep"))
+    why = "they read as the texts of other lines, so the texts are not in the order of the lines"
+    assert told[-1] == f"most lines are so: {why}"
+    assert len(told) == 7  # five by name, how many more, and why
+
+
+def test_texts_of_nothing_that_was_written_are_asked_about(tmp_path, lines):
+    told = look_over(opened(tmp_path, wrong(lines, *range(14)), "keep"))
     assert told[-1] == "most lines are so: are these their texts, line by line?"
-    assert len(told) == 7  # five by name, how many more, and the question
+
+
+@pytest.mark.parametrize(("y_axis", "other"), [(None, "up"), ("up", "down")])
+def test_lines_that_stand_on_their_heads_are_recognised(tmp_path, lines, y_axis, other):
+    turned = [line._replace(strokes=line.strokes * np.array([1, -1, 1], np.float32)) for line in lines]
+    given = turned if y_axis is None else lines
+    told = look_over(opened(tmp_path, given, "keep", y_axis=y_axis))
+    assert told[-1] == f"most lines are so: upside down they read as their texts, so give data.y_axis={other}"
+
+
+def test_what_was_left_out_of_the_files_is_told(tmp_path, lines):
+    told = look_over(opened(tmp_path, [*lines, *lines[:7]], "keep"))
+    assert told[0] == f"{lines[0].id}: left out: is the same, point by point, as {lines[0].id}"
+    assert told[5:] == ["… and 2 lines more, left out or changed"]
 
 
 def test_no_line_is_read_without_being_asked(tmp_path, lines):

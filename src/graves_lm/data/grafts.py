@@ -89,7 +89,8 @@ def grafts(
     `words_with_letters`). None where the lines' sizes have no unit (dots) or their texts' letters no
     generated form.
     """
-    short = [line for line in lines if len(line.text) <= _LONGEST and set(_plain(line.text)) <= set(ALPHABET)]
+    short = [line for line in lines if 0 < len(line.text) <= _LONGEST]
+    short = [line for line in short if set(_plain(line.text)) <= set(ALPHABET)]
     unit = float(np.median([size(line.strokes) for line in short] or [0])) / _SIZE
     if unit == 0:
         return []

@@ -6,7 +6,9 @@ what nobody can read. A reader notices: of such a line it reads something else a
 a hand that it has never seen, so nothing is left out unless that is asked for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from graves_lm.data.characters import plain_letter
 from graves_lm.data.ink.corpus import InkData
@@ -19,7 +21,9 @@ FEW = 10
 DOUBT = 0.6
 """The share of a text's characters that are read otherwise, from which on the line is doubted. Real lines of
 IAM-OnDB: 1 in 500."""
-_NAMED = 5  # of them in the log
+_ALIKE = 0.3  # the share up to which a line is of a text
+_NAMED = 5  # lines in the log
+_TRIED = 16  # lines that are looked at for what is the matter with most
 
 
 def look_over(corpus: InkData) -> list[str]:
@@ -34,29 +38,61 @@ def look_over(corpus: InkData) -> list[str]:
             f"data.source={corpus.source}: {count} line(s) to learn from are few; 20 make a hand known "
             "(graves-lm prompts gives lines worth writing)"
         )
+    told += _named(corpus.told(), "left out or changed")
     reader = packaged_reader()
     if reader is None or corpus.doubted is None:
         return told
-    found = list(_doubted(corpus, reader))
+    numbers = [n for n, text in enumerate(corpus.store.texts) if text and has_extent(corpus.store.strokes(n))]
+    read = reader.read([corpus.store.strokes(n) for n in numbers])
+    found = [
+        (n, seen)
+        for n, seen in zip(numbers, read, strict=True)
+        if _doubted(corpus.store.texts[n], seen, reader)
+    ]
     what = "left out" if corpus.doubted == "leave_out" else "kept (data.doubted=leave_out leaves it out)"
-    for number, read in found[:_NAMED]:
-        line = corpus.store[number]
-        told.append(f'{line.id}: {what}: its text is "{line.text}" and it reads as "{read}"')
-    if len(found) > _NAMED:
-        told.append(f"… and {len(found) - _NAMED} lines more, {what}")
+    lines = [(corpus.store[n], seen) for n, seen in found]
+    told += _named(
+        [f'{line.id}: {what}: its text is "{line.text}" and it reads as "{seen}"' for line, seen in lines],
+        what,
+    )
     if len(found) > len(corpus.store.texts) / 2:
-        told.append("most lines are so: are these their texts, line by line?")
+        told.append(f"most lines are so: {_why(corpus, found, reader)}")
     if corpus.doubted == "leave_out":
         corpus.leave_out([number for number, _ in found])
     return told
 
 
-def _doubted(corpus: InkData, reader: TrainedReader) -> Iterator[tuple[int, str]]:
-    """The numbers of the lines, and what was read of them."""
-    numbers = [n for n, text in enumerate(corpus.store.texts) if text and has_extent(corpus.store.strokes(n))]
-    read = reader.read([corpus.store.strokes(n) for n in numbers])
-    for number, found in zip(numbers, read, strict=True):
-        text = "".join(c if reader.alphabet.knows(c) else plain_letter(c) for c in corpus.store.texts[number])
-        known = sum(map(reader.alphabet.knows, text.replace(" ", "")))
-        if known > len(text) / 2 and errors(text, found) > DOUBT * len(text.replace(" ", "")):
-            yield number, found
+def _named(lines: Sequence[str], what: str) -> list[str]:
+    """The first ones, and how many there are besides."""
+    more = len(lines) - _NAMED
+    return [*lines[:_NAMED], *([f"… and {more} lines more, {what}"] if more > 0 else [])]
+
+
+def _doubted(text: str, read: str, reader: TrainedReader) -> bool:
+    """Whether something else altogether was read than the text."""
+    text = "".join(c if reader.alphabet.knows(c) else plain_letter(c) for c in text)
+    known = sum(map(reader.alphabet.knows, text.replace(" ", "")))
+    return known > len(text) / 2 and errors(text, read) > DOUBT * len(text.replace(" ", ""))
+
+
+def _why(corpus: InkData, found: Sequence[tuple[int, str]], reader: TrainedReader) -> str:
+    """What may be the matter with most of the lines, by their numbers and what was read of them."""
+    found = found[:_TRIED]
+    some = [n for n, _ in found]
+    upside_down = reader.read([corpus.store.strokes(n) * np.array([1, -1, 1], np.float32) for n in some])
+    texts = corpus.store.texts
+    if _most(not _doubted(texts[n], seen, reader) for n, seen in zip(some, upside_down, strict=True)):
+        other = {"up": "down", "down": "up"}[corpus.y_grows()]
+        return f"upside down they read as their texts, so give data.y_axis={other}"
+    if _most(any(m != n and _alike(t, seen) for m, t in enumerate(texts)) for n, seen in found):
+        return "they read as the texts of other lines, so the texts are not in the order of the lines"
+    return "are these their texts, line by line?"
+
+
+def _alike(text: str, read: str) -> bool:
+    return bool(text) and errors(text, read) <= _ALIKE * len(text.replace(" ", ""))
+
+
+def _most(answers: Iterable[bool]) -> bool:
+    given = list(answers)
+    return sum(given) > len(given) / 2

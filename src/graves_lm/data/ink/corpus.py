@@ -1,7 +1,7 @@
 """`data=ink`: lines of one's own pen (see `ink`)."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 from unicodedata import normalize
 
@@ -11,7 +11,8 @@ from graves_lm.data.accents import ACCENTS_VERSION, with_accents
 from graves_lm.data.base import file_key
 from graves_lm.data.grafts import GRAFTS_VERSION, grafts, words_with_letters
 from graves_lm.data.hershey.european import LETTERS
-from graves_lm.data.ink.reading import InkProblem, ink_files, one_line, read_ink
+from graves_lm.data.ink.fit import fit
+from graves_lm.data.ink.reading import direction, ink_files, one_line, read_ink
 from graves_lm.data.pen import PenCorpus, PenLines
 from graves_lm.data.strokes import StrokeLine
 from graves_lm.runtime.errors import UserError
@@ -19,6 +20,8 @@ from graves_lm.settings import declared
 from graves_lm.settings.kinds import CountOrNone, ProperShare, Rate, Seed
 
 _SHOWN = 30  # characters of the line that stands for a hand
+_REPORT = "report.txt"
+_READING_VERSION = 2  # to be raised with any change of what is read: part of the cache's key
 
 
 @declared("data")
@@ -65,13 +68,14 @@ class InkData(PenCorpus):
         files = [file_key(path) for path in [*inks, *texts] if os.path.isfile(path)]
         settings = [self.y_axis, self.val_share, self.seed, *([] if self.rate is None else [self.rate])]
         key: dict[str, Any] = {"data": self.name, "files": files, "settings": settings}
+        key["reading"] = _READING_VERSION
         key |= {"grafts": [self.grafts, GRAFTS_VERSION]} if self.grafts else {}
         return key | ({"accents": [self.accents, ACCENTS_VERSION]} if self.accents else {})
 
     def read(self) -> PenLines:
         assert self.source is not None
         lines, problems = read_ink(self.source, y_axis=self.y_axis, rate=self.rate, but=self.cache_dir)
-        lines, unfit = _fit(lines)
+        lines, unfit, scaled = fit(lines)
         problems += unfit
         if len(lines) < 2:
             lost = f"; left out was {problems[0].name}: {problems[0].reason}" if problems else ""
@@ -92,13 +96,23 @@ class InkData(PenCorpus):
         accented = with_accents(splits["train"], self.accents, own, self.seed)
         # Composed, as pens' texts are: which letters are known in parts, the weights say.
         added += [line._replace(text=normalize("NFC", line.text)) for line in accented]
-        listing = "".join(f"{p.name}: {p.reason}\n" for p in problems)
+        told = [f"{p.name}: left out: {p.reason}" for p in problems]
+        told += [f"{p.name}: {p.reason}" for p in scaled]
         report = f"{len(lines):,} lines read, {len(problems):,} files or lines left out"
-        if problems:
-            report += f"; each by name in {one_line(self.cache / 'report.txt')}:\n" + "\n".join(
-                listing.splitlines()[:10]
-            )
-        return PenLines(splits, f"own pen, {one_line(self.source)}", report, {"report.txt": listing}, added)
+        report += f", {len(scaled):,} brought to the size of the others" if scaled else ""
+        if told:
+            report += f"; each by name in {one_line(self.cache / _REPORT)}:\n" + "\n".join(told[:10])
+        listing = {_REPORT: "".join(f"{line}\n" for line in told)}
+        return PenLines(splits, f"own pen, {one_line(self.source)}", report, listing, added)
+
+    def told(self) -> list[str]:
+        """What was left out of the files or changed, a line each."""
+        return (self.cache / _REPORT).read_text(encoding="utf-8").splitlines()
+
+    def y_grows(self) -> str:
+        """ "up" or "down", as the file, or the first of them, was read."""
+        assert self.source is not None
+        return self.y_axis or direction(ink_files(self.source, but=self.cache_dir)[0][0])
 
     def own_lines(self) -> list[StrokeLine]:
         """The lines to learn from that the person wrote."""
@@ -110,22 +124,3 @@ class InkData(PenCorpus):
         """The person's lines with texts, those first that show a hand best: of about 30 characters."""
         written = [line for line in self.own_lines() if line.text]
         return sorted(written, key=lambda line: abs(len(line.text) - _SHOWN))
-
-
-def _fit(lines: Sequence[StrokeLine]) -> tuple[list[StrokeLine], list[InkProblem]]:
-    """The lines to learn from, and why the others are none: copies of earlier ones, of which one would be
-    learned from and another validate, and a dot or two in place of a text."""
-    fit: dict[tuple[str, bytes], StrokeLine] = {}
-    problems = []
-    for line in lines:
-        points, letters = len(line.strokes), len(line.text.replace(" ", ""))
-        first = fit.get((line.text, line.strokes.tobytes()))
-        if first is not None:
-            problems.append(InkProblem(line.id, f"is the same, point by point, as {first.id}"))
-        elif points < letters or (letters > 1 and not line.strokes[1:, :2].any()):
-            problems.append(
-                InkProblem(line.id, f"its {points} points are no writing of its {letters} letters")
-            )
-        else:
-            fit[line.text, line.strokes.tobytes()] = line
-    return list(fit.values()), problems

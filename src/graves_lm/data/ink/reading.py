@@ -13,7 +13,6 @@ is ever opened.
 """
 
 import os
-import re
 import stat
 import unicodedata
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from graves_lm.data.characters import letters
 from graves_lm.data.ink.inkml import read_inkml
 from graves_lm.data.ink.json_ink import read_json
 from graves_lm.data.ink.line import POINTS, InkFile, PenLine, within
@@ -102,7 +102,7 @@ def read_ink(
             raise UserError(f"{one_line(source)}: more than {POINTS_LIMIT:,} points of ink: give fewer files")
     if not lines:
         kinds = ", ".join(f"*{suffix}" for suffix in _READERS)
-        none = f"no file {kinds} in {one_line(source)}"
+        none = f"{one_line(paths[0])} has none" if paths else f"no file {kinds} in {one_line(source)}"
         why = f"{problems[0].name}: {problems[0].reason}" if problems else none
         raise UserError(f"no line of handwriting could be read; {why}")
     return lines, problems
@@ -138,6 +138,11 @@ def ink_files(source: str | os.PathLike[str], but: Path | None = None) -> tuple[
         if len(files) > FILES_LIMIT:
             raise UserError(f"{one_line(source)}: more than {FILES_LIMIT:,} ink files: give fewer")
     return sorted(files), problems
+
+
+def direction(path: Path) -> str:
+    """Where y grows by the format of a file: "up" or "down"."""
+    return _READERS[path.suffix.lower()][1]
 
 
 def one_line(text: object) -> str:
@@ -215,10 +220,11 @@ def _transcript(path: Path, count: int, folder: Path) -> list[str]:
 
 
 def _plain_text(text: str) -> str:
-    """A text as it is written: without marks of its encoding, a space for each other white space."""
-    text = " ".join(filter(None, map(str.strip, text.replace("\ufeff", "").splitlines())))
-    text = re.sub(r"\s", " ", text)
+    """A text as it is written: without what is invisible, letters with their accents composed, a space for
+    each other white space."""
     within(len(text), LONGEST_TEXT, "characters of text")
+    text = "".join(letter for _, letter in letters(text))
+    text = " ".join(filter(None, map(str.strip, text.split("\n"))))
     for character in text:
         if unicodedata.category(character) in ("Cc", "Cs"):
             raise Malformed(f"its text has {character!r}, which nobody can write")
