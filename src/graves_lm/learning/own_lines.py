@@ -8,19 +8,14 @@ a hand that it has never seen, so nothing is left out unless that is asked for.
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
-from graves_lm.data.characters import plain_letter
 from graves_lm.data.ink.corpus import InkData
 from graves_lm.models.frames import has_extent
+from graves_lm.trained.doubt import doubted, upside_down
 from graves_lm.trained.loading import packaged_reader
 from graves_lm.trained.reader import TrainedReader, errors
 
 FEW = 10
 """Lines from which a hand is hardly learned."""
-DOUBT = 0.6
-"""The share of a text's characters that are read otherwise, from which on the line is doubted. Real lines of
-IAM-OnDB: 1 in 500."""
 _ALIKE = 0.3  # the share up to which a line is of a text
 _NAMED = 5  # lines in the log
 _TRIED = 16  # lines that are looked at for what is the matter with most
@@ -47,7 +42,7 @@ def look_over(corpus: InkData) -> list[str]:
     found = [
         (n, seen)
         for n, seen in zip(numbers, read, strict=True)
-        if _doubted(corpus.store.texts[n], seen, reader)
+        if doubted(corpus.store.texts[n], seen, reader)
     ]
     what = "left out" if corpus.doubted == "leave_out" else "kept (data.doubted=leave_out leaves it out)"
     lines = [(corpus.store[n], seen) for n, seen in found]
@@ -68,20 +63,13 @@ def _named(lines: Sequence[str], what: str) -> list[str]:
     return [*lines[:_NAMED], *([f"… and {more} lines more, {what}"] if more > 0 else [])]
 
 
-def _doubted(text: str, read: str, reader: TrainedReader) -> bool:
-    """Whether something else altogether was read than the text."""
-    text = "".join(c if reader.alphabet.knows(c) else plain_letter(c) for c in text)
-    known = sum(map(reader.alphabet.knows, text.replace(" ", "")))
-    return known > len(text) / 2 and errors(text, read) > DOUBT * len(text.replace(" ", ""))
-
-
 def _why(corpus: InkData, found: Sequence[tuple[int, str]], reader: TrainedReader) -> str:
     """What may be the matter with most of the lines, by their numbers and what was read of them."""
     found = found[:_TRIED]
     some = [n for n, _ in found]
-    upside_down = reader.read([corpus.store.strokes(n) * np.array([1, -1, 1], np.float32) for n in some])
+    turned = reader.read(upside_down([corpus.store.strokes(n) for n in some]))
     texts = corpus.store.texts
-    if _most(not _doubted(texts[n], seen, reader) for n, seen in zip(some, upside_down, strict=True)):
+    if _most(not doubted(texts[n], seen, reader) for n, seen in zip(some, turned, strict=True)):
         other = {"up": "down", "down": "up"}[corpus.y_grows()]
         return f"upside down they read as their texts, so give data.y_axis={other}"
     if _most(any(m != n and _alike(t, seen) for m, t in enumerate(texts)) for n, seen in found):

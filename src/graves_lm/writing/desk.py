@@ -47,11 +47,15 @@ def write(
             lines_of(letter.blocks(row), f"table={cfg.table}: row {number}")
             for number, row in enumerate(rows, 1)
         ]
-        merge(letters, page, lambda: pen_of(trained, sampler, cfg, named), cfg)
+        merge(letters, page, lambda: telling(pen_of(trained, sampler, cfg, named)), cfg)
         return
     lines = lines_of(letter.blocks(), letter.where)
     if cfg.lines is not None:
-        bulk(lines, lambda hand: pen_of(trained, sampler, cfg, named, hand), cfg, said_of(cfg, page))
+
+        def in_hand(hand: str | None) -> Pen:
+            return telling(pen_of(trained, sampler, cfg, named, hand))
+
+        bulk(lines, in_hand, cfg, said_of(cfg, page))
         return
     outputs = outputs_of(cfg)
     written = pen_of(trained, sampler, cfg, named).write(lines, page, progress=True)
@@ -138,6 +142,13 @@ def pen_of(
         on_unknown=cfg.on_unknown,
         sampler=sampler,
     )
+
+
+def telling(pen: Pen) -> Pen:
+    """The pen, when its doubts were said."""
+    for doubt in pen.doubts:
+        say("sample", doubt)
+    return pen
 
 
 def outputs_of(cfg: DictConfig) -> list[Path]:

@@ -24,15 +24,17 @@ class Pen(NamedTuple):
     alphabet: the characters that it knows.
     draw: lines, and the number of the first one, by which the random numbers go, to each with its strokes, in
         order.
+    doubts: what is to be said of its hand, a text each.
     """
 
     alphabet: Alphabet
     draw: Callable[[Iterator[TextLine], int], Iterator[Drawn]]
+    doubts: Sequence[str] = ()
 
     def write(self, lines: Sequence[TextLine], page: PageSettings, progress: bool = False) -> Handwriting:
         """The lines as handwriting; `progress`: show a bar of lines written."""
         written: list[WrittenLine] = []
-        trouble: list[str] = []
+        trouble = list(self.doubts)
         drawn = self.draw(iter(lines), 0)
         for line, strokes, report in tqdm(drawn, "writing", len(lines), unit="line", disable=not progress):
             written.append(WrittenLine(line.text, strokes, line.blank, line.look))

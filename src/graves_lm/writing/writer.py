@@ -17,6 +17,7 @@ from graves_lm.sampling.synthesis import SynthesisSampler
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import Hand, Name, OnUnknown, Place, Seed, Width
 from graves_lm.trained.blend import Blend, Style
+from graves_lm.trained.doubt import doubt_of_style
 from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting, stroke_line
 from graves_lm.trained.loading import load_trained, packaged_reader
 from graves_lm.trained.reader import TrainedReader
@@ -134,7 +135,11 @@ class Writer:
         def draw(lines: Iterator[TextLine], first: int) -> Iterator[tuple[TextLine, Floats, Report]]:
             return writer.lines(lines, sampler, seed, prime, one_hand, first)
 
-        return Pen(writer.trained.alphabet, draw)
+        doubts: list[str] = []
+        of_the_package = named is not None and not any(isinstance(part.of, Path) for part in named.parts)
+        if isinstance(prime, StrokeLine) and not of_the_package and (reader := packaged_reader()):
+            doubts = doubt_of_style(prime, reader)
+        return Pen(writer.trained.alphabet, draw, doubts)
 
     @declared()
     def stream(
