@@ -35,36 +35,9 @@ _SIZE = 80.0  # of a line of IAM-OnDB, in its units
 _UNITS = 5.0  # a line that many times as large or small is in other units
 _CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _NAMES = (
-    *(
-        "Eric",
-        "Exit",
-        "Fred",
-        "Grace",
-        "Hugo",
-        "Iris",
-        "Jack",
-        "Japan",
-        "Kate",
-        "Kent",
-        "Leeds",
-        "Lucy",
-        "Max",
-    ),
-    *("Nora", "Olga", "Oxford", "Paul", "Philip", "Quebec", "Queen", "Quentin", "Rome", "Ulm", "Una", "Unit"),
-    *(
-        "Ursula",
-        "Vera",
-        "Victor",
-        "Vienna",
-        "Xenia",
-        "Xerox",
-        "York",
-        "Yvonne",
-        "Zelda",
-        "Zero",
-        "Zoe",
-        "Zurich",
-    ),
+    "Eric Exit Fred Grace Hugo Iris Jack Japan Kate Kent Leeds Lucy Max Nora Olga Oxford Paul Philip "
+    "Quebec Queen Quentin Rome Ulm Una Unit Ursula Vera Victor Vienna Xenia Xerox York Yvonne Zelda "
+    "Zero Zoe Zurich"
 )
 
 
@@ -185,7 +158,7 @@ def draw_word(random: Generator) -> str:
         return "".join(random.choice(list(_CAPITALS), random.integers(least, most + 1)))
 
     def name() -> str:
-        return str(random.choice(_NAMES))
+        return str(random.choice(_NAMES.split(" ")))
 
     forms = (
         lambda: digits(1, 5),
