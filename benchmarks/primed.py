@@ -1,13 +1,14 @@
 """How well samples take on the style of a prime: texts in the hands of validation writers of IAM-OnDB.
 
     python benchmarks/primed.py --source IAM [--ckpt synthesis] [--biases 0.5 1] [--writers 10] [--texts 6]
-                                [--reader CKPT]
+                                [--retries 0] [--reader CKPT]
 
-A line of each writer is the prime, and texts of other validation lines are written, one candidate each. For
-each writer: the share of lines that came to their end, and size and speed of the samples over the prime's,
-means over lines; with a reader, the character error rate. Below, for each feature, its geometric mean over
-the prime's and its correlation with the prime's over writers. Tables, and benchmarks/results/primed.json,
-which is printed as last line.
+A line of each writer is the prime, and texts of other validation lines are written, one candidate each, and
+with `--retries` others for lines that the reader does not confirm, which then chooses and judges. For each
+writer: the share of lines that came to their end, and size and speed of the samples over the prime's, means
+over lines; with a reader, the character error rate. Below, for each feature, its geometric mean over the
+prime's and its correlation with the prime's over writers. Tables, and benchmarks/results/primed.json, which
+is printed as last line.
 """
 
 import argparse
@@ -46,13 +47,15 @@ def measured(
     primes: Sequence[StrokeLine],
     texts: Sequence[str],
     seed: int,
+    retries: int,
     reader: Any,
 ) -> dict[str, Any]:
     """The figures at one bias, printed as they come."""
     styles, ended, strokes = [], [], []
     print(f"bias {bias:g}\n{'writer':>8} {'ended':>6} {'size':>6} {'speed':>6} {'cer':>6}")
     for number, prime in enumerate(primes):
-        drawn = trained.write(SynthesisSampler(bias=bias), TextPassage(texts, seed + number, prime))
+        passage = TextPassage(texts, seed + number, prime, reader=reader if retries else None)
+        drawn = trained.write(SynthesisSampler(bias=bias, retries=retries), passage)
         lines = [line.strokes for line, _ in drawn]
         styles.append(np.mean([features(line) for line in lines], axis=0))
         ended.append(float(np.mean([found.stopped for _, found in drawn])))
@@ -85,15 +88,18 @@ def main() -> None:
     parser.add_argument("--biases", type=float, nargs="+", default=[0.5, 1.0])
     parser.add_argument("--writers", type=int, default=10)
     parser.add_argument("--texts", type=int, default=6)
+    parser.add_argument("--retries", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     trained = load_trained(args.ckpt, task="synthesis")
     reader = load_trained(args.reader, task="reader") if args.reader else None
     primes, texts = chosen(opened(args.source, args.cache_dir), args.writers, args.texts, args.seed)
     figures = {
-        f"bias_{bias:g}": measured(trained, bias, primes, texts, args.seed, reader) for bias in args.biases
+        f"bias_{bias:g}": measured(trained, bias, primes, texts, args.seed, args.retries, reader)
+        for bias in args.biases
     }
-    report("primed", {"ckpt": args.ckpt, "writers": len(primes), "texts": len(texts), **figures})
+    given = {"ckpt": args.ckpt, "writers": len(primes), "texts": len(texts), "retries": args.retries}
+    report("primed", {**given, **figures})
 
 
 if __name__ == "__main__":
