@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from graves_lm.commands.launch import CONF
 from graves_lm.learning.callbacks.staging import Staging
@@ -68,6 +69,19 @@ def test_the_file_writes_as_the_person_with_what_both_know(began, whole):
     card = json.loads((whole / "own_hand.json").read_text())
     assert card["hand"] == trained.hand.text
     assert card["stages"][0]["name"] == "learn"
+
+
+def test_of_several_weights_those_begin_it_that_know_most_of_the_characters(began, whole, tmp_path, caplog):
+    plain, with_accent = began[0], whole / "own_hand.safetensors"
+    several = f"init=['{plain}','{with_accent}']"
+    short = ("experiment=own_hand", "budget=12", "checkpoint_every=1", several)
+    caplog.set_level("INFO")
+    train(tmp_path / "run", began[1], *short)
+    assert f"init={with_accent}: " in caplog.text
+    assert OmegaConf.load(tmp_path / "run" / "config.yaml").init == str(with_accent)
+    train(tmp_path / "run", began[1], *short, "resume=last")  # by what it began with
+    train(tmp_path / "other", began[0].parents[2] / "first.json", *short, "data.grafts=0")  # both know all
+    assert OmegaConf.load(tmp_path / "other" / "config.yaml").init == str(plain)
 
 
 def test_part_of_the_weights_that_it_began_with_stays(began, whole, tmp_path):

@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from graves_lm.data.base import Corpus
 from graves_lm.data.ink.corpus import InkData
 from graves_lm.learning.callbacks.checkpoint_file import callback_states
-from graves_lm.learning.growing import CHARACTERS, carried, grow, new_entries
+from graves_lm.learning.growing import CHARACTERS, carried, grow, knowing_most, new_entries
 from graves_lm.learning.own_lines import look_over
 from graves_lm.learning.tasks.base import SequenceTask
 from graves_lm.learning.tasks.making import task_class
@@ -46,13 +46,18 @@ def settle(cfg: DictConfig) -> str | None:
         log.info(f"resume=last: none in {path.parent} yet, starting from the beginning{again}")
         cfg.init = began or cfg.init
         return None
-    if cfg.init not in (None, began):
+    if cfg.init is not None and began not in _named(cfg.init):
         raise UserError(
             f"resume={cfg.resume} goes on with a run that began with {began or 'new weights'}, "
             f"init={cfg.init} begins a new one: give one of them"
         )
     cfg.init = began
     return str(path)
+
+
+def _named(init: Any) -> list[str]:
+    """The weights that `init=` names: one, or several of which the data decide."""
+    return [init] if isinstance(init, str) else list(init)
 
 
 def _recorded_init(run_dir: Path) -> str | None:
@@ -120,7 +125,8 @@ def _model(config: dict[str, Any]) -> dict[str, Any]:
 
 def take_facts(cfg: DictConfig, resume: str | None, corpus: Corpus) -> list[str]:
     """Give the data as the weights know them that the run begins with: in their characters and the data's own
-    (`grow`), and in their units (`keep_units`); lines of one's own pen are looked over (`own_lines`).
+    (`grow`), and in their units (`keep_units`); lines of one's own pen are looked over (`own_lines`). Of
+    several weights `cfg.init` becomes those that know most of the data's characters.
 
     Returns a line each on what is other than in the data.
     """
@@ -132,6 +138,8 @@ def take_facts(cfg: DictConfig, resume: str | None, corpus: Corpus) -> list[str]
             if "normalisation" in takes and "normalisation" in known:
                 read_in(corpus, known["normalisation"], takes)
     elif cfg.init:
+        if not isinstance(cfg.init, str):
+            cfg.init = knowing_most(corpus, _named(cfg.init), takes)
         told.append(grow(corpus, cfg.init, takes))
         if "normalisation" in takes:
             told.append(keep_units(corpus, cfg.init, takes))

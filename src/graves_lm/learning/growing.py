@@ -53,6 +53,17 @@ def grow(corpus: Corpus, path: str, takes: Sequence[str], setting: str = "init")
     return None
 
 
+def knowing_most(corpus: Corpus, paths: Sequence[str], takes: Sequence[str]) -> str:
+    """Those of several weights that lack the fewest characters of the data, the first of equals."""
+
+    def lacking(path: str) -> int:
+        known, own = facts_of(read_checkpoint(path, setting="init")[METADATA]), corpus.facts()
+        shared = [name for name in CHARACTERS if name in takes and name in known]
+        return sum(not knows(known[name], c) for name in shared for c in characters_of(own[name]))
+
+    return min(paths, key=lacking)
+
+
 def packaged_with(characters: Sequence[Any], task: str, name: str) -> str | None:
     """The package's weights for a task that know all these characters, the first by their names; None: there
     are none."""

@@ -35,6 +35,11 @@ Margin = Annotated[float, Meta(ge=0, le=1e5)]
 Name = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\0]*\Z")]
 Command = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[ -~]*\Z")]
 Place = Name | Path
+Places = (
+    Annotated[str, Meta(min_length=1, max_length=4096)]
+    | Annotated[list[Name], Meta(min_length=1, max_length=20)]
+)
+"""One or several. The one has no pattern, since msgspec ends the process where a union has it and a list."""
 Fields = Annotated[
     dict[str, str | int | float], Meta(max_length=1000, description='texts by their names, fields.NAME="…",')
 ]
