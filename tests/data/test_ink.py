@@ -318,6 +318,16 @@ def test_lines_of_another_device_are_brought_to_the_size_of_the_others(tmp_path)
         np.testing.assert_allclose(lines[name], lines["a"], rtol=1e-5)
 
 
+def test_lines_without_texts_are_brought_to_one_size_too(tmp_path):
+    def wave(name: str, factor: float, points: int = 60) -> dict[str, Any]:
+        strokes = [[[factor * x, factor * (x * x % 17)] for x in range(points)]]
+        return {"id": name, "strokes": strokes}
+
+    short = wave("short", 1e-3, 9)
+    _, report = learned_from(tmp_path, wave("a", 1.0), wave("b", 1.1), wave("c", 0.9), wave("d", 10.0), short)
+    assert report == "d: 9.52 times as large as the others: brought to their size\n"
+
+
 def test_of_a_text_what_is_invisible_is_no_character(tmp_path):
     text = "\u200bna\u0308h\u00adte\ufe0f\u00a0so\u2028 far\u200f"
     save(tmp_path / "me.json", {"lines": [written("a", text)]})

@@ -204,6 +204,15 @@ def test_derivatives_that_are_views_with_odd_strides_are_read_right():
     torch.testing.assert_close(summed, whole, rtol=0, atol=0)
 
 
+@pytest.mark.usefixtures("by_kernels")
+@pytest.mark.parametrize("name", ["lstm", "window_lstm"])
+def test_weights_and_states_that_are_views_with_odd_strides_are_read_right(name):
+    case = lstm_case(4, 3, 7) if name == "lstm" else window_case(4, 3, 7, 2, 6, 7)
+    odd = [v.t().contiguous().t() if v.dim() == 2 else v for v in case]
+    for a, b in zip(both_directions(name, odd), both_directions(name, case), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
+
+
 def on_cuda(dtype=torch.float32):
     return SimpleNamespace(is_cuda=True, dtype=dtype)
 

@@ -88,6 +88,7 @@ def test_the_command_gives_weights_a_hand(tmp_path):
     ink.write_text(json.dumps({"text": line.text, "points": points}))
     done = run_export("synthesis", target, *ABOUT, "--hand", ink)
     assert done.returncode == 0, done.stderr
+    assert "the line me, whose style is followed, reads as" in done.stderr  # its points are random
     assert graves_lm.load(target).trained.hand.text == "a word"
     assert json.loads((tmp_path / "w.json").read_text())["hand"] == "a word"
     ink.write_text(json.dumps({"text": "", "points": points}))

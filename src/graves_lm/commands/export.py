@@ -74,10 +74,13 @@ def main() -> None:
     with terminal.command("export"):
         given = parser.parse_args()
         from graves_lm.trained.checkpoint import read_checkpoint  # torch, which --help does without
+        from graves_lm.trained.doubt import doubt_of_style
         from graves_lm.trained.exported import export
+        from graves_lm.trained.loading import packaged_reader
         from graves_lm.trained.mean import mean
 
         try:
+            hand = hand_of(given.hand)
             export(
                 mean(
                     [read_checkpoint(path) for path in given.checkpoint],
@@ -85,13 +88,16 @@ def main() -> None:
                 ),
                 given.file,
                 given.sampler,
-                hand=hand_of(given.hand),
+                hand=hand,
                 data=given.data,
                 licence=given.licence,
                 figures=read_figures(given.figures or metrics_of(given.checkpoint)),
                 command=given.command,
                 commit=commit(),
             )
+            if hand is not None and (reader := packaged_reader()) is not None:
+                for doubt in doubt_of_style(hand, reader):
+                    terminal.say("export", doubt)
         except Exception as error:
             if not is_mistake(error):
                 raise

@@ -22,8 +22,8 @@ _TRIED = 16  # lines that are looked at for what is the matter with most
 
 
 def look_over(corpus: InkData) -> list[str]:
-    """What is to be said of the lines, a line each; those that are doubted are left out where
-    `corpus.doubted` says so.
+    """What is to be said of the lines, a line each. Those that are doubted are then `corpus.doubtful`, and
+    left out where `corpus.doubted` says so.
 
     Raises UserError where nothing is left of a split.
     """
@@ -52,8 +52,9 @@ def look_over(corpus: InkData) -> list[str]:
     )
     if len(found) > len(corpus.store.texts) / 2:
         told.append(f"most lines are so: {_why(corpus, found, reader)}")
+    corpus.doubtful = [number for number, _ in found]
     if corpus.doubted == "leave_out":
-        corpus.leave_out([number for number, _ in found])
+        corpus.leave_out(corpus.doubtful)
     return told
 
 

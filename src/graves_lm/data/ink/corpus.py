@@ -1,7 +1,7 @@
 """`data=ink`: lines of one's own pen (see `ink`)."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 from unicodedata import normalize
 
@@ -58,6 +58,8 @@ class InkData(PenCorpus):
             raise UserError("data=ink needs data.source=PATH, an ink file or a folder of them")
         self.y_axis, self.rate, self.val_share, self.seed = y_axis, rate, val_share, seed
         self.doubted, self.grafts, self.accents = doubted, grafts, accents
+        self.doubtful: Collection[int] = ()
+        """Lines of the store that a reader does not take for their texts."""
 
     def cache_key(self) -> Mapping[str, Any]:
         assert self.source is not None
@@ -114,13 +116,16 @@ class InkData(PenCorpus):
         assert self.source is not None
         return self.y_axis or direction(ink_files(self.source, but=self.cache_dir)[0][0])
 
-    def own_lines(self) -> list[StrokeLine]:
-        """The lines to learn from that the person wrote."""
+    def own_lines(self) -> list[int]:
+        """The numbers in the store of the lines to learn from that the person wrote."""
         train = self.store.indices("train")
-        own = np.setdiff1d(train[: len(train) - self.card.get("added", 0)], self.left_out)
-        return [self.store[i] for i in own.tolist()]
+        own: list[int] = np.setdiff1d(train[: len(train) - self.card.get("added", 0)], self.left_out).tolist()
+        return own
 
     def hands(self) -> list[StrokeLine]:
-        """The person's lines with texts, those first that show a hand best: of about 30 characters."""
-        written = [line for line in self.own_lines() if line.text]
-        return sorted(written, key=lambda line: abs(len(line.text) - _SHOWN))
+        """The person's lines with texts, those first that show a hand best: not doubtful, and of about 30
+        characters."""
+        texts = self.store.texts
+        written = [n for n in self.own_lines() if texts[n]]
+        written.sort(key=lambda n: (n in self.doubtful, abs(len(texts[n]) - _SHOWN)))
+        return [self.store[n] for n in written]

@@ -13,7 +13,8 @@ from graves_lm.data.strokes import StrokeLine, size
 
 _UNITS = 4.0  # a line that many times as large or small as the others is in another unit
 _POINTS = 20.0  # that many times as many points a letter are no writing of it
-_LETTERS = 3  # of a line whose size says something
+_LETTERS = 3  # of a line whose size says something; without a text,
+_WRITTEN = 50  # so many points
 
 
 class Fit(NamedTuple):
@@ -51,7 +52,7 @@ def fit(lines: Sequence[StrokeLine]) -> Fit:
 
 def _in_one_unit(lines: Sequence[StrokeLine]) -> tuple[list[StrokeLine], list[InkProblem]]:
     """The lines, and those of them that are no longer in their own unit."""
-    told = [size(line.strokes) if _letters(line) >= _LETTERS else 0.0 for line in lines]
+    told = [size(line.strokes) if _tells(line) else 0.0 for line in lines]
     middle = _middle([own for own in told if own > 0])
     made, scaled = [], []
     for line, own in zip(lines, told, strict=True):
@@ -63,6 +64,11 @@ def _in_one_unit(lines: Sequence[StrokeLine]) -> tuple[list[StrokeLine], list[In
         scaled.append(InkProblem(line.id, reason))
         made.append(line._replace(strokes=line.strokes * np.array([middle / own] * 2 + [1], np.float32)))
     return made, scaled
+
+
+def _tells(line: StrokeLine) -> bool:
+    """Whether its size says in what unit it is: a dash or a dot does not."""
+    return _letters(line) >= _LETTERS if line.text else len(line.strokes) >= _WRITTEN
 
 
 def _letters(line: StrokeLine) -> int:
