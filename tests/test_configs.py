@@ -399,7 +399,9 @@ def test_training_with_each_experiment(option, tmp_path):
             "checkpoint_every=100",
             "callbacks.samples=null",
         ]
-    source += [f"data.{made}=4" for made in ("generated", "grafts", "accents") if cfg.data.get(made)]
+    source += [
+        f"data.{made}=4" for made in ("generated", "recombined", "grafts", "accents") if cfg.data.get(made)
+    ]
     if option.endswith("_adaptive"):
         first = f"experiment={option.removesuffix('_adaptive')}"
         record = train(tmp_path, first, *source, model=model, run_name="first")

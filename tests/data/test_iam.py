@@ -189,6 +189,8 @@ def test_lines_with_generated_words_are_added_to_the_training_lines_alone(tree, 
     assert european["val"] == plain["val"]
     words = texts(grafts=100, characters="european")
     assert {"€", "§", "ð"} <= set("".join(words["train"]))
+    recombined = texts(recombined=5)
+    assert recombined["train"][: len(plain["train"])] == plain["train"]
     accented = texts(accents=5)
     assert accented["train"][: len(plain["train"])] == plain["train"]
     with pytest.raises(UserError, match=r"data\.characters=european: .* data\.grafts=2500"):

@@ -93,15 +93,10 @@ def with_accents(
     forms = {plain: "".join(c for c in own if c in letters) for plain, own in FORMS.items()}
     forms = {plain: own for plain, own in forms.items() if own}
     fit = [line for line in lines if set(line.text) & set(forms)]
-    if not (count and fit):
-        return []
-    reader: FindsLetters | None = import_module(_READER).packaged_reader()
-    if reader is None:
-        raise UserError(
-            "data.accents: letters are found by the package's reader, and it is not there; set data.accents=0"
-        )
     order = default_rng(SeedSequence((seed, count))).permutation(len(fit))[:count]
-    readable = _found([fit[i] for i in order.tolist()], reader)
+    found = lines_with_places([fit[i] for i in order.tolist()], "data.accents")
+    ruled = [(line, point_U, rule(line, point_U)) for line, point_U in found]
+    readable = [(line, point_U, its_rule) for line, point_U, its_rule in ruled if its_rule is not None]
     made = []
     for n in tqdm(range(count if readable else 0), unit="line", desc="accents", leave=False):
         line, point_U, ruled = readable[n % len(readable)]
@@ -109,18 +104,28 @@ def with_accents(
     return [line for line in made if line is not None]
 
 
-def _found(
-    lines: Sequence[StrokeLine], reader: FindsLetters
-) -> list[tuple[StrokeLine, NDArray[np.int64], Ruled]]:
-    """Those of the lines whose letters are found, with where they are."""
+def lines_with_places(
+    lines: Sequence[StrokeLine], setting: str
+) -> list[tuple[StrokeLine, NDArray[np.int64]]]:
+    """Those of the lines in which the package's reader finds the letters, with the point (U,) of each.
+
+    Raises UserError where there is no reader; `setting` is what asked for one.
+    """
+    if not lines:
+        return []
+    reader: FindsLetters | None = import_module(_READER).packaged_reader()
+    if reader is None:
+        raise UserError(
+            f"{setting}: letters are found by the package's reader, and it is not there; set {setting}=0"
+        )
     found = []
     with tqdm(total=len(lines), unit="line", desc="letters", leave=False) as bar:
         for first in range(0, len(lines), _BLOCK):
             block = lines[first : first + _BLOCK]
             places = reader.places([line.strokes for line in block], [line.text for line in block])
-            for line, point_U in zip(block, places, strict=True):
-                if point_U is not None and (ruled := rule(line, point_U)) is not None:
-                    found.append((line, point_U, ruled))
+            found += [
+                (line, point_U) for line, point_U in zip(block, places, strict=True) if point_U is not None
+            ]
             bar.update(len(block))
     return found
 

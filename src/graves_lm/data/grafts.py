@@ -24,9 +24,10 @@ from graves_lm.data.hershey.lines import write_line
 from graves_lm.data.hershey.words import ALPHABET, EUROPEAN
 from graves_lm.data.strokes import StrokeLine, from_pen_strokes, size, to_pen_strokes
 
-GRAFTS_VERSION = 2  # to be raised with any change of what is written: part of the caches' keys
+GRAFTS_VERSION = 3  # to be raised with any change of what is written: part of the caches' keys
 OF_LETTER = 6
 _LONGEST = 32  # characters of a line that gets a word
+_TWO, _LONG_WORD = 0.5, 11  # a share of the lines that have room for a long word more get a second one
 _GAP = 1.5  # between line and word, in the height of small letters
 _SLANT = 0.6  # at most: x per y
 _TRIAL = 10.0  # tablet units per font unit, of the line's text
@@ -77,7 +78,10 @@ def grafts(
             random = default_rng(SeedSequence((seed, n)))
             line = short[random.integers(len(short))]
             word = draw_word(random) if n < count else str(random.choice(words[(n - count) // of_each]))
-            made.append(_times(grafted(line, word, Hand.draw(seed, n), random), unit))
+            line = grafted(line, word, Hand.draw(seed, n), random)
+            if len(line.text) <= _LONGEST - _LONG_WORD and random.random() < _TWO:
+                line = grafted(line, draw_word(random), Hand.draw(seed, n), random)
+            made.append(_times(line, unit))
             bar.update()
     return made
 

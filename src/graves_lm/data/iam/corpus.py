@@ -14,6 +14,7 @@ from graves_lm.data.hershey.words import EUROPEAN
 from graves_lm.data.iam.archive import locate
 from graves_lm.data.iam.reading import SPLITS, iam_key, read_iam
 from graves_lm.data.pen import PenCorpus, PenLines
+from graves_lm.data.recombined import RECOMBINED_VERSION, recombined
 from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
 from graves_lm.settings.kinds import CountOrNone
@@ -34,8 +35,11 @@ class IamData(PenCorpus):
         drop_suspect: leave out the lines of `suspect_lines.txt`, whose texts others found wrong.
         generated: lines of generated handwriting (see `hershey`) among those of the training split, where the
             characters that English prose lacks are not rare; each by a writer of its own.
-        grafts: lines of the training split that are added once more with a generated word before or behind
-            them (see `grafts`): rare characters in people's own hands, nearly.
+        recombined: lines that are put together from words of the training split, each from one page (see
+            `recombined`): other texts in people's own hands, short, and with rare characters more often.
+        grafts: lines of the training split, or recombined ones where there are such, that are added once more
+            with generated words before or behind them (see `grafts`): rare characters in people's own hands,
+            nearly.
         accents: lines of the training split that are added once more with an accent or the like on some of
             their letters (see `accents`): the letters of Europe's Latin alphabets in people's own hands.
         characters: "full", all that the texts have; "european": generated lines and words have the letters
@@ -47,6 +51,7 @@ class IamData(PenCorpus):
         split: Literal["paper", "owner"] = "paper",
         drop_suspect: bool = False,
         generated: CountOrNone = 0,
+        recombined: CountOrNone = 0,
         grafts: CountOrNone = 0,
         accents: CountOrNone = 0,
         characters: Literal["full", "paper", "european"] = "full",
@@ -59,7 +64,8 @@ class IamData(PenCorpus):
                 "(registration: fki.tic.heia-fr.ch/databases/iam-on-line-handwriting-database)"
             )
         self.split, self.drop_suspect = split, drop_suspect
-        self.generated, self.grafts, self.accents = generated, grafts, accents
+        self.generated, self.recombined = generated, recombined
+        self.grafts, self.accents = grafts, accents
         self.european = characters == "european"
         if self.european and not (generated or grafts):
             raise UserError(
@@ -77,6 +83,8 @@ class IamData(PenCorpus):
         european = ["european"] * self.european
         if self.generated:
             key["generated"] = [self.generated, HERSHEY_VERSION, _ADDED, *european]
+        if self.recombined:
+            key["recombined"] = [self.recombined, RECOMBINED_VERSION]
         if self.grafts:
             key["grafts"] = [self.grafts, GRAFTS_VERSION, HERSHEY_VERSION, _ADDED, *european]
         if self.accents:
@@ -92,7 +100,8 @@ class IamData(PenCorpus):
         }
         whole = "".join(c for c in LETTERS + SIGNS if c not in MARKED)  # not of a letter and its marks
         rare = words_with_letters((), whole, EUROPEAN) if self.european else []
-        added = grafts(splits["train"], self.grafts, words=rare, of_each=self.grafts // _OF_EACH)
+        added = recombined(splits["train"], self.recombined)
+        added += grafts(added or splits["train"], self.grafts, words=rare, of_each=self.grafts // _OF_EACH)
         added += with_accents(splits["train"], self.accents)
         if self.generated:
             people = HersheyLines(self.generated, self.generated, characters=LENGTHS, european=self.european)
