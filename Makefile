@@ -87,7 +87,7 @@ bench: $(VENV)/.installed  ## time the LSTM, training and drawing against the ba
 	$(BIN)/python benchmarks/lstm.py
 	$(BIN)/python benchmarks/lstm_cuda.py
 	$(BIN)/python benchmarks/train_character.py
-	$(BIN)/python benchmarks/train_synthesis.py
+	$(BIN)/python benchmarks/train_pen.py
 	$(BIN)/python benchmarks/sample_synthesis.py
 	$(BIN)/python benchmarks/under_load.py
 	$(BIN)/python benchmarks/growth.py

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from train_synthesis import SYMBOLS as SYMBOLS_OF_TEXTS
-from train_synthesis import make_loader
+from train_pen import SYMBOLS as SYMBOLS_OF_TEXTS
+from train_pen import make_loader
 
 from graves_lm.data.line_batches import LineBatch
 from graves_lm.data.streams import StreamBatch, StreamLoader

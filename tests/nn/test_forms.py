@@ -247,6 +247,7 @@ MUTATIONS = {
     "native/lstm.c, lstm_forward": [
         ("native/lstm.c", "sum[r][v] += x[r * to_x + k] * w_v", "sum[r][v] -= x[r * to_x + k] * w_v"),
         ("native/lstm.c", ": h0, *c_before", ": c0, *c_before"),
+        ("native/lstm.c", "c_before + (b + r) * H + unit, peephole", "c_before + b * H + unit, peephole"),
     ],
     "cuda/gates.py, forward": [
         ("cuda/gates.py", "i += peep_i * c", "i -= peep_i * c"),
@@ -288,8 +289,10 @@ MUTATIONS = {
         ("native/gates.h", "dpeephole[j] += di * before", "dpeephole[j] -= di * before"),
     ],
     "native/lstm.c, lstm_backward": [
-        ("native/lstm.c", "dz + (t * B + b) * 4 * H, 4 * H, w + unit", "dz + b * 4 * H, 4 * H, w + unit"),
+        ("native/lstm.c", "dz + (t * B + b) * 4 * H", "dz + b * 4 * H"),
         ("native/lstm.c", "t >= 0; t--", "t > 0; t--"),
+        ("native/lstm.c", "t > 1 ? c + (t - 2) * B * H : c0", "c0"),
+        ("native/lstm.c", "t < T ? sum + r * BLOCK : dh_next + own", "dh_next + own"),
     ],
     "cuda/gates.py, backward": [
         ("cuda/gates.py", "dc += do * peep_o", "dc -= do * peep_o"),

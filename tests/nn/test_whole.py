@@ -22,7 +22,7 @@ def run(T, B, H, peepholes, clip):
 
 @pytest.mark.parametrize("H", [1, 16, 37, 144])
 @pytest.mark.parametrize("B", [1, 6, 13])
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
 @pytest.mark.parametrize(("peepholes", "clip"), [(True, 0.3), (False, None)])
 def test_equals_the_loop_of_single_steps(monkeypatch, threads, B, H, peepholes, clip):
     if native.kernel("lstm_forward") is None:

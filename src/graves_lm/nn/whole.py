@@ -19,8 +19,8 @@ from graves_lm.nn.operands import LSTMBackwardInputs, LSTMInputs, LSTMTrace
 
 WIDTH = 16
 """Units side by side in `native/lstm.c`."""
-MOST_ROWS, MOST_WEIGHTS = 64, 2**20
-"""Batch rows, and weights (4 MiB of them), up to which this is the faster way (docs/performance.md)."""
+MOST_ROWS, MOST_WEIGHTS = 64, 2**22
+"""Batch rows, and weights (16 MiB of them), up to which this is the faster way (docs/performance.md)."""
 
 
 def lstm_forward(given: LSTMInputs, made: LSTMTrace) -> bool:
@@ -44,9 +44,9 @@ def lstm_backward(given: LSTMBackwardInputs, room: BackwardRoom, dh_BH: Tensor) 
     if run is None:
         return False
     T, B, H = given.c_TBH.shape
-    w_GV = pad(given.w_GH, (0, -H % WIDTH)).contiguous()
+    beside = pad(given.w_GH, (0, -H % WIDTH)).unflatten(1, (-1, WIDTH)).transpose(0, 1).contiguous()
     peephole_3H, c0_BH = diagonals(given.peephole_3H, given.c0_BH), given.c0_BH.contiguous()
-    read = (given.dh_TBH, given.a_TBG, given.c_TBH, w_GV, w_GV.shape[1], peephole_3H, c0_BH)
+    read = (given.dh_TBH, given.a_TBG, given.c_TBH, beside, peephole_3H, c0_BH)
     run(*native.arguments(native.threads(), T, B, H, given.clip, *read, dh_BH, *room))
     return True
 
