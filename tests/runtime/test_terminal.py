@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from tqdm import tqdm
 import graves_lm
 from graves_lm.commands.launch import is_mistake, one_line
 from graves_lm.runtime.errors import LONGEST, brief, refusal, visible
-from graves_lm.runtime.terminal import CLOSED, INTERRUPTED, command, say
+from graves_lm.runtime.terminal import CLOSED, INTERRUPTED, SECONDS, command, say
 
 REFUSED = (
     *("ENOSPC", "EDQUOT", "EACCES", "EPERM", "EROFS", "ENAMETOOLONG", "EISDIR", "ENOTDIR", "EEXIST"),
@@ -138,6 +139,39 @@ def test_the_bars_stream_is_not_another_files(capsys):
     shown = capsys.readouterr()
     assert shown.out == "figures\n"
     assert shown.err.splitlines()[-1] == "graves_lm test: done"
+
+
+def test_in_a_log_a_bar_is_a_line_now_and_then(capsys, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("graves_lm.runtime.terminal.time.monotonic", lambda: now)
+    with command("test"):
+        bar = tqdm(total=110, desc="long", mininterval=0, miniters=1)
+        for n in range(110):
+            now += 1.0
+            if n == 50:
+                print("told", file=sys.stderr)
+            bar.update()
+        bar.close()
+        for _ in tqdm(range(3), desc="short"):
+            pass
+        for _ in tqdm(range(3), desc="unseen", leave=False):
+            pass
+        print("\x1b[A", end="", file=sys.stderr)
+    lines = capsys.readouterr().err.splitlines()
+    bars = [re.sub(r": .* (\d+)/.*", r" \1", line) for line in lines]
+    assert bars == ["long 20", "long 40", "told", "long 60", "long 80", "long 100", "long 110", "short 3"]
+    assert not set("\r\x1b") & set("".join(lines))
+    assert SECONDS == 20
+
+
+def test_a_terminal_has_its_bar():
+    shown = on_terminal(
+        """
+        from tqdm import tqdm
+        for i in tqdm(range(3), desc="moves", mininterval=0): pass
+        """
+    )
+    assert shown.count(b"\rmoves") >= 3
 
 
 def test_control_characters_are_shown_not_sent(capsys):

@@ -1,6 +1,7 @@
 """What a command shows, and how it ends when nobody reads on, the disk is full or Ctrl-C is pressed.
 
-A message begins on a line of its own, whatever bar is open. What the terminal cannot show becomes a
+A message begins on a line of its own, whatever bar is open. Where output is no terminal, as in a cluster's
+log, a bar is a line every `SECONDS` and at its end. What the terminal cannot show becomes a
 replacement mark. Control characters are shown as escapes: in a name or a checkpoint's text they might move
 the cursor, retitle the window or press keys.
 """
@@ -11,6 +12,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TextIO
@@ -23,6 +25,8 @@ INTERRUPTED = 130
 """The exit status after Ctrl-C, as a shell says of a process that SIGINT ended."""
 CLOSED = 141
 """The exit status where nobody reads on, as a shell says of a process that SIGPIPE ended."""
+SECONDS = 20.0
+"""From line to line of a bar that no terminal shows."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _CURSOR = re.compile(r"\x1b\[[0-9;]*[mAK]")  # colours, a line up, the line cleared
 
@@ -140,6 +144,8 @@ class _Line:
 
     text = False  # it is not empty
     bar = False  # a bar stands on it
+    kept = ""  # a bar that is not shown yet, where there is no terminal
+    shown = 0.0  # when one was, or was first kept
 
 
 class _Stream:
@@ -153,6 +159,7 @@ class _Stream:
         except (OSError, ValueError, AttributeError):
             place = self
         self._line = lines.setdefault(place, _Line())
+        self._terminal = stream.isatty()
         if hasattr(stream, "reconfigure") and what == "standard output":
             stream.reconfigure(errors="replace")
 
@@ -160,8 +167,8 @@ class _Stream:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        if not text:
-            return 0
+        if not text or (not self._terminal and self._is_bars(text)):
+            return len(text)
         # Bars and W&B begin with such a sequence; what comes from a file stands behind something.
         moves = text[0] in "\r\n\x1b"
         kept = _CURSOR.findall(text) if moves else []
@@ -176,6 +183,20 @@ class _Stream:
         self._line.text |= bool(last.strip())
         self._ask("write", shown)
         return len(text)
+
+    def _is_bars(self, text: str) -> bool:
+        """Whether this is a bar's, which is then shown as a line if it is time to, or the bar has ended."""
+        line, now = self._line, time.monotonic()
+        if text.startswith("\r"):
+            line.shown = line.shown if line.kept else now
+            line.kept = text.strip()
+        ended = text == "\n" and bool(line.kept) and not line.text
+        if ended or (line.kept and now - line.shown >= SECONDS):
+            kept, line.kept, line.shown = line.kept, "", now
+            self.begin_line()
+            self.write(f"{kept}\n")
+            line.kept = "" if ended else kept
+        return ended or text[0] == "\r" or not _CURSOR.sub("", text)
 
     def begin_line(self, used: bool = False) -> None:
         """End the line where something stands on it."""
