@@ -198,6 +198,17 @@ def test_networks_of_different_kinds_have_no_mean(ckpt, key, value, named):
         mean([first, second])
 
 
+def test_what_acts_in_training_alone_does_not_stand_against_a_mean(ckpt):
+    first, second = read_checkpoint(ckpt), read_checkpoint(ckpt)
+    second["graves_lm"] = copy.deepcopy(second["graves_lm"])
+    second["graves_lm"]["config"]["model"]["network"] |= {"drop": 0.45, "clip": 3.0}
+    made = mean([first, second])["state_dict"]
+    assert made
+    assert all(
+        torch.allclose(weight, first["state_dict"][name].to(weight.dtype)) for name, weight in made.items()
+    )
+
+
 def test_a_damaged_file_is_one_clear_line(ckpt, tmp_path):
     path = tmp_path / "w.safetensors"
     export(read_checkpoint(ckpt), path)

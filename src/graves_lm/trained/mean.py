@@ -26,9 +26,17 @@ def _data(card: Mapping[str, Any]) -> dict[str, Any]:
     return facts
 
 
+_OF_TRAINING = ("drop", "clip", "output_clip")  # of a network's settings, what it is without when trained
+
+
+def _network(card: Mapping[str, Any]) -> dict[str, Any]:
+    settings = card["config"]["model"]["network"]
+    return {name: value for name, value in settings.items() if name not in _OF_TRAINING}
+
+
 KINDS = {
     "task": lambda card: card["task"],
-    "network": lambda card: card["config"]["model"]["network"],
+    "network": _network,
     "data's symbols or normalisation": _data,
 }
 """What networks must share for a mean of their weights to be one, besides the first of their characters."""
