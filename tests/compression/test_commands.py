@@ -1,9 +1,13 @@
 """compress and decompress as a user calls them: whole files or none, and one line for what cannot work."""
 
+import fcntl
 import os
+import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -139,18 +143,21 @@ def test_four_megabytes_in_flat_memory(tmp_path, real_data):
 def test_killed_in_mid_way_it_leaves_nothing(tmp_path):
     (tmp_path / "book.txt").write_text(TEXT * 5000)
     for end in (signal.SIGTERM, signal.SIGKILL):
+        ours, terminal = pty.openpty()  # elsewhere a bar is shown too seldom, and it needs room
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         process = subprocess.Popen(
             [sys.executable, "-m", "graves_lm.compress", "book.txt", *SMALL],
             cwd=tmp_path,
-            stderr=subprocess.PIPE,
+            stderr=terminal,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
-        assert process.stderr is not None
+        os.close(terminal)
         shown = b""
         while b"bits/B" not in shown:  # the bar moves: it is at work
-            shown += os.read(process.stderr.fileno(), 4096)
+            shown += os.read(ours, 4096)
         time.sleep(0.1)
         process.send_signal(end)
-        process.communicate(timeout=60)
+        process.wait(timeout=60)
+        os.close(ours)
         assert process.returncode != 0
         assert [p.name for p in tmp_path.iterdir()] == ["book.txt"]
