@@ -157,8 +157,11 @@ def test_in_a_log_a_bar_is_a_line_now_and_then(capsys, monkeypatch):
         for _ in tqdm(range(3), desc="unseen", leave=False):
             pass
         print("\x1b[A", end="", file=sys.stderr)
+        sys.stderr.write("\rwandb: a line that is no bar\n")
     lines = capsys.readouterr().err.splitlines()
-    bars = [re.sub(r": .* (\d+)/.*", r" \1", line) for line in lines]
+    *lines, last = lines
+    bars = [re.sub(r": .* (\d+)/.*", r" \1", line) for line in lines if line]
+    assert last == "wandb: a line that is no bar"
     assert bars == ["long 20", "long 40", "told", "long 60", "long 80", "long 100", "long 110", "short 3"]
     assert not set("\r\x1b") & set("".join(lines))
     assert SECONDS == 20

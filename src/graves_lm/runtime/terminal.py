@@ -187,16 +187,17 @@ class _Stream:
     def _is_bars(self, text: str) -> bool:
         """Whether this is a bar's, which is then shown as a line if it is time to, or the bar has ended."""
         line, now = self._line, time.monotonic()
-        if text.startswith("\r"):
+        moves = text[0] == "\r" and "\n" not in text
+        if moves:
             line.shown = line.shown if line.kept else now
             line.kept = text.strip()
         ended = text == "\n" and bool(line.kept) and not line.text
-        if ended or (line.kept and now - line.shown >= SECONDS):
+        if ended or (moves and line.kept and now - line.shown >= SECONDS):
             kept, line.kept, line.shown = line.kept, "", now
             self.begin_line()
             self.write(f"{kept}\n")
             line.kept = "" if ended else kept
-        return ended or text[0] == "\r" or not _CURSOR.sub("", text)
+        return ended or moves or not _CURSOR.sub("", text)
 
     def begin_line(self, used: bool = False) -> None:
         """End the line where something stands on it."""
