@@ -201,7 +201,7 @@ def test_networks_of_different_kinds_have_no_mean(ckpt, key, value, named):
 def test_what_acts_in_training_alone_does_not_stand_against_a_mean(ckpt):
     first, second = read_checkpoint(ckpt), read_checkpoint(ckpt)
     second["graves_lm"] = copy.deepcopy(second["graves_lm"])
-    second["graves_lm"]["config"]["model"]["network"] |= {"drop": 0.45, "clip": 3.0}
+    second["graves_lm"]["config"]["model"]["network"] |= {"drop": 0.45, "clip": 3.0, "forget_bias": 2.0}
     made = mean([first, second])["state_dict"]
     assert made
     assert all(

@@ -26,7 +26,10 @@ def _data(card: Mapping[str, Any]) -> dict[str, Any]:
     return facts
 
 
-_OF_TRAINING = ("drop", "clip", "output_clip")  # of a network's settings, what it is without when trained
+_OF_TRAINING = (  # of a network's settings those that a trained one is without: how it began, and learned
+    *("recurrent_init", "forget_bias", "window_scale", "log_sharpness", "points_per_character"),
+    *("drop", "clip", "output_clip"),
+)
 
 
 def _network(card: Mapping[str, Any]) -> dict[str, Any]:
