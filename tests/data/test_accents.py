@@ -7,7 +7,7 @@ from unicodedata import normalize
 import numpy as np
 import pytest
 
-from graves_lm.data import accents
+from graves_lm.data import places
 from graves_lm.data.accents import FORMS, MARKED, with_accents
 from graves_lm.data.characters import plain_letter
 from graves_lm.data.hershey.european import LETTERS
@@ -186,4 +186,4 @@ def test_slant_moves_a_mark(found):
 
 
 def test_places_are_named_for_the_module_that_has_them():
-    assert packaged_reader.__wrapped__.__module__ == accents._READER
+    assert packaged_reader.__wrapped__.__module__ == places._READER

@@ -12,12 +12,11 @@ units are those of `hershey.forms`: small letters are 14 high and y is 0 on the 
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from importlib import import_module
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from graves_lm.data.characters import plain_letter
@@ -27,11 +26,10 @@ from graves_lm.data.hershey.forms import Glyph, Path, path
 from graves_lm.data.hershey.hand import Hand
 from graves_lm.data.hershey.lines import write_line
 from graves_lm.data.hershey.motion import Motor, write
+from graves_lm.data.places import lines_with_places
 from graves_lm.data.strokes import StrokeLine, from_pen_strokes, to_pen_strokes
-from graves_lm.runtime.errors import UserError
 
 ACCENTS_VERSION = 2  # to be raised with any change of what is written: part of the caches' keys
-_READER = "graves_lm.trained.loading"  # by name: networks stand above data
 _LOW = "acemnorsuvwxz"  # letters as high as the x, on the base line
 _HANGING = "fgjpqyz"
 _HEIGHT = 14.0  # of small letters
@@ -48,19 +46,11 @@ _SHIFT, _TURN, _GROW = (
     0.12,
 )  # standard deviations of a mark's place, turn, logarithm of size
 _WHOLE = 1.25  # from the inner four fifths of a letter's height to all of it
-_BLOCK = 256  # lines read at a time
 _MODEL = Hand.draw(0)  # whose pace others are measured against
 
 MARKED = "".join(c for c in LETTERS if unicodedata.decomposition(c) or c in "øØłŁđĐı")
 """Letters that are their plain form with marks, or without its own; ß, æ, þ and the like are none."""
 FORMS = {plain: "".join(c for c in MARKED if plain_letter(c) == plain) for plain in map(plain_letter, MARKED)}
-
-
-class FindsLetters(Protocol):
-    """A reader, as far as it is needed here."""
-
-    def places(self, lines: Sequence[ArrayLike], texts: Sequence[str]) -> list[NDArray[np.int64] | None]:
-        """For each line (T, 3) the point (U,) at which each character is read; None where it is not."""
 
 
 class Ruled(NamedTuple):
@@ -102,32 +92,6 @@ def with_accents(
         line, point_U, ruled = readable[n % len(readable)]
         made.append(accented(line, point_U, ruled, forms, default_rng(SeedSequence((seed, n)))))
     return [line for line in made if line is not None]
-
-
-def lines_with_places(
-    lines: Sequence[StrokeLine], setting: str
-) -> list[tuple[StrokeLine, NDArray[np.int64]]]:
-    """Those of the lines in which the package's reader finds the letters, with the point (U,) of each.
-
-    Raises UserError where there is no reader; `setting` is what asked for one.
-    """
-    if not lines:
-        return []
-    reader: FindsLetters | None = import_module(_READER).packaged_reader()
-    if reader is None:
-        raise UserError(
-            f"{setting}: letters are found by the package's reader, and it is not there; set {setting}=0"
-        )
-    found = []
-    with tqdm(total=len(lines), unit="line", desc="letters", leave=False) as bar:
-        for first in range(0, len(lines), _BLOCK):
-            block = lines[first : first + _BLOCK]
-            places = reader.places([line.strokes for line in block], [line.text for line in block])
-            found += [
-                (line, point_U) for line, point_U in zip(block, places, strict=True) if point_U is not None
-            ]
-            bar.update(len(block))
-    return found
 
 
 def rule(line: StrokeLine, point_U: NDArray[np.int64]) -> Ruled | None:

@@ -18,9 +18,9 @@ from numpy.random import Generator, SeedSequence, default_rng
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from graves_lm.data.accents import lines_with_places
 from graves_lm.data.grafts import Rule, ruled
 from graves_lm.data.hershey.forms import Path
+from graves_lm.data.places import lines_with_places
 from graves_lm.data.strokes import StrokeLine, from_pen_strokes, to_pen_strokes
 
 RECOMBINED_VERSION = 1  # to be raised with any change of what is written: part of the caches' key
