@@ -14,11 +14,12 @@ import statistics
 import time
 
 import torch
+from floor import recurrent_products
 from report import report
 from torch import nn
 
 from graves_lm.nn.lstm import LSTMState, lstm, lstm_step
-from graves_lm.nn.products import linear, product, repeated_product, weight_derivative
+from graves_lm.nn.products import linear, product, weight_derivative
 from graves_lm.runtime.memory import keep_large_blocks
 
 SHAPES = [(100, 32, 400, 400), (100, 64, 400, 400), (100, 128, 700, 700), (300, 16, 400, 400)]
@@ -41,12 +42,7 @@ def contenders(T: int, B: int, inputs: int, H: int, device: str, bf16: bool):
     def floor():
         z_NG = product(x_NI, w_GI)
         z_TBG = z_NG.view(T, B, 4 * H)
-        times_w = repeated_product(w_GH, B)
-        for t in range(T):
-            times_w(h_TBH[t])
-        times_w = repeated_product(w_GH.t(), B)
-        for t in range(T):
-            times_w(z_TBG[t])
+        recurrent_products(w_GH, h_TBH, z_TBG)
         weight_derivative(z_NG, x_NI), weight_derivative(z_NG, h_TBH.flatten(0, 1)), product(z_NG, w_GI.t())
 
     def ours():

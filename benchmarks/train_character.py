@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from floor import recurrent_products
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from lightning.pytorch import Trainer
@@ -25,7 +26,7 @@ from graves_lm.commands.launch import CONF
 from graves_lm.data.streams import StreamLoader
 from graves_lm.data.symbols import Symbols
 from graves_lm.learning.tasks.character import score
-from graves_lm.nn.products import product, repeated_product, weight_derivative
+from graves_lm.nn.products import product, weight_derivative
 from graves_lm.runtime.memory import keep_large_blocks
 
 SYMBOLS = Symbols("character", [chr(48 + i) for i in range(50)])  # as many as the Penn Treebank's
@@ -63,12 +64,7 @@ def measure(cfg: DictConfig, B: int, precision: str, repeats: int) -> dict[str, 
     y_NK = torch.randn(T * B, K).to(dtype)
 
     def floor() -> float:
-        times_w = repeated_product(w_GH, B)
-        for t in range(T):
-            times_w(h_TBH[t])
-        times_w = repeated_product(w_GH.t(), B)
-        for t in range(T):
-            times_w(z_TBG[t])
+        recurrent_products(w_GH, h_TBH, z_TBG)
         h_NH = h_TBH.view(-1, H)
         weight_derivative(z_TBG.view(-1, 4 * H), h_NH)
         product(h_NH, w_KH), product(y_NK, w_KH.t()), weight_derivative(y_NK, h_NH)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from floor import recurrent_products
 from report import report
 from torch import Tensor
 
@@ -148,12 +149,7 @@ def make_floor(task: str, T: int, B: int, dtype: torch.dtype) -> Callable[[], No
             torch.mm(p_NP.t(), h32_NH)
         for _ in range(LAYERS - 1):
             product(hw_NF, w_GI)
-            times_w = repeated_product(w_GH, B)
-            for t in range(T):
-                times_w(h_TBH[t])
-            times_w = repeated_product(w_GH.t(), B)
-            for t in range(T):
-                times_w(z_TBG[t])
+            recurrent_products(w_GH, h_TBH, z_TBG)
             product(z_NG, w_GI.t()), weight_derivative(z_NG, hw_NF), weight_derivative(z_NG, h_NH)
         product(hs_NL, w_YL), product(y_NY, w_YL.t()), weight_derivative(y_NY, hs_NL)
 
