@@ -145,3 +145,15 @@ def test_letters_that_are_seldom_have_words_besides(lines):
     assert grafts(own, 0, words=words) == []
     assert len(grafts(own, 5)) == 5
     assert len(grafts(own, 5, words=words, of_each=2)) == 5 + 3 * 2
+
+
+def test_words_bring_what_the_lines_have_least_of(lines):
+    def brought(made, characters):
+        words = "".join(line.id.split("+", 1)[1] for line in made)
+        return sum(words.count(c) for c in characters)
+
+    digits, capitals = "0123456789", "ABDEGHIJKLMNOPRSTU"
+    with_digits = grafts([line._replace(text=2 * digits) for line in lines] * 10, 60, seed=3)
+    with_capitals = grafts([line._replace(text=capitals) for line in lines] * 10, 60, seed=3)
+    assert brought(with_capitals, digits) > 1.4 * brought(with_digits, digits)
+    assert brought(with_digits, capitals) > 1.4 * brought(with_capitals, capitals)

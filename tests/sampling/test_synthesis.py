@@ -10,12 +10,13 @@ import torch
 from graves_lm.distributions import StrokeDistribution
 from graves_lm.models.synthesis import SynthesisNetwork, Text, past_the_end
 from graves_lm.runtime.errors import UserError
+from graves_lm.sampling.choice import Candidate, least_faulty
 from graves_lm.sampling.drawing import Drawing
 from graves_lm.sampling.end_of_line import EndOfLine
 from graves_lm.sampling.events import LineDone, PenPoints, Report, WholeLine, whole_lines
 from graves_lm.sampling.noise import line_key, point_noise
 from graves_lm.sampling.passage import Passage, Prime, SymbolPassage, Verdict
-from graves_lm.sampling.synthesis import Candidate, SynthesisSampler, least_faulty
+from graves_lm.sampling.synthesis import SynthesisSampler
 from tests.sampling.lines import drawn
 
 TEXTS = [[0, 1, 2], [3, 1], [2, 2, 0, 1, 3, 3, 1], [0], [1, 2, 3, 0, 1]]
@@ -193,12 +194,11 @@ def test_a_line_with_faults_is_drawn_again():
     batches = []
 
     class Counting(SynthesisSampler):
-        def _draw_batch(self, network, packed, texts, keys, passage):
-            batches.append(list(zip(map(tuple, texts), keys, strict=True)))
-            text_and_key = batches[-1]
-            for event in super()._draw_batch(network, packed, texts, keys, passage):
+        def _draw_batch(self, network, packed, passage, tries):
+            batches.append(tries)
+            for event in super()._draw_batch(network, packed, passage, tries):
                 if isinstance(event, LineDone):
-                    text, key = text_and_key[event.line]
+                    text, key = tuple(tries[event.line].text), tries[event.line].key
                     # The fourth of [1, 2] is good.
                     good = text == (0,) or key == line_key(9, 1, 3)
                     coverage_U = event.report.coverage_U + 1
@@ -216,7 +216,7 @@ def test_a_line_with_faults_is_drawn_again():
 def test_the_most_legible_of_the_candidates_with_the_fewest_faults_is_kept(network, monkeypatch):
     def line(stopped=True, coverage=(1.0, 1.0), misread=None):
         report = Report(5, torch.tensor(coverage), stopped, 0.0, misread=misread)
-        return Candidate(WholeLine(0, np.zeros((5, 3), np.float32), report), None)
+        return Candidate(WholeLine(0, np.zeros((5, 3), np.float32), report), None, {})
 
     cut, skipping, good, better = line(stopped=False), line(coverage=(1.0, 0.2)), line(), line()
     misread = line(misread="o")
@@ -231,7 +231,7 @@ def test_the_most_legible_of_the_candidates_with_the_fewest_faults_is_kept(netwo
         return list(range(len(lines)))
 
     one = drawn(SynthesisSampler(), network, TEXTS, seed=5)
-    monkeypatch.setattr("graves_lm.sampling.synthesis.legibility", legibility)
+    monkeypatch.setattr("graves_lm.sampling.choice.legibility", legibility)
     best = drawn(SynthesisSampler(candidates=6), network, TEXTS, seed=5)
     assert all(kept.faults <= first.faults for kept, first in zip(best, one, strict=True))
     assert any(not torch.equal(k.point_T3, f.point_T3) for k, f in zip(best, one, strict=True))

@@ -9,6 +9,7 @@ from graves_lm.data.strokes import Normalisation
 from graves_lm.models.synthesis import SynthesisNetwork
 from graves_lm.runtime.errors import UserError
 from graves_lm.sampling.events import LineDone, PenPoints, Report
+from graves_lm.sampling.passage import Verdict
 from graves_lm.trained.handwriting import TextPassage, TrainedHandwriting
 from tests.data.lines import make_line
 
@@ -109,3 +110,26 @@ def test_what_cannot_be_drawn_is_said_before_anything_is(trained):
     ):
         with pytest.raises(UserError, match=message):
             trained.events(Played(), passage)
+
+
+def test_samplers_are_told_of_symbols_what_a_reader_says_of_characters():
+    """A letter and its accent are two; of these the accent is named, which is drawn last."""
+    network = SynthesisNetwork(5, layers=1, hidden_size=4, mixtures=2).eval()
+    trained, sampler = TrainedHandwriting(network, NORM, Alphabet("ab\u0308 c"), {}), Played()
+
+    class Reader:
+        def near(self, text):
+            return text
+
+        def judge(self, lines, text):
+            assert text == "\u00e4 b\u00e4c"
+            return [Verdict("", 2, 1.0, wrong=[0, 3, 4]) for _ in lines]
+
+    trained.events(sampler, TextPassage(["\u00e4 b\u00e4c"], reader=Reader()))
+    assert sampler.asked.texts == [[0, 2, 3, 1, 0, 2, 4]]
+    assert sampler.asked.space == 3
+    (verdict,) = sampler.asked.reader([torch.zeros(2, 3)], sampler.asked.texts[0])
+    assert verdict.wrong == [1, 5, 6]
+    trained = TrainedHandwriting(SynthesisNetwork(2, 1, 4, 2), NORM, Alphabet("ab"), {})
+    trained.events(sampler, TextPassage(["ab"]))
+    assert sampler.asked.space is None

@@ -8,7 +8,7 @@ from graves_lm.data.hershey.lines import write_line
 from graves_lm.data.strokes import from_pen_strokes
 from graves_lm.models.frames import has_extent
 from graves_lm.trained.loading import load_reader
-from graves_lm.trained.reader import TrainedReader, takes_late_marks
+from graves_lm.trained.reader import TrainedReader, errors, misread_places, takes_late_marks
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +91,41 @@ def test_a_line_in_which_the_pen_never_moves_reads_as_nothing(reader):
     one_stroke_and_dots = [np.array([[0, 0], [0, 90.0]]), np.array([[40.0, 0]]), np.array([[50.0, 0]])]
     assert has_extent(from_pen_strokes(one_stroke_and_dots))
     assert np.isfinite(judged(reader, one_stroke_and_dots, "l").nats)
+
+
+@pytest.mark.parametrize(
+    ("text", "read", "places"),
+    [
+        ("a house", "a house", []),
+        ("a house", "ahouse", []),  # spaces are none of it
+        ("a house", "a hcuse", [3]),
+        ("a house", "a hous", [6]),
+        ("a house", "o use", [0, 2]),
+        ("a house", "a houses", [6]),  # what is too much belongs to the character before the end
+        ("a house", "", [0, 2, 3, 4, 5, 6]),
+        ("", "a", []),
+    ],
+)
+def test_which_characters_are_read_otherwise(text, read, places):
+    assert misread_places(text, read) == places
+
+
+def test_places_and_errors_agree_on_any_texts():
+    """Without them both are the same; each place is one error at least."""
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        text, read = ("".join(random.choice(list("ab c"), random.integers(0, 9))) for _ in range(2))
+        places = misread_places(text, read)
+        assert bool(places) == bool(errors(text, read) and text.strip())
+        assert len(places) <= errors(text, read)
+        assert all(text[u] != " " for u in places)
+
+
+def test_the_verdict_says_which_characters_are_wrong(reader):
+    strokes = strokes_of("we had one more hour.")
+    assert judged(reader, strokes, "we had one more hour.").wrong == []
+    assert judged(reader, strokes, "we had two more hour.").wrong == [7, 8, 9]
+    nothing = judged(reader, [np.array([[5.0, 5.0]])], "ab")
+    assert list(nothing.wrong) == [0, 1]
+    # What the reader does not know may be read as any, and is never wrong.
+    assert 3 not in judged(reader, strokes, "we ñad one more hour.").wrong

@@ -7,6 +7,7 @@ the person's.
 Shapes: T points of a line; a line (T, 3) is (dx, dy, end of stroke) in data units, y down.
 """
 
+from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -24,10 +25,11 @@ from graves_lm.data.hershey.lines import write_line
 from graves_lm.data.hershey.words import ALPHABET, EUROPEAN
 from graves_lm.data.strokes import StrokeLine, from_pen_strokes, size, to_pen_strokes
 
-GRAFTS_VERSION = 3  # to be raised with any change of what is written: part of the caches' keys
+GRAFTS_VERSION = 4  # to be raised with any change of what is written: part of the caches' keys
 OF_LETTER = 6
 _LONGEST = 32  # characters of a line that gets a word
 _TWO, _LONG_WORD = 0.5, 11  # a share of the lines that have room for a long word more get a second one
+_DRAWN = 8  # words of which the one with the character is taken that there is least of
 _GAP = 1.5  # between line and word, in the height of small letters
 _SLANT = 0.6  # at most: x per y
 _TRIAL = 10.0  # tablet units per font unit, of the line's text
@@ -36,9 +38,9 @@ _SIZE = 80.0  # of a line of IAM-OnDB, in its units
 _UNITS = 5.0  # a line that many times as large or small is in other units
 _CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _NAMES = (
-    "Eric Exit Fred Grace Hugo Iris Jack Japan Kate Kent Leeds Lucy Max Nora Olga Oxford Paul Philip "
-    "Quebec Queen Quentin Rome Ulm Una Unit Ursula Vera Victor Vienna Xenia Xerox York Yvonne Zelda "
-    "Zero Zoe Zurich"
+    "Enrique Eric Exit Franz Fred Grace Hazel Hugo Iraq Iris Jack Jacques Japan Kate Kent Leeds Lucy Max "
+    "Najib Nora Olga Oxford Paul Philip Quebec Queen Quentin Rome Suzy Ulm Una Unit Ursula Vera Victor "
+    "Vienna Xenia Xerox York Yvonne Zelda Zero Zoe Zurich"
 )
 
 
@@ -58,6 +60,7 @@ def grafts(
     of_each: int = OF_LETTER,
 ) -> list[StrokeLine]:
     """`count` lines drawn from `lines`, each with a word; which lines and words depends on `seed` alone.
+    Words with the characters that `lines` have fewest of come most.
 
     Then `of_each` more with one of each of the `words`: those with a letter that is seldom in the texts (see
     `words_with_letters`). None where the lines' sizes have no unit (dots) or their texts' letters no
@@ -72,15 +75,15 @@ def grafts(
         unit = 1.0  # large and small hands
     short = [_times(line, 1 / unit) for line in short]
     total = count + of_each * len(words) * (count > 0)
-    made: list[StrokeLine] = []
+    made, seen = list[StrokeLine](), Counter("".join(line.text for line in lines))
     with tqdm(total=total, unit="line", desc="grafts", leave=False, disable=not total) as bar:
         for n in range(total):
             random = default_rng(SeedSequence((seed, n)))
             line = short[random.integers(len(short))]
-            word = draw_word(random) if n < count else str(random.choice(words[(n - count) // of_each]))
+            word = _seldom(random, seen) if n < count else str(random.choice(words[(n - count) // of_each]))
             line = grafted(line, word, Hand.draw(seed, n), random)
             if len(line.text) <= _LONGEST - _LONG_WORD and random.random() < _TWO:
-                line = grafted(line, draw_word(random), Hand.draw(seed, n), random)
+                line = grafted(line, _seldom(random, seen), Hand.draw(seed, n), random)
             made.append(_times(line, unit))
             bar.update()
     return made
@@ -152,6 +155,14 @@ def ruled(pen: Sequence[Path]) -> Rule:
     return Rule(float(mean_2[1] - slope * mean_2[0]), float(slope), float(spread))
 
 
+def _seldom(random: Generator, seen: Counter[str]) -> str:
+    """A word with characters that were seldom seen, and now once more."""
+    words = [draw_word(random) for _ in range(_DRAWN)]
+    word = min(words, key=lambda word: min(seen[c] for c in word if c != " "))
+    seen.update(word)
+    return word
+
+
 def draw_word(random: Generator) -> str:
     """A number, a date, a time, initials, a name or the like."""
 
@@ -180,6 +191,8 @@ def draw_word(random: Generator) -> str:
         lambda: f"#{digits(1, 3)}",
         lambda: f"{capitals(1, 1)}. {capitals(1, 1)}.",
         lambda: f"{capitals(1, 1)} & {capitals(1, 1)}",
+        lambda: f"{name()} &",
+        lambda: f"{name()}*",
         lambda: f"{capitals(1, 2)}{digits(1, 3)}",
         lambda: f"{capitals(1, 2)}/{capitals(1, 2)}",
         lambda: capitals(2, 5),

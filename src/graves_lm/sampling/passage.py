@@ -23,6 +23,8 @@ class Passage(Generic[Words, Style]):
             that would choose among several candidates samples one.
         reader: who reads the candidates, where a sampler chooses: a `Judge` (`sampling`), or the trained
             reader that is one for lines of text (`trained`). None: nobody.
+        space: the symbol between words (`sampling`), from which on a line may be drawn anew; None: there is
+            none.
         still: the offset of a pen that rests, in the units of the points: of normalised ones not 0.
     """
 
@@ -32,6 +34,7 @@ class Passage(Generic[Words, Style]):
     first_line: int = 0
     live: bool = False
     reader: Any = None
+    space: int | None = None
     still: tuple[float, float] = (0.0, 0.0)
 
 
@@ -42,12 +45,14 @@ class Verdict(NamedTuple):
     errors: how many characters differ from the text that was to be written, spaces aside.
     nats: −log Pr(text | line).
     surplus: points at the line's end that are none of the text's, and were left out of what was read.
+    wrong: which characters of the text, or as samplers take it symbols, are read otherwise.
     """
 
     read: str
     errors: int
     nats: float
     surplus: int = 0
+    wrong: Sequence[int] = ()
 
 
 Judge = Callable[[Sequence[Tensor], Sequence[int]], Sequence[Verdict]]

@@ -73,6 +73,19 @@ class Pens(NamedTuple):
         return Known(*self.known_LE.unbind(1))
 
 
+def joined(text: Text, some: Sequence[Pens], order_L: Tensor) -> Pens:
+    """Lines of several as one, and in this order, with their texts and those of a prime before them."""
+    places = text.symbol_BU.shape[1] + 1
+    filled = [pens._replace(coverage_LV=_to_width(pens.coverage_LV, places)) for pens in some]
+    parts = (torch.cat(part)[order_L] for part in zip(*(pens[1:] for pens in filled), strict=True))
+    return Pens(text, *parts)
+
+
+def _to_width(coverage_LV: Tensor, places: int) -> Tensor:
+    """Beyond a line's text it is 0."""
+    return torch.nn.functional.pad(coverage_LV[:, :places], (0, max(0, places - coverage_LV.shape[1])))
+
+
 class Points(NamedTuple):
     """The next points of some lines, (P, L, 3), and ŷ whose density each was sampled from, (P, L, Y). What
     comes after a line's end means nothing."""

@@ -65,9 +65,15 @@ class TrainedHandwriting:
         if passage.prime is not None:
             prime = as_prime(passage.prime, self.normalisation, self.alphabet)
         judge = None if passage.reader is None else self._judge(passage.reader, passage.texts)
-        still = self.normalisation.still
         encoded = Passage(
-            symbols, passage.seed, prime, passage.first_line, passage.live, reader=judge, still=still
+            symbols,
+            passage.seed,
+            prime,
+            passage.first_line,
+            passage.live,
+            reader=judge,
+            space=int(self.alphabet.encode(" ")[0]) if self.alphabet.knows(" ") else None,
+            still=self.normalisation.still,
         )
         drawn = self._in_data_units(sampler.events(self.network, encoded), prime is not None)
         return drawn if prime is None else _magnified(drawn, 1 / size_kept(sampler))
@@ -79,7 +85,9 @@ class TrainedHandwriting:
 
         def judge(lines: Sequence[Tensor], symbols: Sequence[int]) -> Sequence[Verdict]:
             text = normalize("NFC", "".join(self.alphabet.characters[s] for s in symbols))
-            return reader.judge([to_line(line.numpy(), self.normalisation) for line in lines], text)
+            ends = np.cumsum([len(self.alphabet.parted(c)) for c in text])
+            verdicts = reader.judge([to_line(line.numpy(), self.normalisation) for line in lines], text)
+            return [verdict._replace(wrong=[int(ends[u]) - 1 for u in verdict.wrong]) for verdict in verdicts]
 
         return judge
 

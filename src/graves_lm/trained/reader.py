@@ -121,9 +121,10 @@ class TrainedReader:
 
     def _verdicts(self, lines: Sequence[ArrayLike], text: str) -> list[Verdict]:
         """Of whole lines."""
-        verdicts = [Verdict("", len(text), float("inf"))] * len(lines)
+        verdicts = [Verdict("", len(text), float("inf"), wrong=range(len(text)))] * len(lines)
         written = [i for i, line in enumerate(lines) if has_extent(line)]
         decoder = make_sampler(self.config["sampler"], {}, ReadsInk)
+        text = normalize("NFC", text)
         near, unknown = self.near(text) or "", sum(not self.alphabet.knows(c) for c in text)
         symbols = torch.from_numpy(self.alphabet.encode(near))
         for rows, log_p_TBY, length_B in self._outputs([lines[i] for i in written]):
@@ -131,7 +132,8 @@ class TrainedReader:
             read = map(self._spelt, decoder.texts(log_p_TBY, length_B))
             for row, as_read, nats in zip(rows, read, nats_B.tolist(), strict=True):
                 others = max(0, errors(near, as_read) - unknown)
-                verdicts[written[row]] = Verdict(as_read, others, nats)
+                wrong = [u for u in misread_places(near, as_read) if self.alphabet.knows(text[u])]
+                verdicts[written[row]] = Verdict(as_read, others, nats, wrong=wrong)
         return verdicts
 
     def _spelt(self, symbols: Sequence[int]) -> str:
@@ -160,6 +162,14 @@ def errors(text: str, read: str) -> int:
     """The least number of characters to be replaced, left out or put in to make one of the other, spaces
     aside: where a word ends is not seen in its letters."""
     return Levenshtein.distance(text.replace(" ", ""), read.replace(" ", ""))
+
+
+def misread_places(text: str, read: str) -> list[int]:
+    """Which characters of the text are read otherwise, spaces aside: left out, replaced, or after something
+    that was put in; all `errors` are of them."""
+    places = [u for u, c in enumerate(text) if c != " "]
+    changes = Levenshtein.editops(text.replace(" ", ""), read.replace(" ", ""))
+    return sorted({places[min(change.src_pos, len(places) - 1)] for change in changes}) if places else []
 
 
 def takes_late_marks(text: str, dots: bool) -> bool:
