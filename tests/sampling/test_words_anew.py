@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from graves_lm.models.synthesis import SynthesisNetwork, Text
-from graves_lm.sampling.choice import PATIENCE, Choice
+from graves_lm.sampling.choice import MOST_WORDS, PATIENCE, Choice
 from graves_lm.sampling.events import Report, WholeLine, whole_lines
 from graves_lm.sampling.noise import line_key, point_noise
 from graves_lm.sampling.passage import Passage, Prime, Verdict
@@ -100,7 +100,8 @@ def test_several_candidates_go_on_from_one_place(network):
 
     def judge(lines, symbols):
         seen.extend(lines)
-        return [Verdict("", int(len(seen) < 6), float(-n), wrong=[7]) for n in range(len(lines))]
+        wrong = [7] if len(seen) < 6 else []
+        return [Verdict("", len(wrong), float(-n), wrong=wrong) for n in range(len(lines))]
 
     drawn(network, judge, SynthesisSampler(candidates=3, retries=4))
     assert len(seen) == 6
@@ -159,6 +160,18 @@ def test_a_word_that_cannot_be_read_is_left_and_the_next_one_begun():
     assert lines.then(candidate(0, 7)) == []
     assert lines.then(candidate(0, 4, 7)) == [3, 6]  # of the two it is the first that goes on
     assert lines.then(candidate(0)) is None
+
+
+def test_a_line_of_which_nothing_can_be_read_is_soon_left(network):
+    drawn_lines = []
+
+    def judge(lines, symbols):
+        drawn_lines.extend(lines)
+        return [Verdict("", len(symbols), 1.0, wrong=range(len(symbols))) for _ in lines]
+
+    (line,) = drawn(network, judge, SynthesisSampler(retries=2), [[1, SPACE] * 20 + [1]])
+    assert line.report.misread == ""
+    assert len(drawn_lines) == 1 + 2 * MOST_WORDS
 
 
 def test_a_line_that_ended_by_force_goes_on_from_where_it_was():

@@ -23,6 +23,10 @@ PATIENCE = 2
 """How often a word is begun anew before the one before it is as well: what is wrong may have begun there."""
 
 
+MOST_WORDS = 4
+"""So many words' retries a line has at most: of a hand that the reader cannot read, every word is wrong."""
+
+
 class Candidate(NamedTuple):
     """A sampled line, how a reader finds it, where there is one, and its marks."""
 
@@ -64,11 +68,13 @@ class Choice:
         """The marks of what the next candidates go on with, up to where they do; none: they begin anew.
 
         That is the line whose words are right furthest, at the first of those that are wrong in it which was
-        not begun anew `retries` times. None where there is no such word, or a line of which nothing is wrong.
+        not begun anew `retries` times. None where there is no such word, a line of which nothing is wrong, or
+        hardly a word that is right.
         """
         if not self._candidates:
             return {}
-        if any(_flawless(candidate) for candidate in self._candidates):
+        spent = self._begun.total() >= MOST_WORDS * self._retries
+        if spent or any(_flawless(candidate) for candidate in self._candidates):
             return None
         base = min(self._candidates, key=self._wrong_by_word)
         for word, wrong in enumerate(self._wrong_by_word(base)[:-1]):
@@ -114,7 +120,8 @@ class Choice:
 
 
 def _flawless(candidate: Candidate) -> bool:
-    return not any(candidate.line.report.faults) and not (candidate.verdict and candidate.verdict.errors)
+    (line, verdict, _) = candidate
+    return not any(line.report.faults) and (verdict is None or not (verdict.errors or verdict.wrong))
 
 
 def least_faulty(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -123,9 +130,10 @@ def least_faulty(candidates: Sequence[Candidate]) -> list[Candidate]:
     return [candidate for candidate in candidates if candidate.line.report.faults == least]
 
 
-def _misreading(candidate: Candidate) -> tuple[float, float]:
+def _misreading(candidate: Candidate) -> tuple[float, ...]:
     """How far from its text a candidate is read; smaller is better."""
-    return (candidate.verdict.errors, candidate.verdict.nats) if candidate.verdict else (0.0, 0.0)
+    verdict = candidate.verdict
+    return (verdict.errors, len(verdict.wrong), verdict.nats) if verdict else ()
 
 
 def _last_written(report: Report) -> int:

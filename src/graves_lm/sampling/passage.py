@@ -45,7 +45,8 @@ class Verdict(NamedTuple):
     errors: how many characters differ from the text that was to be written, spaces aside.
     nats: −log Pr(text | line).
     surplus: points at the line's end that are none of the text's, and were left out of what was read.
-    wrong: which characters of the text, or as samplers take it symbols, are read otherwise.
+    wrong: which characters of the text, or as samplers take it symbols, are read otherwise, or stand after a
+        gap that is not.
     """
 
     read: str

@@ -87,7 +87,8 @@ class Try:
         came = None
         while self._wanted and self._wanted[0] <= at:
             came = self._wanted.pop(0)
-        return came if came == at and self._begin is not None else None
+        has_own = self._begin is not None and self._begin < self._count
+        return came if came == at and has_own else None
 
     def note(self, word: int, pens: Pens) -> None:
         """There is to be a mark here, of which the nats are known when the line is closed."""

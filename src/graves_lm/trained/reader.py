@@ -165,11 +165,11 @@ def errors(text: str, read: str) -> int:
 
 
 def misread_places(text: str, read: str) -> list[int]:
-    """Which characters of the text are read otherwise, spaces aside: left out, replaced, or after something
-    that was put in; all `errors` are of them."""
-    places = [u for u, c in enumerate(text) if c != " "]
-    changes = Levenshtein.editops(text.replace(" ", ""), read.replace(" ", ""))
-    return sorted({places[min(change.src_pos, len(places) - 1)] for change in changes}) if places else []
+    """Which characters of the text are read otherwise: left out, replaced, or behind something that was put
+    in; of a gap between words that is not seen, the one after it."""
+    last = len(text.rstrip()) - 1
+    changes = [min(change.src_pos, last) for change in Levenshtein.editops(text, read)] if last >= 0 else []
+    return sorted({u + (text[u] == " ") for u in changes})
 
 
 def takes_late_marks(text: str, dots: bool) -> bool:
