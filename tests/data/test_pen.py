@@ -538,3 +538,16 @@ def test_they_are_so_in_training_alone(tmp_path):
     assert len(np.concatenate(more.evaluation_batches("val").plan(0))) == len(more.store.indices("val"))
     with pytest.raises(UserError, match=r"data\.rare_share=1\.5: a number of at least 0 and below 1"):
         InkData(source=source, rare_share=1.5)
+
+
+def test_training_lines_with_some_characters_alone(tmp_path):
+    texts = ["ab", "aZ", "b&", "Z&"] * 5
+    source = write_ink(tmp_path / "ink.json", [make_line(f"n{i}", 12, t) for i, t in enumerate(texts)])
+    given = {"source": source, "cache_dir": tmp_path / "c", "val_share": 0.2, "batch_size": 4}
+    data = ready(InkData(**given, only_with="Z?"))
+    seen = np.concatenate(data.training_batches().plan(0))
+    assert sorted(seen) == [i for i in data.store.indices("train") if "Z" in data.store.texts[i]]
+    assert len(np.concatenate(data.evaluation_batches("val").plan(0))) == len(data.store.indices("val"))
+    assert ready(InkData(**given)).cache == data.cache  # nothing is prepared anew for it
+    with pytest.raises(UserError, match=r"^data\.only_with=\?: no training line has one of these characters"):
+        ready(InkData(**given, only_with="?")).training_batches()

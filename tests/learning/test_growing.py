@@ -159,3 +159,37 @@ def test_new_characters_may_learn_faster_than_all_else(tmp_path, task):
         torch.testing.assert_close(moved, 10 * (slow[known] - first), rtol=1e-2, atol=1e-5)
         rest = [n for n in range(len(slow)) if n != known]
         assert torch.equal(slow[rest], fast[rest])
+
+
+@pytest.mark.parametrize("decay", ["0.0", "0.5"])
+@pytest.mark.parametrize("task", ["character", "synthesis", "reader"])
+def test_only_some_characters_learn(tmp_path, task, decay):
+    """All else is what it was to the bit, whatever the rule; also when the run goes on."""
+    run = ("callbacks.samples=null", *([] if task == "character" else [f"model={task}"]))
+    text = source(tmp_path, task, "a", ["abc", "cab", "ab c"])
+    train(tmp_path / "first", text, *run, "trainer.max_steps=1")
+    begin = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    settings = ("optimizer.only_characters=ac", f"++optimizer.algorithm.weight_decay={decay}")
+    train(tmp_path / "run", text, *run, f"init={begin}", *settings, "trainer.max_steps=2")
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    train(tmp_path / "run", text, *run, *settings, f"resume={last}", "trainer.max_steps=3")
+    before, after = (read_checkpoint(path)["state_dict"] for path in (begin, last))
+    axes = {f"network.{name}": axis for name, axis in load_trained(last).network.symbol_axes().items()}
+    learns = [characters(begin).index(c) for c in "ac"]
+    for name, weight in before.items():
+        if name not in axes:
+            assert torch.equal(after[name], weight), name
+            continue
+        old, new = weight.movedim(axes[name], 0), after[name].movedim(axes[name], 0)
+        stays = [n for n in range(len(old)) if n not in learns]
+        assert torch.equal(new[stays], old[stays])
+        assert not torch.equal(new[learns], old[learns])
+
+
+def test_only_characters_that_are_known_can_learn(tmp_path):
+    text = source(tmp_path, "character", "a", ["abc", "cab"])
+    with pytest.raises(UserError, match=r"^optimizer\.only_characters: X is none of the characters"):
+        train(tmp_path / "run", text, "trainer.max_steps=1", "optimizer.only_characters=aX")
+    ink = source(tmp_path, "synthesis", "ink", ["abc", "cab", "ab c"])
+    with pytest.raises(UserError, match=r"^optimizer\.only_characters=a: model=stroke has no characters"):
+        train(tmp_path / "stroke", ink, "model=stroke", "optimizer.only_characters=a")

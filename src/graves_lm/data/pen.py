@@ -15,7 +15,7 @@ from graves_lm.data.line_batches import Indices, LineLoader
 from graves_lm.data.line_store import FILES, LineStore
 from graves_lm.data.strokes import Normalisation, StrokeLine
 from graves_lm.runtime.errors import UserError
-from graves_lm.settings.kinds import Place, Rows, Seed, ShareBelowOne
+from graves_lm.settings.kinds import Name, Place, Rows, Seed, ShareBelowOne
 
 
 class PenLines(NamedTuple):
@@ -39,6 +39,7 @@ class PenCorpus(Corpus):
         characters: "full", all that the texts have, or "paper", its 57 symbols (see `Alphabet.paper`).
         rare_share: training lines with a character that fewer lines than this share have are read more often
             in an epoch, see `repeats`; 0: every line once.
+        only_with: training lines are those that have one of these characters; None: all.
     """
 
     gives = ("normalisation", "alphabet")
@@ -55,12 +56,14 @@ class PenCorpus(Corpus):
         shuffle_seed: Seed = 1,
         characters: Literal["full", "paper"] = "full",
         rare_share: ShareBelowOne = 0.0,
+        only_with: Name | None = None,
     ):
         super().__init__(name, cache_dir, source, batch_size)
         self.eval_batch_size = eval_batch_size
         self.shuffle_seed = shuffle_seed
         self.characters = characters
         self.rare_share = rare_share
+        self.only_with = only_with
 
     @abstractmethod
     def read(self) -> PenLines:
@@ -158,6 +161,13 @@ class PenCorpus(Corpus):
 
     def training_batches(self, share: Share = ALL, *, shuffled: bool = True) -> LineLoader:
         lines = self.lines_of("train")
+        if self.only_with:
+            having = [not set(self.store.texts[i]).isdisjoint(self.only_with) for i in lines]
+            lines = lines[np.array(having, bool)]
+            if not len(lines):
+                raise UserError(
+                    f"data.only_with={self.only_with}: no training line has one of these characters"
+                )
         if self.rare_share:
             lines = np.repeat(lines, repeats([self.store.texts[i] for i in lines], self.rare_share))
         return self._loader("train", share, lines, self.batch_size, self.shuffle_seed if shuffled else None)

@@ -11,7 +11,7 @@ from typing import Any
 from unicodedata import combining
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from graves_lm.data.alphabet import Alphabet
 from graves_lm.data.base import Corpus
@@ -110,6 +110,26 @@ def new_entries(network: Any, known: Any, grown: Any) -> list[Tensor]:
     new = slice(len(characters_of(known)), len(characters_of(grown)))
     axes, weights = network.symbol_axes(), dict(network.named_parameters())
     return [weights[name].detach().movedim(axis, 0)[new] for name, axis in axes.items()]
+
+
+def entries_but(network: Any, fact: Any, kept: str) -> list[tuple[nn.Parameter, Tensor]]:
+    """Of each weight that has an entry for each character, the entries that belong to none of `kept`: the
+    weight, and a mask of its shape.
+
+    Raises UserError for a character that is not among those of `fact`.
+    """
+    known = characters_of(fact)
+    if unknown := [c for c in kept if c not in known]:
+        raise UserError(
+            f"optimizer.only_characters: {shown(unknown[0])} is none of the characters that the network knows"
+        )
+    places, weights = [known.index(c) for c in kept], dict(network.named_parameters())
+    found = []
+    for name, axis in network.symbol_axes().items():
+        others = torch.ones_like(weights[name], dtype=torch.bool)
+        others.movedim(axis, 0)[places] = False
+        found.append((weights[name], others))
+    return found
 
 
 def _with_room(weight: Tensor, fresh: Tensor, axis: int, old: int, places: Sequence[int]) -> Tensor:

@@ -13,7 +13,7 @@ from graves_lm.settings.kinds import Positive, ProperShare
 PARTS = ("noise", "optimizer", "data")
 """What a stage may set otherwise than the run, part by part."""
 DEFAULTS: dict[str, Any] = {"begins": "best", "validations": 4, "average": None, "keep": None}
-_SET_BY_STAGE = ("batch_size", "length", "reset_every", "rare_share", "shuffle_seed")
+_SET_BY_STAGE = ("batch_size", "length", "reset_every", "rare_share", "only_with", "shuffle_seed")
 
 
 def stage(

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from graves_lm.runtime.errors import UserError
 from graves_lm.settings import declared
-from graves_lm.settings.kinds import CountOrNone, Positive, Rate, Share
+from graves_lm.settings.kinds import CountOrNone, Name, Positive, Rate, Share
 
 Progress = Callable[[int], float]
 """The share of a schedule that lies behind at a step, 0 to 1."""
@@ -35,6 +35,8 @@ class Optimization:
         final_share: what is left of lr at the end of a falling schedule.
         new_characters: how many times as far a step moves what belongs to a character that the weights which
             the run began with did not know. It comes last and is seldom, while all else is nearly learned.
+        only_characters: nothing learns but their entries of the weights that have one for each character (see
+            `symbol_axes` of the networks). None: all learns.
     """
 
     algorithm: Callable[..., Optimizer]
@@ -45,6 +47,7 @@ class Optimization:
     warmup_steps: CountOrNone = 0
     final_share: Share = 0.0
     new_characters: Positive = 1.0
+    only_characters: Name | None = None
 
     def optimizer(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
         """Raises UserError for a setting that the algorithm does not have or take."""

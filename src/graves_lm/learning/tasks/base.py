@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
 from graves_lm.learning import resuming
+from graves_lm.learning.growing import CHARACTERS, entries_but
 from graves_lm.learning.optim import Optimization
 from graves_lm.nn.noise import NoNoise
 from graves_lm.runtime.errors import UserError
@@ -84,6 +85,9 @@ class SequenceTask(LightningModule):
         self.new_entries: Callable[[], list[Tensor]] | None = None  # of characters that it begins with
         self._process_state: dict[str, Any] | None = None
         self._units = 0
+        self._staying: list[
+            tuple[nn.Parameter, Tensor]
+        ] = []  # entries of other characters than those that learn
 
     def metadata(self) -> dict[str, Any]:
         """Plain containers from which `trained.checkpoint` makes this network again."""
@@ -104,6 +108,21 @@ class SequenceTask(LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.global_step % _STEPS_BETWEEN_TRIMS == 0:
             give_back_free_memory()
+
+    # --- what learns ------------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        """Before anything holds the weights: with `optimizer.only_characters` most of them stay."""
+        only = self.optimization.only_characters if self.optimization else None
+        if stage != "fit" or only is None:
+            return
+        facts = [self.facts[name] for name in CHARACTERS if name in self.takes]
+        if not facts:
+            raise UserError(f"optimizer.only_characters={only}: model={self.task_name} has no characters")
+        self._staying = entries_but(self.network, facts[0], only)
+        learned = {id(weight) for weight, _ in self._staying}
+        for weight in self.parameters():
+            weight.requires_grad_(id(weight) in learned)
 
     # --- validation -------------------------------------------------------------------------------
 
@@ -140,6 +159,9 @@ class SequenceTask(LightningModule):
             share = self.trainer.strategy.reduce(own, reduce_op="mean").clamp_min(1).reciprocal()
         torch._foreach_mul_(grads, share)
         self._units = 0
+        for weight, staying in self._staying:
+            if weight.grad is not None:
+                weight.grad.masked_fill_(staying, 0)
 
     def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None):
         # Clipped here, not by the trainer: its mixed-precision plugin refuses fused optimisers, which
@@ -158,7 +180,11 @@ class SequenceTask(LightningModule):
         assert self.optimization is not None
         new = self.new_entries() if self.new_entries and self.optimization.new_characters != 1 else []
         before = [entry.clone() for entry in new]
+        stayed = [weight.detach()[staying] for weight, staying in self._staying]  # no rule's decay moves them
         super().optimizer_step(*args, **kwargs)
+        with torch.no_grad():
+            for (weight, staying), old in zip(self._staying, stayed, strict=True):
+                weight[staying] = old
         for entry, old in zip(new, before, strict=True):
             entry.copy_(old.lerp(entry, self.optimization.new_characters))
 
