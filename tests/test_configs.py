@@ -402,6 +402,8 @@ def test_training_with_each_experiment(option, tmp_path):
     source += [
         f"data.{made}=4" for made in ("generated", "recombined", "grafts", "accents") if cfg.data.get(made)
     ]
+    if cfg.data.get("only_with"):  # characters that the small corpus has
+        source += ["data.only_with=ae", "optimizer.only_characters=ae"]
     if option.endswith("_adaptive"):
         first = f"experiment={option.removesuffix('_adaptive')}"
         record = train(tmp_path, first, *source, model=model, run_name="first")

@@ -118,6 +118,7 @@ def test_processes_agree_on_the_unit_without_reading_it():
     task = SimpleNamespace(
         parameters=lambda: [w],
         _units=6,
+        _staying=[],
         device="cpu",
         trainer=SimpleNamespace(
             world_size=2, strategy=SimpleNamespace(reduce=lambda own, reduce_op: (own + 2) / 2)
