@@ -85,7 +85,7 @@ def test_its_points_are_those_of_python(visit, writer, text, given):
 def test_a_dot_too_many_is_left_out(visit, writer):
     """A word without dots, and seeds with which the pen sets one all the same."""
     page, cut = visit(), []
-    for seed in (2, 4, 8, 12):
+    for seed in (1, 7, 11, 36):
         (line,) = write(page, "we had a man", seed=seed)
         (drawn,) = writer.write("we had a man", seed=seed, weights="int8", retries=0).lines
         cut.append(len(drawn.strokes) - len(line))
