@@ -21,8 +21,6 @@ from graves_lm.sampling.tries import Mark
 
 PATIENCE = 2
 """How often a word is begun anew before the one before it is as well: what is wrong may have begun there."""
-
-
 MOST_WORDS = 4
 """So many words' retries a line has at most: of a hand that the reader cannot read, every word is wrong."""
 

@@ -205,8 +205,6 @@ class SynthesisSampler:
 
 
 _AT_ONCE = 8  # points that are drawn together: one more costs less than what surrounds it
-
-
 _NONE = np.zeros((0, 3), np.float32)
 
 

@@ -85,9 +85,8 @@ class SequenceTask(LightningModule):
         self.new_entries: Callable[[], list[Tensor]] | None = None  # of characters that it begins with
         self._process_state: dict[str, Any] | None = None
         self._units = 0
-        self._staying: list[
-            tuple[nn.Parameter, Tensor]
-        ] = []  # entries of other characters than those that learn
+        # Entries of other characters than those that learn: a weight, and a mask of its shape.
+        self._staying: list[tuple[nn.Parameter, Tensor]] = []
 
     def metadata(self) -> dict[str, Any]:
         """Plain containers from which `trained.checkpoint` makes this network again."""
